@@ -1,0 +1,86 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// A stage: the target `ReceiveCommand` in `Sources/Commands/Receive` becomes the program `receive`.
+func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(
+        name: "\(name)Command",
+        dependencies: ["CommandSupport", "Observability", argumentParser, logging] + dependencies,
+        path: "Sources/Commands/\(name)",
+        swiftSettings: settings
+    )
+}
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: "\(name)Tests", dependencies: dependencies, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "walrelay",
+    products: [
+        .executable(name: "receive", targets: ["ReceiveCommand"]),
+        .executable(name: "transform", targets: ["TransformCommand"]),
+        .executable(name: "replay", targets: ["ReplayCommand"]),
+        .executable(name: "inspect", targets: ["InspectCommand"]),
+        .executable(name: "clone", targets: ["CloneCommand"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+
+        module("Threading"),
+        module("Observability", [logging, system]),
+        module("Postgres", ["CLibpq", "Threading"]),
+        module("PgOutput", ["Postgres"]),
+        module("Spool", ["CLZ4", "PgOutput", "Postgres", "Threading", system]),
+        module("Capture", ["Observability", "PgOutput", "Postgres", "Spool", "Threading", logging, system]),
+        module("Batches", ["PgOutput", "Postgres"]),
+        module("Apply", ["Batches", "Observability", "Postgres", "Threading", logging]),
+        module("Migration", ["Apply", "Capture", "Observability", "Postgres", "Spool", logging, subprocess, system]),
+
+        .target(
+            name: "CommandSupport",
+            dependencies: [
+                "Observability", "Postgres", "PgOutput", "Spool", "Batches", "Apply", "Threading",
+                argumentParser, logging, unixSignals,
+            ],
+            path: "Sources/Commands/Support",
+            swiftSettings: settings
+        ),
+        command("Receive", ["Capture", "PgOutput", "Postgres", "Spool", "Threading"]),
+        command("Transform", ["Batches", "PgOutput", "Postgres", "Spool", "Threading"]),
+        command("Replay", ["Apply", "Batches", "Postgres", "Threading"]),
+        command("Inspect", ["PgOutput", "Postgres", "Spool"]),
+        command("Clone", ["Migration", "Postgres", "Threading"]),
+
+        .target(
+            name: "TestSupport",
+            dependencies: ["Postgres", "Threading", subprocess, system],
+            path: "Tests/TestSupport",
+            swiftSettings: settings
+        ),
+    ]
+)

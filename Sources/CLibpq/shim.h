@@ -1,0 +1,6 @@
+#ifndef WALRELAY_CLIBPQ_SHIM_H
+#define WALRELAY_CLIBPQ_SHIM_H
+
+#include <libpq-fe.h>
+
+#endif

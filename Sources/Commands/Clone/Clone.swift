@@ -1,0 +1,1 @@
+@main struct CloneMain { static func main() {} }

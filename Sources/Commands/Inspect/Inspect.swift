@@ -1,0 +1,1 @@
+@main struct InspectMain { static func main() {} }

@@ -1,0 +1,1 @@
+@main struct ReceiveMain { static func main() {} }

@@ -1,0 +1,1 @@
+@main struct ReplayMain { static func main() {} }

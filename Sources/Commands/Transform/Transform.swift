@@ -1,0 +1,1 @@
+@main struct TransformMain { static func main() {} }

@@ -1,0 +1,163 @@
+import CLibpq
+import Glibc
+import Threading
+
+/// One session with a server, through libpq. Lives on one thread, from opening to closing.
+public final class Connection {
+    let handle: OpaquePointer
+    /// Whom the session talks to, without passwords.
+    public let target: String
+
+    /// The kind of session to open.
+    public enum Kind: Sendable {
+        /// An ordinary session.
+        case regular
+        /// A walsender session on a database, for logical replication commands (and plain SQL).
+        case replication
+    }
+
+    /// Opens a session. libpq's own rules fill in what the string leaves out (PG* variables, service and pass files).
+    ///
+    /// - Parameter applicationName: shown in `pg_stat_activity` unless the user set one.
+    /// - Throws: ``PostgresError`` with `cannotConnect`, saying which server.
+    public init(
+        _ string: ConnectionString, kind: Kind = .regular, applicationName: String
+    ) throws(PostgresError) {
+        target = string.redacted
+        var keywords = ["fallback_application_name"]
+        var values = [applicationName]
+        if getenv("PGCONNECT_TIMEOUT") == nil {
+            // libpq would wait for ever for a host that drops packets.
+            keywords.append("connect_timeout")
+            values.append("10")
+        }
+        keywords.append("dbname")
+        values.append(string.secret)
+        if kind == .replication {
+            keywords.append("replication")
+            values.append("database")
+        }
+        let opened = Connection.withStringArray(keywords) { keywordPointers in
+            Connection.withStringArray(values) { valuePointers in
+                PQconnectdbParams(keywordPointers, valuePointers, 1)
+            }
+        }
+        guard let opened else { throw PostgresError(.cannotConnect, "out of memory") }
+        handle = opened
+        guard PQstatus(opened) == CONNECTION_OK else {
+            let message = String(cString: PQerrorMessage(opened)).replacingNewlines
+            let advice =
+                message.contains("authentication") || message.contains("password")
+                ? "" : "; is the server running and reachable?"
+            throw PostgresError(.cannotConnect, "cannot connect to \(string.redacted): \(message)\(advice)")
+        }
+        // Notices are the server's remarks on statements of ours; they must not reach stderr by themselves.
+        PQsetNoticeReceiver(opened, { _, _ in }, nil)
+    }
+
+    deinit {
+        PQfinish(handle)
+    }
+
+    /// The server's version, as `server_version_num`: 150004 for 15.4.
+    public var serverVersion: Int {
+        Int(PQserverVersion(handle))
+    }
+
+    /// The server process that serves this session.
+    public var backendPID: Int32 {
+        PQbackendPID(handle)
+    }
+
+    /// The name of the database.
+    public var database: String {
+        PQdb(handle).map { String(cString: $0) } ?? ""
+    }
+
+    /// The role of the session as it logged in.
+    public var user: String {
+        PQuser(handle).map { String(cString: $0) } ?? ""
+    }
+
+    /// A setting that the server reports by itself, such as `server_encoding`.
+    public func parameterStatus(_ name: String) -> String? {
+        PQparameterStatus(handle, name).map { String(cString: $0) }
+    }
+
+    /// The socket, for `poll`; -1 once the connection is gone.
+    public var socket: Int32 {
+        PQsocket(handle)
+    }
+
+    /// Runs SQL (one statement or several) and returns the last result.
+    ///
+    /// - Parameter doing: what the statement is for; begins the error's text.
+    /// - Throws: ``PostgresError`` with `server` or `connectionLost`.
+    @discardableResult
+    public func execute(_ sql: String, doing: String) throws(PostgresError) -> QueryResult {
+        try checked(PQexec(handle, sql), doing: doing)
+    }
+
+    /// Runs one statement with text parameters (`$1` …), whose types the server infers.
+    @discardableResult
+    public func query(_ sql: String, _ parameters: [String?], doing: String) throws(PostgresError) -> QueryResult {
+        let result = Connection.withOptionalStringArray(parameters) { pointers in
+            PQexecParams(handle, sql, Int32(parameters.count), nil, pointers, nil, nil, 0)
+        }
+        return try checked(result, doing: doing)
+    }
+
+    /// Sets a session parameter and checks that it took.
+    public func set(_ name: String, to value: String) throws(PostgresError) {
+        let doing = "setting \(name) to \(value)"
+        try execute("SET \(name) = \(Quoting.literal(value))", doing: doing)
+        let shown = try execute("SHOW \(name)", doing: doing).text(0, 0) ?? ""
+        // The server may answer in its own spelling ("ISO, MDY" for "ISO", "0" for "0ms").
+        guard shown == value || shown.hasPrefix(value + ",") || (value.isEmpty && shown == "\"\"") else {
+            throw PostgresError(.unexpectedAnswer, "the server still says \"\(shown)\"", doing: doing)
+        }
+    }
+
+    func checked(_ result: OpaquePointer?, doing: String) throws(PostgresError) -> QueryResult {
+        guard let result else { throw failure(doing: doing) }
+        let wrapped = QueryResult(result)
+        switch wrapped.status {
+        case PGRES_COMMAND_OK, PGRES_TUPLES_OK, PGRES_EMPTY_QUERY, PGRES_COPY_IN, PGRES_COPY_OUT, PGRES_COPY_BOTH,
+            PGRES_SINGLE_TUPLE:
+            return wrapped
+        default:
+            if PQstatus(handle) == CONNECTION_BAD {
+                var lost = wrapped.error(doing: doing)
+                lost.code = .connectionLost
+                throw lost
+            }
+            throw wrapped.error(doing: doing)
+        }
+    }
+
+    /// The connection's own error, when there is no result to carry one.
+    func failure(doing: String) -> PostgresError {
+        let message = String(cString: PQerrorMessage(handle)).replacingNewlines
+        let isLost = PQstatus(handle) == CONNECTION_BAD
+        return PostgresError(
+            isLost ? .connectionLost : .unexpectedAnswer,
+            message.isEmpty ? "the connection to the server was lost" : message, doing: doing)
+    }
+
+    private static func withStringArray<Result>(
+        _ strings: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>?) -> Result
+    ) -> Result {
+        withOptionalStringArray(strings, body)
+    }
+
+    /// C strings that live during `body`, in an array that ends with a null pointer.
+    private static func withOptionalStringArray<Result>(
+        _ strings: [String?], _ body: (UnsafePointer<UnsafePointer<CChar>?>?) -> Result
+    ) -> Result {
+        let copies = strings.map { $0.flatMap { strdup($0) } }
+        defer { copies.forEach { free($0) } }
+        var pointers = copies.map { $0.map { UnsafePointer<CChar>($0) } }
+        pointers.append(nil)
+        return pointers.withUnsafeBufferPointer { body($0.baseAddress) }
+    }
+}

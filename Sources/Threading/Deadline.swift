@@ -1,0 +1,50 @@
+import Glibc
+
+/// A point on the monotonic clock, in nanoseconds since an arbitrary start.
+public struct Deadline: Comparable, Sendable {
+    /// Nanoseconds on CLOCK_MONOTONIC.
+    public let nanoseconds: Int64
+
+    /// The present moment.
+    public static var now: Deadline {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Deadline(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
+    }
+
+    /// A moment that never comes.
+    public static let never = Deadline(nanoseconds: .max)
+
+    /// The moment `milliseconds` from now.
+    public static func after(milliseconds: Int) -> Deadline {
+        now + milliseconds
+    }
+
+    /// The moment `milliseconds` after `deadline`.
+    public static func + (deadline: Deadline, milliseconds: Int) -> Deadline {
+        let (sum, overflow) = deadline.nanoseconds.addingReportingOverflow(Int64(milliseconds) * 1_000_000)
+        return overflow ? .never : Deadline(nanoseconds: sum)
+    }
+
+    /// The order of the two moments.
+    public static func < (left: Deadline, right: Deadline) -> Bool {
+        left.nanoseconds < right.nanoseconds
+    }
+
+    /// True once the moment has come.
+    public var hasPassed: Bool {
+        Deadline.now >= self
+    }
+
+    /// Nanoseconds until the moment; 0 once it has passed, at most a day.
+    public var remainingNanoseconds: Int64 {
+        let day: Int64 = 86_400 * 1_000_000_000
+        if self == .never { return day }
+        return min(max(0, nanoseconds - Deadline.now.nanoseconds), day)
+    }
+
+    /// Milliseconds until the moment, rounded up, as `poll` takes them.
+    public var pollTimeout: Int32 {
+        Int32(clamping: (remainingNanoseconds + 999_999) / 1_000_000)
+    }
+}

@@ -64,7 +64,7 @@ let package = Package(
         .target(
             name: "CommandSupport",
             dependencies: [
-                "Observability", "Postgres", "PgOutput", "Spool", "Batches", "Apply", "Threading",
+                "Apply", "Batches", "Capture", "Observability", "PgOutput", "Postgres", "Spool", "Threading",
                 argumentParser, logging, unixSignals,
             ],
             path: "Sources/Commands/Support",
@@ -78,9 +78,10 @@ let package = Package(
 
         .target(
             name: "TestSupport",
-            dependencies: ["Postgres", "Threading", subprocess, system],
+            dependencies: [system],
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
+        tests("TestSupport", ["TestSupport"]),
     ]
 )

@@ -1,1 +1,276 @@
-// placeholder
+import Glibc
+import Logging
+import PgOutput
+import Postgres
+import Spool
+import Threading
+
+/// The receive stage: streams a slot into the log until told to stop, and acknowledges what is durable.
+///
+/// Runs on the calling thread, with one more for the disk. Never call it from a Swift task.
+public final class Capture {
+    /// How a capture ended.
+    public enum Outcome: Sendable, Equatable {
+        /// The end position was reached; the log is complete up to this position.
+        case reachedEnd(LSN)
+        /// Asked to stop; the log is durable up to this position.
+        case stopped(LSN)
+    }
+
+    let options: CaptureOptions
+    let logger: Logger
+    let stop: StopRequest
+    let source: Source
+    var assembler: StreamAssembler
+    let writer: LogWriter
+    let wake: WakePipe
+    private let worker: Worker
+    private let lock: SpoolLock?
+    private let acknowledger: TargetAcknowledger?
+    private var facts: CatalogReader
+    private var buffer: ChunkBuffer?
+    private var bufferPosition: LSN?
+    private var bufferSince = Deadline.never
+    private var segmentSince = Deadline.now
+    private var statusAt = Deadline.now
+    private var acknowledged = LSN.zero
+    private var lastActivity = Deadline.now
+    private var hasNudged = false
+
+    /// Connects, checks the slot against the spool, recovers the spool's open segment and starts the disk's thread.
+    ///
+    /// - Throws: ``CaptureError``, ``SpoolError`` or ``PostgresError``.
+    public init(_ options: CaptureOptions, logger: Logger, stop: StopRequest) throws {
+        self.options = options
+        self.logger = logger
+        self.stop = stop
+        source = try Source(options.source)
+        facts = CatalogReader(connection: source.catalog)
+        try source.checkPublications(options.publications)
+        let slot = try source.usableSlot(options.slot)
+        let start = try CaptureStart(options, source: source, confirmed: slot.confirmed, logger: logger)
+        lock = start.lock
+        guard let wake = WakePipe() else {
+            throw SpoolError(.io(errno: EMFILE), "no more files can be opened; raise the limit (ulimit -n)")
+        }
+        self.wake = wake
+        writer = LogWriter(
+            destination: start.destination, header: start.header, durable: start.durable,
+            chunkSize: CaptureOptions.chunkSize, syncIntervalMilliseconds: options.syncInterval, wake: wake)
+        worker = try writer.start()
+        acknowledger = try options.acknowledgingTarget.map {
+            try TargetAcknowledger($0.string, origin: $0.origin, from: start.durable, wake: wake, logger: logger)
+        }
+        let end: LSN? =
+            switch options.end {
+            case .none: nil
+            case .at(let position): position
+            case .current: try source.currentPosition()
+            }
+        assembler = StreamAssembler(position: start.position, end: end)
+        self.end = end
+        acknowledged = start.durable
+        logger.info("streaming from slot \"\(options.slot)\" at \(start.position)\(end.map { ", up to \($0)" } ?? "")")
+    }
+
+    let end: LSN?
+
+    /// The position up to which the source may forget.
+    private var durable: LSN { acknowledger?.position ?? writer.durablePosition }
+
+    /// Streams until the end position, a stop request or an error.
+    public func run() throws -> Outcome {
+        defer { acknowledger?.stop() }
+        if assembler.isAtEnd { return try complete(nil) }
+        let stream = try startStream()
+        var reachedEnd = false
+        while !reachedEnd && !stop.isRequested {
+            reachedEnd = try drain(stream)
+            try housekeeping(stream)
+            if !reachedEnd { try waitForInput(stream) }
+        }
+        if reachedEnd { return try complete(stream) }
+        return try interrupt(stream)
+    }
+
+    private func startStream() throws -> ReplicationStream {
+        do {
+            return try ReplicationStream(
+                source.replication, slot: options.slot, from: assembler.position,
+                options: PluginOptions.list(options, serverVersion: source.replication.serverVersion))
+        } catch {
+            throw source.explained(error, slot: options.slot)
+        }
+    }
+
+    /// Takes in every message that has arrived, or as many as the disk has room for. True at the end position.
+    private func drain(_ stream: ReplicationStream) throws -> Bool {
+        while true {
+            guard let buffer = try takeBuffer() else { return false }
+            switch try stream.next() {
+            case .nothing:
+                return false
+            case .ended:
+                throw CaptureError(
+                    .streamEnded, "the source ended the stream at \(assembler.position) (is it shutting down?); "
+                        + "run the same command again to go on")
+            case .keepalive(let walEnd, _, let replyRequested):
+                if assembler.keepalive(walEnd) == .reachedEnd { return true }
+                if replyRequested { try answer(stream) }
+            case .data(let lsn, _, let payload):
+                lastActivity = .now
+                let action = try assembler.consume(payload, lsn: lsn, into: buffer) { self.facts(of: $0) }
+                if action != .none { try committed() }
+                if action == .reachedEnd || (assembler.isAtEnd && !assembler.isInTransaction) { return true }
+                if buffer.count >= CaptureOptions.chunkSize { submit() }
+            }
+        }
+    }
+
+    /// The buffer being filled. Nil while the disk holds all buffers.
+    private func takeBuffer() throws -> ChunkBuffer? {
+        if let buffer { return buffer }
+        try writer.checkFailure()
+        buffer = writer.takeBuffer()
+        return buffer
+    }
+
+    private func committed() throws {
+        bufferPosition = assembler.position
+        if bufferSince == .never { bufferSince = .now }
+        guard options.spool != nil, writer.segmentBytes >= options.segmentSize || isSegmentOld else { return }
+        submit()
+        writer.rotate(at: assembler.position)
+        assembler.beginSegment()
+        segmentSince = .now
+    }
+
+    private var isSegmentOld: Bool {
+        options.segmentAge > 0 && (segmentSince + options.segmentAge * 1_000).hasPassed
+    }
+
+    private func submit() {
+        guard let full = buffer, full.count > 0 else { return }
+        buffer = nil
+        writer.submit(full, position: bufferPosition)
+        bufferPosition = nil
+        bufferSince = .never
+    }
+
+    private func facts(of relation: Relation) -> RelationFacts? {
+        do {
+            return try facts.facts(relation: relation.id)
+        } catch {
+            // Facts are advice. Without them a change may be refused by the target, but never be lost.
+            logger.warning("cannot read the catalog about \(relation.namespace).\(relation.name): \(error)")
+            return nil
+        }
+    }
+
+    /// Hands over what has waited long enough, and tells the source where the log is.
+    private func housekeeping(_ stream: ReplicationStream) throws {
+        try writer.checkFailure()
+        if bufferPosition != nil, (bufferSince + CaptureOptions.chunkDelay).hasPassed { submit() }
+        if durable > acknowledged || statusAt.hasPassed {
+            if statusAt.hasPassed { try markIdle() }
+            try sendStatus(stream)
+        }
+        try nudgeIfSilent(stream)
+    }
+
+    /// The server wants an answer at once: it may be shutting down, and waits until we have everything.
+    private func answer(_ stream: ReplicationStream) throws {
+        try markIdle()
+        try sendStatus(stream)
+    }
+
+    /// Writes down that the server is further than the last commit, so that the position can be acknowledged.
+    private func markIdle() throws {
+        guard let buffer = try takeBuffer(), assembler.appendWatermark(into: buffer) else { return }
+        bufferPosition = assembler.position
+        submit()
+        writer.sync()
+    }
+
+    private func sendStatus(_ stream: ReplicationStream, replyRequested: Bool = false) throws {
+        let position = durable
+        try stream.sendStatus(
+            written: max(assembler.position, position), flushed: position, replyRequested: replyRequested)
+        acknowledged = position
+        statusAt = .after(milliseconds: options.statusInterval * 1_000)
+    }
+
+    /// An end position inside WAL that decodes to nothing is only reached when something is written after it.
+    private func nudgeIfSilent(_ stream: ReplicationStream) throws {
+        guard end != nil, !hasNudged, (lastActivity + CaptureOptions.nudgeAfter * 1_000).hasPassed,
+            !assembler.isInTransaction
+        else { return }
+        hasNudged = true
+        logger.info("the source is idle before the end position; nudging it with a logical message")
+        do {
+            try source.nudge()
+        } catch {
+            logger.warning("cannot nudge the source: \(error)")
+        }
+        try sendStatus(stream, replyRequested: true)
+    }
+
+    private func waitForInput(_ stream: ReplicationStream) throws {
+        var deadline = statusAt
+        if bufferPosition != nil { deadline = min(deadline, bufferSince + CaptureOptions.chunkDelay) }
+        if end != nil && !hasNudged {
+            deadline = min(deadline, lastActivity + CaptureOptions.nudgeAfter * 1_000)
+        }
+        let isBlocked = try takeBuffer() == nil
+        let ready = Polling.wait(
+            isBlocked ? -1 : stream.socket, wake.readDescriptor, stop.descriptor, until: deadline)
+        if ready.second { wake.drain() }
+        if ready.first { try stream.readSocket() }
+    }
+
+    /// Writes the end record, seals the log and acknowledges all of it.
+    private func complete(_ stream: ReplicationStream?) throws -> Outcome {
+        let last = try waitForBuffer()
+        assembler.appendEnd(reason: "endpos", into: last)
+        bufferPosition = assembler.position
+        submit()
+        try close(stream, seals: true)
+        return .reachedEnd(assembler.position)
+    }
+
+    /// Makes durable what is whole; an unfinished transaction is cut when the log is opened again.
+    private func interrupt(_ stream: ReplicationStream) throws -> Outcome {
+        submit()
+        try close(stream, seals: false)
+        return .stopped(options.spool == nil ? assembler.position : writer.durablePosition)
+    }
+
+    private func waitForBuffer() throws -> ChunkBuffer {
+        while true {
+            if let buffer = try takeBuffer() { return buffer }
+            _ = Polling.wait(wake.readDescriptor, until: .after(milliseconds: 1_000))
+            wake.drain()
+        }
+    }
+
+    private func close(_ stream: ReplicationStream?, seals: Bool) throws {
+        writer.finish(seals: seals)
+        worker.join()
+        try writer.checkFailure()
+        guard let stream else { return }
+        try sendStatus(stream)
+        stream.finish()
+        // The server reads the status before it sees the end of the copy; its answer proves both.
+        let patience = Deadline.after(milliseconds: 2_000)
+        while !patience.hasPassed {
+            switch try? stream.next() {
+            case .ended, nil: return
+            case .nothing:
+                guard Polling.wait(stream.socket, until: patience).first, (try? stream.readSocket()) != nil else {
+                    return
+                }
+            case .data, .keepalive: continue
+            }
+        }
+    }
+}

@@ -1,43 +1,55 @@
 import Glibc
 import Synchronization
 
-/// A child of this process: signalled without the risk of hitting another process, reaped without blocking a thread.
+/// A child of this process: signalled without the risk of hitting another, waited for without blocking a thread.
 ///
-/// Waiting polls `waitpid(WNOHANG)`: a blocking wait inside a task would take one of the few threads on which all
-/// tasks of the process run.
+/// An ended child is left unreaped until the handle goes: so its number, and that of the group it leads, cannot be
+/// given to another process while somebody may still want to signal them.
+///
+/// Waiting polls: a blocking wait inside a task would take one of the few threads on which all tasks of the process
+/// run.
 final class ChildProcess: Sendable {
-    /// The process id; it stays reserved until the child has been reaped.
+    private struct State {
+        var status: ExitStatus?
+        var isReaped = false
+    }
+
+    /// The process id.
     let pid: pid_t
-    private let state = Mutex<ExitStatus?>(nil)
+    private let state = Mutex(State())
 
     /// Starts the child.
     init(_ request: SpawnRequest) throws {
         pid = try request.spawn()
     }
 
+    deinit {
+        var status: Int32 = 0
+        state.withLock { state in
+            if !state.isReaped { waitpid(pid, &status, WNOHANG) }
+        }
+    }
+
     /// How the child ended, nil while it runs.
     func poll() -> ExitStatus? {
-        state.withLock { status in
-            if status == nil {
-                var raw: Int32 = 0
-                if waitpid(pid, &raw, WNOHANG) == pid { status = ExitStatus(raw: raw) }
-            }
-            return status
+        state.withLock { state in
+            if state.status == nil { state.status = look(WEXITED | WNOHANG | WNOWAIT) }
+            return state.status
         }
     }
 
     /// Sends a signal to the child alone, unless it has ended already.
     func signal(_ number: Int32) {
-        state.withLock { status in
-            if status == nil { _ = Glibc.kill(pid, number) }
+        state.withLock { state in
+            if !state.isReaped { _ = Glibc.kill(pid, number) }
         }
     }
 
-    /// Kills the process group that the child leads.
-    ///
-    /// Members may outlive the leader, whose number the kernel does not give to others as long as the group exists.
+    /// Kills the process group that the child leads; members may have outlived it.
     func killGroup() {
-        state.withLock { _ in _ = Glibc.kill(-pid, SIGKILL) }
+        state.withLock { state in
+            if !state.isReaped { _ = Glibc.kill(-pid, SIGKILL) }
+        }
     }
 
     /// Waits for the end of the child, nil when it still runs after `limit`.
@@ -54,13 +66,21 @@ final class ChildProcess: Sendable {
 
     /// Kills the group and reaps the child. Blocks, but only for the moment that dying takes.
     func killAndReap() {
-        killGroup()
-        state.withLock { status in
-            guard status == nil else { return }
-            var raw: Int32 = 0
-            var result = waitpid(pid, &raw, 0)
-            while result < 0, errno == EINTR { result = waitpid(pid, &raw, 0) }
-            status = ExitStatus(raw: raw)
+        state.withLock { state in
+            guard !state.isReaped else { return }
+            _ = Glibc.kill(-pid, SIGKILL)
+            state.status = look(WEXITED) ?? state.status
+            state.isReaped = true
         }
+    }
+
+    private func look(_ options: Int32) -> ExitStatus? {
+        var information = siginfo_t()
+        var result = waitid(P_PID, id_t(pid), &information, options)
+        while result < 0, errno == EINTR { result = waitid(P_PID, id_t(pid), &information, options) }
+        // With WNOHANG a child that still runs leaves the structure empty.
+        guard result == 0, information.si_signo == SIGCHLD else { return nil }
+        let value = information._sifields._sigchld.si_status
+        return information.si_code == CLD_EXITED ? ExitStatus(exitCode: value) : ExitStatus(signal: value)
     }
 }

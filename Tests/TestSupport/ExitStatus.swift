@@ -5,11 +5,14 @@ public struct ExitStatus: Sendable, Equatable {
     /// The signal that ended the process; nil when it exited by itself.
     public let signal: Int32?
 
-    /// Takes apart the status word of `waitpid`: the low seven bits are the signal, the next byte the exit code.
-    init(raw: Int32) {
-        let number = raw & 0x7f
-        signal = number == 0 ? nil : number
-        exitCode = number == 0 ? (raw >> 8) & 0xff : nil
+    init(exitCode: Int32) {
+        self.exitCode = exitCode
+        signal = nil
+    }
+
+    init(signal: Int32) {
+        exitCode = nil
+        self.signal = signal
     }
 }
 

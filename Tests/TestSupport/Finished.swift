@@ -35,7 +35,10 @@ extension Finished: CustomStringConvertible {
 
 /// The lines of a text; a line feed at the end does not make a further line.
 func lines(of text: String) -> [String] {
-    var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    // By bytes: as characters, a carriage return and a line feed are one that is not equal to the line feed.
+    var lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map {
+        String($0) ?? ""
+    }
     if lines.last == "" { lines.removeLast() }
     return lines
 }

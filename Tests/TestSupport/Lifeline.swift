@@ -34,7 +34,7 @@ final class Lifeline: Sendable {
     /// Sends a line to the process; false when it does not listen any more.
     func send(_ line: String) -> Bool {
         let bytes = Array((line + "\n").utf8)
-        return Glibc.send(near, bytes, bytes.count, Int32(MSG_NOSIGNAL.rawValue)) == bytes.count
+        return Glibc.send(near, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
     }
 
     /// Gives the process the end of file that it waits for.

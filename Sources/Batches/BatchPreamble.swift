@@ -1,0 +1,115 @@
+import Postgres
+
+/// The first line of a stream of batches: its format and its source.
+public struct BatchPreamble: Codable, Sendable, Equatable {
+    /// The format that this version writes and reads.
+    public static let currentFormat = 1
+
+    /// The number of the text format.
+    public var format: Int
+    /// The replication origin that the stream's progress is recorded under.
+    public var origin: String
+    /// The text's encoding, for `client_encoding`.
+    public var encoding: String
+    /// `system_identifier` of the source cluster.
+    public var systemIdentifier: String
+    /// The source's timeline.
+    public var timeline: Int
+    /// The source database.
+    public var database: String
+    /// The logical slot.
+    public var slot: String
+    /// The source's version as `server_version_num`.
+    public var serverVersion: Int
+    /// The position after which the first batch begins.
+    public var from: LSN
+    /// The program that wrote the text.
+    public var tool: String
+
+    enum CodingKeys: String, CodingKey {
+        case format, origin, encoding, timeline, database, slot, from, tool
+        case systemIdentifier = "system_identifier"
+        case serverVersion = "server_version"
+    }
+
+    /// The preamble of a stream of `identity` from `from` on.
+    public init(identity: StreamIdentity, from: LSN, origin: String, tool: String) {
+        format = BatchPreamble.currentFormat
+        self.origin = origin
+        encoding = identity.encoding
+        systemIdentifier = identity.systemIdentifier
+        timeline = identity.timeline
+        database = identity.database
+        slot = identity.slot
+        serverVersion = identity.serverVersion
+        self.from = from
+        self.tool = tool
+    }
+
+    /// The session settings that the text depends on, in the order to set them, with values as SHOW answers them
+    /// (an empty `search_path` is shown as `""`).
+    public static func settings(encoding: String) -> [(name: String, value: String)] {
+        [
+            ("client_encoding", encoding),
+            ("session_replication_role", "replica"),
+            ("synchronous_commit", "off"),
+            ("default_transaction_isolation", "read committed"),
+            ("default_transaction_read_only", "off"),
+            ("DateStyle", "ISO, YMD"),
+            ("IntervalStyle", "postgres"),
+            ("TimeZone", "UTC"),
+            ("extra_float_digits", "3"),
+            ("bytea_output", "hex"),
+            ("xmloption", "content"),
+            ("standard_conforming_strings", "on"),
+            ("escape_string_warning", "off"),
+            ("search_path", ""),
+            ("row_security", "off"),
+            ("check_function_bodies", "off"),
+            ("statement_timeout", "0"),
+            ("lock_timeout", "0"),
+            ("idle_in_transaction_session_timeout", "0"),
+        ]
+    }
+
+    /// The whole preamble, first line to last.
+    func write(to text: TextBuffer) {
+        text.append("-- walrelay preamble {")
+        text.appendJSON(key: "format", format)
+        text.append(",")
+        text.appendJSON(key: "origin", origin)
+        text.append(",")
+        text.appendJSON(key: "encoding", encoding)
+        text.append(",")
+        text.appendJSON(key: "system_identifier", systemIdentifier)
+        text.append(",")
+        text.appendJSON(key: "timeline", timeline)
+        text.append(",")
+        text.appendJSON(key: "database", database)
+        text.append(",")
+        text.appendJSON(key: "slot", slot)
+        text.append(",")
+        text.appendJSON(key: "server_version", serverVersion)
+        text.append(",")
+        text.appendJSON(key: "from", from)
+        text.append(",")
+        text.appendJSON(key: "tool", tool)
+        text.append("}\n")
+        // psql without ON_ERROR_STOP would go on after a refused COPY and read its data lines as SQL. So the server
+        // ends the session at the first error, which ends psql too.
+        text.append("SET exit_on_error = on;\n")
+        for (name, value) in BatchPreamble.settings(encoding: encoding) {
+            text.append(string: "SET \(name) = \(Quoting.literal(value));\n")
+        }
+        // Timeouts that only newer servers have.
+        text.append(
+            string: "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings"
+                + " WHERE name IN ('idle_session_timeout', 'transaction_timeout');\n")
+        let name = Quoting.literal(origin)
+        text.append(
+            string: "SELECT pg_catalog.pg_replication_origin_create(\(name)) WHERE NOT EXISTS"
+                + " (SELECT FROM pg_catalog.pg_replication_origin WHERE roname = \(name));\n")
+        text.append(string: "SELECT pg_catalog.pg_replication_origin_session_setup(\(name));\n")
+        text.append("-- walrelay preamble end\n")
+    }
+}

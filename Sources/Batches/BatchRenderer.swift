@@ -1,0 +1,391 @@
+import PgOutput
+import Postgres
+
+/// Turns the pgoutput messages of committed transactions into SQL batches.
+///
+/// ```
+/// renderer.start(identity)                 the stream's source: writes the preamble
+/// renderer.relationFacts(facts)            before the Relation message it belongs to
+/// renderer.consume(message)                each message, in the log's order
+/// renderer.inputIdle()                     no more input waits: what is complete goes out
+/// renderer.end(at: position, reason: …)    the end position was reached
+/// ```
+/// Positions move only by what is consumed: ``position`` is the end of the last commit. A transaction that the source
+/// sends again is dropped, one that is cut off by another Begin is discarded. Lives on one thread.
+public final class BatchRenderer {
+    private let options: RenderOptions
+    private let sink: any BatchSink
+    let strategy: any StatementStrategy
+    private var identity: StreamIdentity?
+    private var tables: [UInt32: TablePlan] = [:]
+    private var facts: [UInt32: RelationFacts] = [:]
+    private var lastTable: TablePlan?
+    private let frame = TextBuffer(capacity: 4 << 10)
+    private var isDirty = false
+
+    private var batchFrom = LSN.zero
+    private var pending = Pending()
+    private var open: OpenTransaction?
+    private var lastCommitTime: Timestamp?
+    private var isPastEnd = false
+
+    /// The end of the last transaction consumed, whether it was rendered or left out.
+    public private(set) var position = LSN.zero
+    /// The last watermark given: the stream is complete up to it.
+    public private(set) var lastWatermark = LSN.zero
+    /// Counts of what was written so far.
+    public private(set) var statistics = RenderStatistics()
+
+    /// The complete transactions that wait to be written.
+    private struct Pending {
+        var transactions = 0
+        var changes = 0
+        var end = LSN.zero
+    }
+
+    /// The transaction being read.
+    private struct OpenTransaction {
+        let begin: Message.Begin
+        var changes = 0
+        /// Left out: the source sent it before, or it lies beyond the wanted end.
+        var isSkipped = false
+        /// Its batch is already being written.
+        var isStreamed = false
+    }
+
+    /// A renderer that writes to `sink`.
+    public init(options: RenderOptions, sink: any BatchSink) {
+        self.options = options
+        self.sink = sink
+        strategy = OrderedStatements(maxRunRows: options.maxChanges, maxRunBytes: options.maxBytes)
+    }
+
+    /// True once everything up to the wanted end (``RenderOptions/to``) was consumed: call ``end(at:reason:)`` next.
+    public var hasReachedEnd: Bool {
+        guard let to = options.to else { return false }
+        return isPastEnd || position >= to || lastWatermark >= to
+    }
+
+    /// Says where the following messages come from. The first call writes the preamble; later ones, for the headers of
+    /// further segments, check that the source is the same.
+    ///
+    /// - Throws: ``BatchError`` with `foreignStream`, `gap` or `unsupportedFormat`; the sink's errors.
+    public func start(_ next: StreamIdentity) throws {
+        if let identity {
+            guard identity.systemIdentifier == next.systemIdentifier, identity.database == next.database else {
+                throw BatchError(
+                    .foreignStream,
+                    "the stream goes on with system \(next.systemIdentifier), database \"\(next.database)\", but it "
+                        + "began with system \(identity.systemIdentifier), database \"\(identity.database)\"; "
+                        + "give it the segments of one source only", lsn: next.start)
+            }
+            return
+        }
+        guard next.encoding == "UTF8" || next.encoding == "SQL_ASCII" else {
+            throw BatchError(
+                .unsupportedFormat, "the log's encoding is \"\(next.encoding)\"; receive in UTF8 or SQL_ASCII")
+        }
+        let from = options.from ?? next.start
+        guard from >= next.start else {
+            throw BatchError(
+                .gap,
+                "the log begins at \(next.start), after the wanted start \(from): what lies between is missing; "
+                    + "add the segments before it, or start from a new copy", lsn: next.start)
+        }
+        identity = next
+        position = from
+        batchFrom = from
+        frame.clear()
+        BatchPreamble(identity: next, from: from, origin: options.origin, tool: options.tool).write(to: frame)
+        try writeFrame()
+    }
+
+    /// Remembers what the source's catalog says about a table, for the Relation message that follows.
+    public func relationFacts(_ facts: RelationFacts) {
+        self.facts[facts.relation] = facts
+    }
+
+    /// Takes one pgoutput message. The bytes need not outlive the call.
+    ///
+    /// - Throws: ``BatchError``, saying in which transaction and table; the sink's errors.
+    public func consume(_ message: UnsafeRawBufferPointer) throws {
+        guard identity != nil else {
+            throw BatchError(.unexpectedMessage, "a message comes before the stream's header; the log is damaged")
+        }
+        do {
+            try handle(try Message(decoding: message), message)
+        } catch let error as PgOutputError {
+            throw BatchError(error, lsn: open?.begin.finalLSN ?? position)
+        } catch let error as BatchError {
+            throw error.at(open?.begin.finalLSN ?? position)
+        }
+    }
+
+    /// Notes that the stream is complete up to `lsn`, though no commit ends there.
+    public func watermark(_ lsn: LSN) {
+        lastWatermark = max(lastWatermark, lsn)
+    }
+
+    /// Says that no more input waits: the complete transactions are written and flushed.
+    public func inputIdle() throws {
+        if pending.transactions > 0 && strategy.hasCompleted { try writePending() }
+        if isDirty { try flush() }
+    }
+
+    /// Writes what is complete, then, when `lsn` lies beyond it, a marker batch that takes the target there, then the
+    /// end line. An unfinished transaction is discarded.
+    public func end(at lsn: LSN, reason: String) throws {
+        guard identity != nil else {
+            throw BatchError(.unexpectedMessage, "the stream ends before its header; the log is empty or damaged")
+        }
+        try abandonOpen()
+        let last = max(lsn, position)
+        if pending.transactions > 0 && strategy.hasCompleted { try writePending() }
+        position = last
+        if batchFrom < last || strategy.hasCompleted {
+            pending.end = last
+            try writePending()
+        }
+        frame.clear()
+        BatchEnd(to: last, reason: reason).write(to: frame)
+        try writeFrame()
+        try flush()
+    }
+}
+
+// The messages.
+extension BatchRenderer {
+    private func handle(_ message: Message, _ bytes: UnsafeRawBufferPointer) throws {
+        switch message {
+        case .insert(let relation, let new):
+            guard try startChange() else { return }
+            try strategy.insert(try table(relation), new, message: bytes)
+            try limitMemory()
+        case .update(let relation, let old, let new):
+            guard try startChange() else { return }
+            try strategy.update(try table(relation), old: old, new: new)
+            try limitMemory()
+        case .delete(let relation, let old):
+            guard try startChange() else { return }
+            try strategy.delete(try table(relation), old: old)
+            try limitMemory()
+        case .truncate(let truncate):
+            guard try startChange() else { return }
+            let plans = try truncate.relations.map { try table($0) }
+            try strategy.truncate(plans, cascade: truncate.cascade, restartIdentity: truncate.restartIdentity)
+        case .begin(let begin): try self.begin(begin)
+        case .commit(let commit): try self.commit(commit)
+        case .relation(let relation): learn(relation)
+        case .type: break
+        case .origin(let name, let lsn): try origin(name, lsn)
+        case .logicalMessage(let message): try logicalMessage(message)
+        }
+    }
+
+    private func begin(_ begin: Message.Begin) throws {
+        try abandonOpen()
+        var next = OpenTransaction(begin: begin)
+        // A commit record that begins before the position ends at or before it: the transaction was sent again.
+        next.isSkipped = begin.finalLSN < position || options.to.map { begin.finalLSN >= $0 } ?? false
+        open = next
+        if !next.isSkipped { strategy.begin() }
+    }
+
+    private func commit(_ commit: Message.Commit) throws {
+        guard let transaction = open else { throw outOfPlace("a Commit") }
+        guard commit.commitLSN == transaction.begin.finalLSN, commit.endLSN > commit.commitLSN else {
+            throw BatchError(
+                .malformedMessage,
+                "a Commit at \(commit.commitLSN) ends the transaction whose Begin says "
+                    + "\(transaction.begin.finalLSN); verify the log with `inspect verify`")
+        }
+        if let to = options.to, commit.endLSN > to {
+            isPastEnd = true
+            return try abandonOpen()
+        }
+        if transaction.isSkipped {
+            open = nil
+            guard commit.endLSN <= position else {
+                throw BatchError(
+                    .gap,
+                    "the start \(position) lies inside a commit record that ends at \(commit.endLSN); "
+                        + "start from the end of a commit")
+            }
+            return
+        }
+        position = commit.endLSN
+        lastCommitTime = commit.commitTime
+        statistics.transactions += 1
+        statistics.changes += transaction.changes
+        if transaction.isStreamed { return try finishStreamed(transaction) }
+        open = nil
+        strategy.commit()
+        pending.transactions += 1
+        pending.changes += transaction.changes
+        pending.end = commit.endLSN
+        if pending.changes >= options.maxChanges || strategy.byteCount >= options.maxBytes { try writePending() }
+    }
+
+    /// Counts a change; false when its transaction is left out.
+    private func startChange() throws -> Bool {
+        guard open != nil else { throw outOfPlace("a change") }
+        if open?.isSkipped == true { return false }
+        open?.changes += 1
+        return true
+    }
+
+    private func outOfPlace(_ what: String) -> BatchError {
+        BatchError(
+            .unexpectedMessage, "\(what) comes outside a transaction; verify the log with `inspect verify`")
+    }
+
+    private func table(_ id: UInt32) throws(BatchError) -> TablePlan {
+        if let lastTable, lastTable.relation.id == id { return lastTable }
+        guard let plan = tables[id] else {
+            throw BatchError(
+                .unknownRelation,
+                "a change names the table with OID \(id), whose layout was not sent; verify the log with "
+                    + "`inspect verify`")
+        }
+        lastTable = plan
+        return plan
+    }
+
+    private func learn(_ relation: Relation) {
+        let known = facts[relation.id]
+        if let plan = tables[relation.id], plan.relation == relation, plan.facts == known { return }
+        tables[relation.id] = TablePlan(relation, facts: known)
+        lastTable = nil
+    }
+
+    private func origin(_ name: String, _ lsn: LSN) throws {
+        guard open?.isSkipped != true else { return }
+        frame.clear()
+        frame.append("-- walrelay origin {")
+        frame.appendJSON(key: "name", name)
+        frame.append(",")
+        frame.appendJSON(key: "lsn", lsn)
+        frame.append("}")
+        try comment()
+    }
+
+    private func logicalMessage(_ message: Message.LogicalMessage) throws {
+        guard open?.isSkipped != true else { return }
+        frame.clear()
+        frame.append("-- walrelay message {\"transactional\":")
+        frame.append(message.isTransactional ? "true," : "false,")
+        frame.appendJSON(key: "lsn", message.lsn)
+        frame.append(",")
+        frame.appendJSON(key: "prefix", message.prefix)
+        frame.append(",")
+        frame.appendJSON(content: message.content)
+        frame.append("}")
+        try comment()
+        try limitMemory()
+    }
+
+    /// Puts the comment in the frame where it came: into the pending batch, or between batches when none is pending.
+    private func comment() throws {
+        if open != nil || strategy.hasCompleted { return try strategy.comment(frame.bytes) }
+        frame.append("\n")
+        try writeFrame()
+    }
+}
+
+// The batches.
+extension BatchRenderer {
+    /// Keeps the text held within the limit: what is complete goes out first, then the open transaction by itself.
+    private func limitMemory() throws {
+        guard strategy.byteCount > options.maxBytes else { return }
+        if open?.isStreamed != true {
+            if pending.transactions > 0 && strategy.hasCompleted { try writePending() }
+            guard strategy.byteCount > options.maxBytes, let transaction = open, !transaction.isSkipped else { return }
+            try beginStreamed(transaction)
+        }
+        try strategy.takeAll { try write($0) }
+    }
+
+    private func beginStreamed(_ transaction: OpenTransaction) throws {
+        open?.isStreamed = true
+        // Transactions without any statement that came before are part of this batch's range.
+        pending = Pending()
+        frame.clear()
+        BatchHeader(
+            from: batchFrom, to: nil, commit: transaction.begin.finalLSN, transactions: 1,
+            committedAt: transaction.begin.commitTime.description
+        ).write(to: frame)
+        try writeFrame()
+    }
+
+    private func finishStreamed(_ transaction: OpenTransaction) throws {
+        open = nil
+        try strategy.takeAll { try write($0) }
+        strategy.commit()
+        frame.clear()
+        writeOriginSetup(position)
+        try finishBatch(position)
+    }
+
+    /// Drops the transaction being read; if its batch is being written, that batch is rolled back.
+    private func abandonOpen() throws {
+        guard let transaction = open else { return }
+        open = nil
+        guard !transaction.isSkipped else { return }
+        strategy.rollback()
+        guard transaction.isStreamed else { return }
+        frame.clear()
+        frame.append("ROLLBACK;\n-- walrelay rollback {}\n")
+        try writeFrame()
+    }
+
+    /// Writes the complete transactions as a batch.
+    private func writePending() throws {
+        let batch = pending
+        pending = Pending()
+        frame.clear()
+        BatchHeader(
+            from: batchFrom, to: batch.end, transactions: batch.transactions, changes: batch.changes,
+            committedAt: batch.transactions > 0 ? lastCommitTime?.description : nil
+        ).write(to: frame)
+        writeOriginSetup(batch.end)
+        try writeFrame()
+        try strategy.takeCompleted { try write($0) }
+        frame.clear()
+        // A transaction that gets no id writes no commit record, and the origin would stay where it is.
+        if !strategy.tookWrites { frame.append("SELECT pg_catalog.txid_current();\n") }
+        try finishBatch(batch.end)
+    }
+
+    private func finishBatch(_ end: LSN) throws {
+        frame.append("COMMIT;\n-- walrelay commit {")
+        frame.appendJSON(key: "to", end)
+        frame.append("}\n")
+        try writeFrame()
+        batchFrom = end
+        statistics.batches += 1
+        try flush()
+    }
+
+    private func writeOriginSetup(_ end: LSN) {
+        let time = lastCommitTime ?? Timestamp(rawValue: 0)
+        frame.append(
+            string: "SELECT pg_catalog.pg_replication_origin_xact_setup('\(end)', '\(time)');\n")
+    }
+
+    private func writeFrame() throws {
+        try write(frame.bytes)
+        frame.clear()
+    }
+
+    private func write(_ bytes: UnsafeRawBufferPointer) throws {
+        guard !bytes.isEmpty else { return }
+        isDirty = true
+        statistics.bytes += bytes.count
+        try sink.write(bytes)
+    }
+
+    private func flush() throws {
+        isDirty = false
+        try sink.flush()
+    }
+}

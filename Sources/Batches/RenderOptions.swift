@@ -1,0 +1,31 @@
+import Postgres
+
+/// How batches are cut and which transactions they hold.
+public struct RenderOptions: Sendable {
+    /// The replication origin on the target that records the progress.
+    public var origin: String
+    /// A batch is closed at the first commit at which it holds this many changes.
+    public var maxChanges: Int
+    /// A batch is closed at the first commit at which its text is this long, in bytes; a longer transaction is written
+    /// in several flushes as a batch of its own.
+    public var maxBytes: Int
+    /// Transactions whose commit ends at or before this position are left out.
+    public var from: LSN?
+    /// Transactions whose commit ends after this position are left out.
+    public var to: LSN?
+    /// What the preamble names as its writer.
+    public var tool: String
+
+    /// The defaults, and what differs from them.
+    public init(
+        origin: String = "walrelay", maxChanges: Int = 5000, maxBytes: Int = 8 << 20, from: LSN? = nil,
+        to: LSN? = nil, tool: String = "walrelay"
+    ) {
+        self.origin = origin
+        self.maxChanges = max(1, maxChanges)
+        self.maxBytes = max(1, maxBytes)
+        self.from = from
+        self.to = to
+        self.tool = tool
+    }
+}

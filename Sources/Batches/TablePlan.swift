@@ -1,0 +1,114 @@
+import PgOutput
+
+/// A table's layout with all the SQL text that does not depend on values, prepared once for each Relation message.
+final class TablePlan {
+    /// How rows are found for UPDATE and DELETE.
+    enum Identity {
+        /// The key columns that the source sends.
+        case key
+        /// The primary key's columns in the whole old row.
+        case primaryKey
+        /// The whole old row; one of several equal rows.
+        case wholeRow
+        /// Not at all.
+        case none
+    }
+
+    let relation: Relation
+    let facts: RelationFacts?
+    let identity: Identity
+    /// The old row arrives whole, and every column counts as a key.
+    let isFull: Bool
+    let isPartitioned: Bool
+    let hasAlwaysIdentity: Bool
+    let columns: ContiguousArray<ColumnPlan>
+    /// The number of columns that are not generated.
+    let writableCount: Int
+    /// The schema-qualified, quoted name.
+    let name: String
+
+    private let text: ContiguousArray<UInt8>
+    /// `INSERT INTO "s"."t" ("a","b") OVERRIDING SYSTEM VALUE `
+    let insert: Range<Int>
+    /// `COPY "s"."t" ("a","b") FROM stdin; -- rows:`
+    let copy: Range<Int>
+    /// `UPDATE "s"."t" SET `
+    let update: Range<Int>
+    /// `DELETE FROM "s"."t" WHERE `
+    let delete: Range<Int>
+    /// `"s"."t"`, or `ONLY "s"."t"` where other tables inherit from it.
+    let target: Range<Int>
+
+    init(_ relation: Relation, facts: RelationFacts?) {
+        self.relation = relation
+        self.facts = facts
+        isFull = relation.replicaIdentity == .full
+        isPartitioned = facts?.kind == "p"
+        name = SQLText.qualified(relation.namespace, relation.name)
+        identity = TablePlan.identity(of: relation, facts: facts)
+
+        var writer = PreparedText()
+        var plans: ContiguousArray<ColumnPlan> = []
+        for column in relation.columns {
+            let fact = facts?.columns.first { $0.name == column.name }
+            let isPrimaryKey = facts?.primaryKey.contains(column.name) ?? false
+            plans.append(writer.plan(column, fact, isFull: isFull, isPrimaryKey: isPrimaryKey))
+        }
+        let writable = zip(relation.columns, plans).filter { !$0.1.isGenerated }
+        let names = writable.map { SQLText.identifier($0.0.name) }.joined(separator: ",")
+        let only = facts?.hasChildren == true ? "ONLY " : ""
+        insert = writer.add("INSERT INTO \(name) (\(names)) OVERRIDING SYSTEM VALUE ")
+        copy = writer.add("COPY \(name) (\(names)) FROM stdin; -- rows:")
+        update = writer.add("UPDATE \(only)\(name) SET ")
+        delete = writer.add("DELETE FROM \(only)\(name) WHERE ")
+        target = writer.add(only + name)
+        writableCount = writable.count
+        hasAlwaysIdentity = plans.contains { $0.isAlwaysIdentity && !$0.isGenerated }
+        columns = plans
+        text = writer.bytes
+    }
+
+    /// Runs `body` with the bytes of a prepared range.
+    @inline(__always)
+    func write(_ range: Range<Int>, to buffer: TextBuffer) {
+        text.withUnsafeBytes { buffer.append(UnsafeRawBufferPointer(rebasing: $0[range])) }
+    }
+
+    private static func identity(of relation: Relation, facts: RelationFacts?) -> Identity {
+        switch relation.replicaIdentity {
+        case .nothing: return .none
+        case .primaryKey, .index: return relation.columns.contains { $0.isKey } ? .key : .none
+        case .full:
+            let key = facts?.primaryKey ?? []
+            let generated = Set(facts?.columns.filter(\.isGenerated).map(\.name) ?? [])
+            let names = Set(relation.columns.map(\.name)).subtracting(generated)
+            return !key.isEmpty && names.isSuperset(of: key) ? .primaryKey : .wholeRow
+        }
+    }
+}
+
+/// Collects a table's prepared text.
+private struct PreparedText {
+    var bytes: ContiguousArray<UInt8> = []
+
+    mutating func add(_ text: String) -> Range<Int> {
+        let start = bytes.count
+        bytes.append(contentsOf: text.utf8)
+        return start..<bytes.count
+    }
+
+    mutating func plan(
+        _ column: Relation.Column, _ fact: RelationFacts.Column?, isFull: Bool, isPrimaryKey: Bool
+    ) -> ColumnPlan {
+        let name = SQLText.identifier(column.name)
+        let equals = fact?.equalitySchema.map { "\(name) OPERATOR(\(SQLText.identifier($0)).=) " } ?? "\(name) = "
+        // Composite types have no `=` for an untyped literal. OIDs below this are built in and need no cast.
+        let firstUserOID: UInt32 = 16_384
+        let type = column.typeOID >= firstUserOID ? fact.flatMap { SQLText.typeName($0.type) } : nil
+        return ColumnPlan(
+            name: add(name), assignment: add("\(name) = "), equals: add(equals),
+            keyCast: add(type.map { "::\($0)" } ?? ""), comparison: ValueComparison(typeOID: column.typeOID),
+            isKey: column.isKey || isFull, isPrimaryKey: isPrimaryKey, isGenerated: fact?.isGenerated ?? false,
+            isAlwaysIdentity: fact?.identity == "a")
+    }
+}

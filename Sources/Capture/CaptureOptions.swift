@@ -1,0 +1,50 @@
+import Postgres
+import Spool
+
+/// How to capture.
+public struct CaptureOptions: Sendable {
+    /// The source server.
+    public var source: ConnectionString
+    /// The slot to stream from.
+    public var slot: String
+    /// The publications to decode.
+    public var publications: [String]
+    /// Where to put the log; nil for standard output.
+    public var spool: SpoolDirectory?
+    /// Where to end.
+    public var end: EndPosition
+    /// Seconds between status replies to the source.
+    public var statusInterval: Int
+    /// Milliseconds after which written bytes are made durable.
+    public var syncInterval: Int
+    /// Compressed bytes after which a segment is sealed at the next commit.
+    public var segmentSize: UInt64
+    /// Seconds after which a segment is sealed at the next commit; 0 for never.
+    public var segmentAge: Int
+    /// The target whose replication origin decides what is acknowledged, when there is no spool that is durable.
+    public var acknowledgingTarget: (string: ConnectionString, origin: String)?
+    /// The version of this program, for the segment headers.
+    public var tool: String
+
+    /// Options with their defaults.
+    public init(source: ConnectionString, slot: String, publications: [String], tool: String) {
+        self.source = source
+        self.slot = slot
+        self.publications = publications
+        self.tool = tool
+        spool = nil
+        end = .none
+        statusInterval = 10
+        syncInterval = 200
+        segmentSize = 64 << 20
+        segmentAge = 0
+        acknowledgingTarget = nil
+    }
+
+    /// Raw bytes of records at which a chunk is closed.
+    static let chunkSize = 512 << 10
+    /// Milliseconds for which a commit may wait for company in its chunk.
+    static let chunkDelay = 3
+    /// Seconds of silence before the end position after which the source is nudged.
+    static let nudgeAfter = 2
+}

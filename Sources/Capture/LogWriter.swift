@@ -1,0 +1,184 @@
+import Spool
+import Synchronization
+import Postgres
+import Threading
+
+/// Writes chunks on a thread of its own, so that status replies never wait behind the disk.
+///
+/// The capture's thread fills a ``ChunkBuffer``, submits it and takes a free one; when none is free, the disk is slower
+/// than the source and the capture stops reading.
+final class LogWriter: Sendable {
+    /// What the thread is to do.
+    private enum Command: Sendable {
+        /// Write the chunk; its last commit or watermark ends at `position`, if it has one.
+        case write(ChunkBuffer, position: LSN?)
+        /// Make everything durable now.
+        case sync
+        /// Seal the segment and open the next, which begins at this position.
+        case rotate(LSN)
+        /// Make everything durable and end; seal the segment if asked.
+        case finish(seals: Bool)
+    }
+
+    /// Where the chunks go.
+    enum Destination: Sendable {
+        /// A spool, going on with the recovered segment if there is one.
+        case spool(SpoolDirectory, RecoveredSegment?)
+        /// A descriptor that is read by another program.
+        case pipe(Int32)
+    }
+
+    private let commands: BoundedQueue<Command>
+    private let free: BoundedQueue<ChunkBuffer>
+    private let wake: WakePipe
+    private let destination: Destination
+    private let syncIntervalMilliseconds: Int
+    private let durable: Atomic<UInt64>
+    private let segmentSize = Atomic<UInt64>(0)
+    private let bytesWritten = Atomic<UInt64>(0)
+    private let failed = Mutex<(any Error)?>(nil)
+    private let currentFile = Mutex<String>("")
+    private let header: SegmentHeader
+
+    /// Chunks that may wait for the disk, besides the one being filled.
+    static let chunksInFlight = 6
+
+    init(
+        destination: Destination, header: SegmentHeader, durable: LSN, chunkSize: Int, syncIntervalMilliseconds: Int,
+        wake: WakePipe
+    ) {
+        self.destination = destination
+        self.header = header
+        self.wake = wake
+        self.syncIntervalMilliseconds = syncIntervalMilliseconds
+        self.durable = Atomic(durable.rawValue)
+        commands = BoundedQueue(capacity: LogWriter.chunksInFlight + 4)
+        free = BoundedQueue(capacity: LogWriter.chunksInFlight)
+        for _ in 0..<LogWriter.chunksInFlight { free.push(ChunkBuffer(capacity: chunkSize + chunkSize / 4)) }
+    }
+
+    /// Starts the thread.
+    func start() throws -> Worker {
+        guard let worker = Worker.start(name: "log writer", { self.run() }) else {
+            throw ThreadError.cannotStart(errno: 0)
+        }
+        return worker
+    }
+
+    /// The end of the last commit or watermark that is on disk.
+    var durablePosition: LSN { LSN(rawValue: durable.load(ordering: .acquiring)) }
+
+    /// Bytes in the segment that is being written.
+    var segmentBytes: UInt64 { segmentSize.load(ordering: .relaxed) }
+
+    /// Bytes written to disk since the start.
+    var totalBytes: UInt64 { bytesWritten.load(ordering: .relaxed) }
+
+    /// The file that is being written.
+    var fileName: String { currentFile.withLock { $0 } }
+
+    /// The error that ended the thread, if one did.
+    func checkFailure() throws {
+        if let error = failed.withLock({ $0 }) { throw error }
+    }
+
+    /// A buffer to fill; nil when the disk holds all of them.
+    func takeBuffer() -> ChunkBuffer? { free.popIfAny() }
+
+    func submit(_ buffer: ChunkBuffer, position: LSN?) { commands.push(.write(buffer, position: position)) }
+    func sync() { commands.push(.sync) }
+    func rotate(at position: LSN) { commands.push(.rotate(position)) }
+
+    /// Lets the thread end after what was submitted; wait for it by joining.
+    func finish(seals: Bool) {
+        commands.push(.finish(seals: seals))
+    }
+
+    private func run() {
+        do {
+            try work()
+        } catch {
+            failed.withLock { $0 = error }
+        }
+        commands.close()
+        wake.wake()
+    }
+
+    /// The thread's own state.
+    private struct State {
+        var segment: SegmentWriter
+        var written: LSN
+        var syncAt = Deadline.never
+    }
+
+    private func work() throws {
+        var state = State(segment: try openSegment(), written: durablePosition)
+        publish(state)
+        while true {
+            switch commands.pop(until: state.syncAt) {
+            case .timedOut:
+                try makeDurable(&state)
+            case .closed:
+                return
+            case .element(.write(let buffer, let position)):
+                try write(buffer, position: position, &state)
+            case .element(.sync):
+                try makeDurable(&state)
+            case .element(.rotate(let start)):
+                try makeDurable(&state)
+                state.segment = try nextSegment(after: try state.segment.seal(), start: start)
+                publish(state)
+            case .element(.finish(let seals)):
+                try makeDurable(&state)
+                if seals { try state.segment.seal() }
+                return
+            }
+        }
+    }
+
+    private func openSegment() throws -> SegmentWriter {
+        switch destination {
+        case .spool(let spool, let recovered):
+            if let recovered { return try spool.resume(recovered) }
+            return try SegmentWriter(directory: spool.segmentsPath, header: header)
+        case .pipe(let descriptor):
+            return try SegmentWriter(pipe: descriptor, header: header)
+        }
+    }
+
+    private func nextSegment(after previous: String, start: LSN) throws -> SegmentWriter {
+        guard case .spool(let spool, _) = destination else { return try openSegment() }
+        var next = header
+        next.start = start
+        next.previous = previous
+        return try SegmentWriter(directory: spool.segmentsPath, header: next)
+    }
+
+    private func write(_ buffer: ChunkBuffer, position: LSN?, _ state: inout State) throws {
+        let before = state.segment.fileSize
+        try state.segment.append(buffer.bytes)
+        bytesWritten.add(state.segment.fileSize - before, ordering: .relaxed)
+        segmentSize.store(state.segment.fileSize, ordering: .relaxed)
+        if let position { state.written = position }
+        buffer.removeAll()
+        free.push(buffer)
+        if state.syncAt == .never { state.syncAt = .after(milliseconds: syncIntervalMilliseconds) }
+        if state.syncAt.hasPassed { try makeDurable(&state) }
+        // The capture may wait for a free buffer.
+        wake.wake()
+    }
+
+    /// The order of these two steps is the promise of the whole log: first on disk, then acknowledged.
+    private func makeDurable(_ state: inout State) throws {
+        state.syncAt = .never
+        guard case .spool = destination else { return }
+        try state.segment.sync()
+        durable.store(state.written.rawValue, ordering: .releasing)
+        wake.wake()
+    }
+
+    private func publish(_ state: State) {
+        segmentSize.store(state.segment.fileSize, ordering: .relaxed)
+        currentFile.withLock { $0 = state.segment.fileName }
+    }
+}

@@ -1,0 +1,108 @@
+import Postgres
+
+extension Source {
+    /// Creates a slot, or finds that a suitable one exists if `ifNotExists`.
+    ///
+    /// - Returns: the new slot; nil when it existed already.
+    /// - Throws: ``CaptureError`` (`slotExists`, `slotMismatch`) or ``PostgresError``.
+    public func createSlot(_ slot: String, options: SlotOptions, ifNotExists: Bool) throws -> CreatedSlot? {
+        if let state = try SlotState.read(slot, on: catalog) {
+            guard ifNotExists else {
+                throw CaptureError(
+                    .slotExists,
+                    "slot \"\(slot)\" exists already; use it as it is with --if-not-exists, or drop it with --drop-slot")
+            }
+            try checkUsable(state)
+            return nil
+        }
+        do {
+            return try replication.createLogicalSlot(slot, options: options)
+        } catch {
+            throw explained(error, slot: slot)
+        }
+    }
+
+    /// Drops a slot; with `ifExists`, its absence is fine. False when there was none.
+    public func dropSlot(_ slot: String, ifExists: Bool) throws -> Bool {
+        guard try SlotState.read(slot, on: catalog) != nil else {
+            guard ifExists else { throw missing(slot) }
+            return false
+        }
+        do {
+            try replication.dropSlot(slot)
+        } catch {
+            throw explained(error, slot: slot)
+        }
+        return true
+    }
+
+    /// The state of a slot that is about to be streamed from.
+    ///
+    /// - Throws: ``CaptureError``: `slotMissing`, `slotMismatch`, `slotLost` or `slotActive`.
+    public func usableSlot(_ slot: String) throws -> (state: SlotState, confirmed: LSN) {
+        guard let state = try SlotState.read(slot, on: catalog) else { throw missing(slot) }
+        try checkUsable(state)
+        if state.walStatus == "lost" {
+            throw CaptureError(
+                .slotLost,
+                "slot \"\(slot)\" is lost: the source removed WAL that it needed (max_slot_wal_keep_size). Changes are "
+                    + "missing for good: drop the slot and start the migration again from a new copy")
+        }
+        if let pid = state.activePID {
+            throw CaptureError(
+                .slotActive,
+                "slot \"\(slot)\" is in use by server process \(pid); stop the program that streams from it, or run on "
+                    + "the source: SELECT pg_terminate_backend(\(pid));")
+        }
+        guard let confirmed = state.confirmedFlush else {
+            throw CaptureError(.slotMismatch, "slot \"\(slot)\" has no position yet; is it still being created?")
+        }
+        return (state, confirmed)
+    }
+
+    private func missing(_ slot: String) -> CaptureError {
+        CaptureError(
+            .slotMissing,
+            "there is no slot \"\(slot)\" on the source; create it with --create-slot before the data is copied")
+    }
+
+    private func checkUsable(_ state: SlotState) throws {
+        guard let plugin = state.plugin else {
+            throw CaptureError(.slotMismatch, "slot \"\(state.name)\" is a physical slot; choose another name")
+        }
+        guard plugin == "pgoutput" else {
+            throw CaptureError(
+                .slotMismatch,
+                "slot \"\(state.name)\" uses plugin \"\(plugin)\", not pgoutput; choose another name with --slot")
+        }
+        guard state.database == catalog.database else {
+            throw CaptureError(
+                .slotMismatch,
+                "slot \"\(state.name)\" belongs to database \"\(state.database ?? "")\", not \"\(catalog.database)\"")
+        }
+    }
+
+    /// The server's refusal of a slot command, with what to do about it.
+    func explained(_ error: PostgresError, slot: String) -> any Error {
+        switch error.sqlState {
+        case .insufficientPrivilege:
+            CaptureError(
+                .privilege,
+                "\(error); run on the source: ALTER ROLE \(Quoting.identifier(catalog.user)) REPLICATION;")
+        case .configurationLimitExceeded:
+            CaptureError(
+                .unsuitableServer, "\(error); raise max_replication_slots and max_wal_senders, or drop unused slots")
+        case .objectInUse:
+            CaptureError(.slotActive, "\(error); stop the program that streams from slot \"\(slot)\" first")
+        case .undefinedObject where error.message.contains("replication slot"):
+            missing(slot)
+        case .duplicateObject:
+            CaptureError(.slotExists, "\(error)")
+        case .objectNotInPrerequisiteState
+        where error.message.contains("slot") && error.message.contains("can no longer"):
+            CaptureError(.slotLost, "\(error); drop the slot and start the migration again from a new copy")
+        default:
+            error
+        }
+    }
+}

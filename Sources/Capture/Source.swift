@@ -1,0 +1,116 @@
+import Logging
+import Postgres
+
+/// The source server: its two sessions and what was found out about it.
+///
+/// The walsender session streams; the regular one looks into the catalog. Both live on the capture's thread.
+public final class Source {
+    /// The walsender session.
+    public let replication: Connection
+    /// The ordinary session.
+    public let catalog: Connection
+    /// Who the server is.
+    public let identity: SystemIdentity
+    /// The encoding in which the server sends text: `UTF8`, or `SQL_ASCII` for a database without encoding.
+    public let encoding: String
+
+    /// Opens both sessions, sets and verifies what the text forms of values depend on.
+    ///
+    /// - Throws: ``PostgresError`` or ``CaptureError`` (`unsuitableServer`, `privilege`).
+    public init(_ string: ConnectionString) throws {
+        catalog = try Connection(string, applicationName: "walrelay receive")
+        try Source.checkServer(catalog)
+        do {
+            replication = try Connection(string, kind: .replication, applicationName: "walrelay receive")
+        } catch {
+            throw Source.explained(error, catalog: catalog)
+        }
+        let serverEncoding = try catalog.execute("SHOW server_encoding", doing: "asking for the encoding").text(0, 0)
+        // Bytes of a database without encoding travel as they are; a conversion would refuse or change them.
+        encoding = serverEncoding == "SQL_ASCII" ? "SQL_ASCII" : "UTF8"
+        for connection in [replication, catalog] {
+            for (name, value) in Source.settings(encoding: encoding) { try connection.set(name, to: value) }
+        }
+        identity = try replication.identifySystem()
+    }
+
+    private static func settings(encoding: String) -> [(String, String)] {
+        [
+            ("client_encoding", encoding), ("datestyle", "ISO"), ("intervalstyle", "postgres"),
+            ("extra_float_digits", "3"), ("bytea_output", "hex"), ("timezone", "UTC"), ("search_path", ""),
+            ("statement_timeout", "0"), ("lock_timeout", "0"), ("idle_in_transaction_session_timeout", "0"),
+        ]
+    }
+
+    private static func checkServer(_ connection: Connection) throws {
+        guard connection.serverVersion >= 100_000 else {
+            throw CaptureError(
+                .unsuitableServer,
+                "the source has version \(connection.serverVersion); logical decoding with pgoutput needs 10 or newer")
+        }
+        let level = try connection.execute("SHOW wal_level", doing: "asking for wal_level").text(0, 0) ?? ""
+        guard level == "logical" else {
+            throw CaptureError(
+                .unsuitableServer,
+                "the source has wal_level = \(level); run ALTER SYSTEM SET wal_level = logical there and restart it")
+        }
+        let mayReplicate = try connection.execute(
+            "SELECT rolreplication OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user",
+            doing: "asking for the role's attributes")
+        guard mayReplicate.text(0, 0) == "t" else {
+            throw CaptureError(
+                .privilege,
+                "role \"\(connection.user)\" may not replicate; run on the source: ALTER ROLE "
+                    + "\(Quoting.identifier(connection.user)) REPLICATION;")
+        }
+    }
+
+    /// A walsender session fails where an ordinary one succeeded: say why.
+    private static func explained(_ error: PostgresError, catalog: Connection) -> any Error {
+        if error.message.contains("no pg_hba.conf entry") {
+            return CaptureError(
+                .privilege,
+                "\(error.message); pg_hba.conf of the source must allow role \"\(catalog.user)\" to connect to database "
+                    + "\"\(catalog.database)\" for logical replication")
+        }
+        return error
+    }
+
+    /// True when the server is a standby.
+    public func isInRecovery() throws -> Bool {
+        try catalog.execute("SELECT pg_catalog.pg_is_in_recovery()", doing: "asking for recovery").text(0, 0) == "t"
+    }
+
+    /// The end of the WAL at present: everything that committed before now ends at or before it.
+    public func currentPosition() throws -> LSN {
+        let function = try isInRecovery() ? "pg_last_wal_replay_lsn" : "pg_current_wal_insert_lsn"
+        let doing = "asking for the WAL position"
+        let text = try catalog.execute("SELECT pg_catalog.\(function)()", doing: doing).text(0, 0)
+        guard let position = text.flatMap({ LSN($0) }) else {
+            throw PostgresError(.unexpectedAnswer, "the server has none", doing: doing)
+        }
+        return position
+    }
+
+    /// Commits a logical message, so that an otherwise idle source's WAL moves past an end position.
+    public func nudge() throws {
+        guard try !isInRecovery() else { return }
+        try catalog.execute(
+            "SELECT pg_catalog.pg_logical_emit_message(true, 'walrelay', 'nudge')", doing: "nudging the source")
+    }
+
+    /// Checks that the publications exist: the server would only say so in the middle of the stream.
+    public func checkPublications(_ publications: [String]) throws {
+        for name in publications {
+            let found = try catalog.query(
+                "SELECT 1 FROM pg_catalog.pg_publication WHERE pubname OPERATOR(pg_catalog.=) $1", [name],
+                doing: "looking for publication \"\(name)\"")
+            guard found.rowCount == 1 else {
+                throw CaptureError(
+                    .publicationMissing,
+                    "there is no publication \"\(name)\" in database \"\(catalog.database)\"; make it before the slot, "
+                        + "for example: CREATE PUBLICATION \(Quoting.identifier(name)) FOR ALL TABLES;")
+            }
+        }
+    }
+}

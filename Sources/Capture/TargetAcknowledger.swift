@@ -1,0 +1,61 @@
+import Logging
+import Postgres
+import Synchronization
+import Threading
+
+/// Follows the durable position of the target's replication origin, on a thread of its own.
+///
+/// Without a spool nothing on this side is durable, so only what the target has may be acknowledged to the source.
+final class TargetAcknowledger: Sendable {
+    private let value: Atomic<UInt64>
+    private let stopping = StopRequest()
+    private let wake: WakePipe
+    private let origin: String
+    private let string: ConnectionString
+    private let logger: Logger
+
+    init(_ string: ConnectionString, origin: String, from position: LSN, wake: WakePipe, logger: Logger) throws {
+        value = Atomic(position.rawValue)
+        self.string = string
+        self.origin = origin
+        self.wake = wake
+        self.logger = logger
+        guard Worker.start(name: "acknowledger", { self.run() }) != nil else {
+            throw ThreadError.cannotStart(errno: 0)
+        }
+    }
+
+    /// The last position read.
+    var position: LSN { LSN(rawValue: value.load(ordering: .acquiring)) }
+
+    func stop() { stopping.request() }
+
+    private func run() {
+        var connection: Connection?
+        while !stopping.isRequested {
+            do {
+                let session = try connection ?? Connection(string, applicationName: "walrelay receive")
+                connection = session
+                try read(session)
+            } catch {
+                // Not knowing only delays acknowledgements; the source keeps its WAL meanwhile.
+                logger.warning("cannot read the target's position: \(error)")
+                connection = nil
+            }
+            _ = Polling.wait(stopping.descriptor, until: .after(milliseconds: 1_000))
+        }
+    }
+
+    private func read(_ session: Connection) throws {
+        let result = try session.query(
+            """
+            SELECT pg_catalog.pg_replication_origin_progress(roname, true)
+              FROM pg_catalog.pg_replication_origin WHERE roname OPERATOR(pg_catalog.=) $1
+            """, [origin], doing: "reading the target's origin \"\(origin)\"")
+        guard let position = result.text(0, 0).flatMap({ LSN($0) }), position.rawValue > self.position.rawValue else {
+            return
+        }
+        value.store(position.rawValue, ordering: .releasing)
+        wake.wake()
+    }
+}

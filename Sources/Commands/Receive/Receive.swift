@@ -1,1 +1,0 @@
-@main struct ReceiveMain { static func main() {} }

@@ -1,0 +1,138 @@
+import ArgumentParser
+import Capture
+import CommandSupport
+import Logging
+import Observability
+import Postgres
+import Spool
+import Threading
+
+@main
+enum Main {
+    static func main() async {
+        await Program.main(ReceiveCommand.self)
+    }
+}
+
+struct ReceiveCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "receive",
+        abstract: "Stream a PostgreSQL logical slot into a compressed, checksummed change log.",
+        discussion: """
+            Changes go into segment files in the spool, or to standard output. The source is told to forget \
+            changes only after they are on disk. Run the same command again after any interruption: it goes on \
+            where the log ends.
+
+            EXAMPLES
+              receive --source 'host=db1 dbname=shop' --slot relay --create-slot
+              receive --source 'host=db1 dbname=shop' --slot relay --publication relay --dir spool
+              receive --source … --publication relay --endpos current
+              receive --source … --publication relay --stdout | transform - | replay --target …
+              receive --source … --slot relay --drop-slot
+
+            EXIT CODES
+              0 done; 1 failure; 2 usage; 3 connection; 4 privilege; 5 server not suitable; 6 slot missing; \
+            7 slot in use; 8 slot lost; 9 slot unusable; 10 gap; 11 foreign spool; 12 spool locked; 13 corrupt; \
+            14 incomplete; 18 file error (see docs/exit-codes.md)
+            """,
+        version: Program.tool
+    )
+
+    @Option(help: ArgumentHelp("The source server, as libpq takes it.", valueName: "conninfo"))
+    var source: String?
+
+    @Option(help: "The logical replication slot.")
+    var slot = "walrelay"
+
+    @Option(help: ArgumentHelp("A publication to decode; repeatable. (default: walrelay)", valueName: "name"))
+    var publication: [String] = []
+
+    @Option(help: ArgumentHelp("The spool's folder.", valueName: "folder"))
+    var dir = "spool"
+
+    @Flag(help: "Write the log to standard output instead of a spool.")
+    var stdout = false
+
+    @OptionGroup(title: "Slot actions")
+    var slotActions: SlotActions
+
+    @Option(help: ArgumentHelp("End once everything up to this LSN is received; or 'current'.", valueName: "lsn"))
+    var endpos: EndPosition = .none
+
+    @Option(help: ArgumentHelp("Time between status replies to the source.", valueName: "seconds"))
+    var statusInterval = 10
+
+    @Option(help: ArgumentHelp("Time after which received changes are made durable.", valueName: "milliseconds"))
+    var fsyncInterval = 200
+
+    @Option(help: ArgumentHelp("Compressed size at which a segment is sealed.", valueName: "size"))
+    var segmentSize = ByteCount(bytes: 64 << 20)
+
+    @Option(help: ArgumentHelp("Age at which a segment is sealed; 0 for never.", valueName: "seconds"))
+    var segmentAge = 0
+
+    @Option(
+        help: ArgumentHelp(
+            "With --stdout: acknowledge what this server's replication origin has.", valueName: "conninfo"))
+    var target: String?
+
+    @Option(help: ArgumentHelp("The replication origin on --target.", valueName: "name"))
+    var origin = "walrelay"
+
+    @OptionGroup(title: "Logging")
+    var log: LogOptions
+
+    func validate() throws {
+        try slotActions.validate()
+        if statusInterval < 1 { throw ValidationError("--status-interval must be at least 1") }
+        if fsyncInterval < 0 { throw ValidationError("--fsync-interval must not be negative") }
+        if segmentAge < 0 { throw ValidationError("--segment-age must not be negative") }
+        if segmentSize.bytes < 64 << 10 { throw ValidationError("--segment-size must be at least 64kB") }
+        if target != nil && !stdout { throw ValidationError("--target goes with --stdout") }
+        if slotActions.streams && slotActions.exportSnapshot {
+            throw ValidationError("--export-snapshot goes with --create-slot, without --start")
+        }
+    }
+
+    func run() async throws {
+        let logger = log.logger("receive")
+        let options = try captureOptions()
+        let actions = slotActions
+        let slot = self.slot
+        let outcome = try await Program.run { stop -> Capture.Outcome? in
+            try actions.perform(on: slot, options: options, logger: logger, stop: stop)
+            guard actions.streams, !stop.isRequested else { return nil }
+            return try Capture(options, logger: logger, stop: stop).run()
+        }
+        try conclude(outcome, logger)
+    }
+
+    private func captureOptions() throws -> CaptureOptions {
+        let source = try ConnectionArgument.resolve(source, option: "--source", variable: "WALRELAY_SOURCE")
+        var options = CaptureOptions(
+            source: source, slot: slot, publications: publication.isEmpty ? ["walrelay"] : publication,
+            tool: Program.tool)
+        options.spool = stdout ? nil : SpoolDirectory(dir)
+        options.end = endpos
+        options.statusInterval = statusInterval
+        options.syncInterval = fsyncInterval
+        options.segmentSize = segmentSize.bytes
+        options.segmentAge = segmentAge
+        if let target { options.acknowledgingTarget = (try ConnectionString(target), origin) }
+        return options
+    }
+
+    private func conclude(_ outcome: Capture.Outcome?, _ logger: Logger) throws {
+        switch outcome {
+        case nil: break
+        case .reachedEnd(let position):
+            logger.info("reached the end position: the log is complete up to \(position)")
+        case .stopped(let position):
+            logger.info("stopped; the log ends at \(position)")
+            guard endpos == .none else {
+                throw ProgramFailure(
+                    .incomplete, "stopped at \(position), before the end position; run the same command again to go on")
+            }
+        }
+    }
+}

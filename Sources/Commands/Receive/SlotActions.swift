@@ -1,0 +1,75 @@
+import ArgumentParser
+import Capture
+import CommandSupport
+import Logging
+import Postgres
+import Spool
+import Threading
+
+/// What to do with the slot, as pg_recvlogical names it.
+struct SlotActions: ParsableArguments {
+    @Flag(help: "Create the slot; then exit, unless --start is given too.")
+    var createSlot = false
+
+    @Flag(help: "Drop the slot, then exit.")
+    var dropSlot = false
+
+    @Flag(help: "Stream changes (what receive does when no action is given).")
+    var start = false
+
+    @Flag(help: "With --drop-slot: a missing slot is fine.")
+    var ifExists = false
+
+    @Flag(help: "With --create-slot: an existing slot is fine.")
+    var ifNotExists = false
+
+    @Flag(
+        help: ArgumentHelp(
+            "With --create-slot: export the snapshot for the initial copy, print its name as JSON, and keep it until "
+                + "standard input ends or a signal comes."))
+    var exportSnapshot = false
+
+    var streams: Bool { start || !(createSlot || dropSlot) }
+
+    func validate() throws {
+        if dropSlot && (createSlot || start) { throw ValidationError("--drop-slot goes with no other action") }
+        if exportSnapshot && !createSlot { throw ValidationError("--export-snapshot goes with --create-slot") }
+        if ifNotExists && !createSlot { throw ValidationError("--if-not-exists goes with --create-slot") }
+        if ifExists && !dropSlot { throw ValidationError("--if-exists goes with --drop-slot") }
+        if exportSnapshot && ifNotExists {
+            throw ValidationError("--export-snapshot needs a new slot, so it does not go with --if-not-exists")
+        }
+    }
+
+    func perform(on slot: String, options: CaptureOptions, logger: Logger, stop: StopRequest) throws {
+        guard createSlot || dropSlot else { return }
+        let source = try Source(options.source)
+        if dropSlot {
+            let dropped = try source.dropSlot(slot, ifExists: ifExists)
+            logger.info(dropped ? "dropped slot \"\(slot)\"" : "there was no slot \"\(slot)\"")
+            return
+        }
+        // A publication that is made after the slot would make decoding fail for the changes between them.
+        try source.checkPublications(options.publications)
+        var slotOptions = SlotOptions()
+        slotOptions.exportsSnapshot = exportSnapshot
+        guard let created = try source.createSlot(slot, options: slotOptions, ifNotExists: ifNotExists) else {
+            logger.info("slot \"\(slot)\" exists already")
+            return
+        }
+        logger.info("created slot \"\(slot)\"; its changes begin at \(created.consistentPoint)")
+        guard exportSnapshot else { return }
+        Output.line(JSON.text(created))
+        logger.info("keeping the snapshot until standard input ends or a signal comes")
+        holdSnapshot(source, stop)
+    }
+
+    /// The snapshot lives while the session that made the slot stays open and idle.
+    private func holdSnapshot(_ source: Source, _ stop: StopRequest) {
+        while !stop.isRequested {
+            let ready = Polling.wait(0, stop.descriptor, until: .never)
+            if ready.first && !StandardInput.skip() { break }
+        }
+        withExtendedLifetime(source) {}
+    }
+}

@@ -1,0 +1,62 @@
+import Capture
+import Glibc
+import Observability
+import PgOutput
+import Postgres
+import Spool
+import Threading
+
+extension ExitStatus {
+    /// The exit code for an error of one of the modules; nil for any other error.
+    public init?(describing error: any Error) {
+        switch error {
+        case let error as PostgresError: self = ExitStatus(error)
+        case let error as SpoolError: self = ExitStatus(error)
+        case let error as CaptureError: self = ExitStatus(error)
+        case is PgOutputError: self = .corrupt
+        case is ThreadError: self = .failure
+        default: return nil
+        }
+    }
+
+    private init(_ error: PostgresError) {
+        switch error.code {
+        case .invalidConnectionString: self = .usage
+        case .cannotConnect, .connectionLost: self = .connection
+        case .unexpectedAnswer: self = .failure
+        case .server:
+            switch error.sqlState {
+            case .insufficientPrivilege: self = .privilege
+            case .adminShutdown: self = .connection
+            default: self = .failure
+            }
+        }
+    }
+
+    private init(_ error: SpoolError) {
+        switch error.code {
+        case .io: self = .inputOutput
+        case .corrupt, .unsupported: self = .corrupt
+        case .torn: self = .incomplete
+        case .gap: self = .gap
+        case .foreign: self = .foreign
+        case .locked: self = .locked
+        case .missing: self = .inputOutput
+        }
+    }
+
+    private init(_ error: CaptureError) {
+        switch error.code {
+        case .unsuitableServer, .publicationMissing: self = .unsuitableServer
+        case .privilege: self = .privilege
+        case .slotMissing: self = .slotMissing
+        case .slotExists, .slotMismatch: self = .slotMismatch
+        case .slotActive: self = .slotActive
+        case .slotLost: self = .slotLost
+        case .gap: self = .gap
+        case .timelineSwitch: self = .foreign
+        case .protocolViolation: self = .corrupt
+        case .streamEnded: self = .connection
+        }
+    }
+}

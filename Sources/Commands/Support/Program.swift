@@ -1,0 +1,90 @@
+import ArgumentParser
+import Glibc
+import Logging
+import Observability
+import Threading
+
+/// What is the same in every program: version, entry, signals and exit codes.
+public enum Program {
+    /// The version of all programs.
+    public static let version = "0.1.0"
+
+    /// The version as segment headers and batch preambles carry it.
+    public static let tool = "walrelay \(version)"
+
+    /// Parses the command line, runs the command and exits with its documented code. Never returns.
+    public static func main<Command: AsyncParsableCommand>(_ command: Command.Type) async -> Never {
+        // A reader that is gone is an error to report, not a reason to vanish.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var parsed = try Command.parseAsRoot()
+            if var runnable = parsed as? any AsyncParsableCommand {
+                try await runnable.run()
+            } else {
+                try parsed.run()
+            }
+            exit(ExitStatus.done.rawValue)
+        } catch {
+            exit(report(error, Command.self).rawValue)
+        }
+    }
+
+    private static func report<Command: ParsableCommand>(_ error: any Error, _ command: Command.Type) -> ExitStatus {
+        if let failure = error as? ProgramFailure {
+            Output.error(failure.message, program: Command._commandName)
+            return failure.status
+        }
+        if let status = ExitStatus(describing: error) {
+            Output.error("\(error)", program: Command._commandName)
+            return status
+        }
+        let code = Command.exitCode(for: error)
+        let message = Command.fullMessage(for: error)
+        if code == .success {
+            // --help and --version arrive as errors.
+            Output.write(message + "\n", to: 1)
+            return .done
+        }
+        if code == .validationFailure {
+            Output.error(usageLine(error, command), program: Command._commandName)
+            return .usage
+        }
+        Output.error(message.isEmpty ? "\(error)" : message, program: Command._commandName)
+        return .failure
+    }
+
+    /// The parser's message on one line, and where to look.
+    private static func usageLine<Command: ParsableCommand>(_ error: any Error, _ command: Command.Type) -> String {
+        let message = Command.message(for: error)
+        let first = message.split(separator: "\n").first.map(String.init) ?? message
+        return first + " (see \(Command._commandName) --help)"
+    }
+
+    /// Runs `body` on a thread of its own, with the user's signals turned into a ``StopRequest``: the first asks it to
+    /// finish what it is doing, the second ends the process at once.
+    public static func run<Result: Sendable>(
+        _ body: @escaping @Sendable (StopRequest) throws -> Result
+    ) async throws -> Result {
+        let stop = StopRequest()
+        let signals = await Signals.forward(to: stop)
+        defer { signals.cancel() }
+        return try await Worker.run(name: "main worker") { try body(stop) }
+    }
+}
+
+/// A failure whose exit code is known where it happens.
+public struct ProgramFailure: Error, CustomStringConvertible {
+    /// The exit code.
+    public let status: ExitStatus
+    /// What happened and what to do next.
+    public let message: String
+
+    /// A failure with its exit code.
+    public init(_ status: ExitStatus, _ message: String) {
+        self.status = status
+        self.message = message
+    }
+
+    /// What happened and what to do next.
+    public var description: String { message }
+}

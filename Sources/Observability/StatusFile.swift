@@ -1,0 +1,21 @@
+import Glibc
+
+/// A small JSON file that tells other programs how a stage is doing; replaced atomically, never read for correctness.
+public struct StatusFile: Sendable {
+    private let path: String
+
+    /// The status file at `path`.
+    public init(_ path: String) {
+        self.path = path
+    }
+
+    /// Replaces the file. Failures are ignored: status must never stop the data.
+    public func write(_ json: [UInt8]) {
+        let temporary = path + ".\(getpid()).new"
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { return }
+        let written = json.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        close(descriptor)
+        if written == json.count { rename(temporary, path) } else { unlink(temporary) }
+    }
+}

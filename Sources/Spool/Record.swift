@@ -1,0 +1,60 @@
+import Postgres
+
+/// One record of the change log.
+///
+/// ```
+/// u32 length   of what follows it: 10 + the payload
+/// u8  kind     see RecordKind; 0 is never valid, so zeroed space is the end and not data
+/// u8  flags    reserved, 0
+/// u64 LSN
+/// payload
+/// ```
+/// Integers are little-endian. Borrows the bytes it was read from.
+public struct Record {
+    /// What the payload is.
+    public let kind: RecordKind
+    /// The position in the source's WAL of what the record carries.
+    public let lsn: LSN
+    /// The payload.
+    public let payload: UnsafeRawBufferPointer
+    /// Where the record begins in its chunk, in bytes.
+    public let offset: Int
+
+    /// Bytes before the payload.
+    public static let headerSize = 14
+    /// The largest length that is accepted: PostgreSQL's messages stay below 1 GiB.
+    public static let maximumLength = 1 << 30
+}
+
+/// What a record's payload is.
+public enum RecordKind: UInt8, Sendable {
+    /// JSON: ``SegmentHeader``.
+    case header = 1
+    /// One pgoutput message as the source sent it.
+    case change = 2
+    /// JSON: facts from the source's catalog about the table of the Relation message that follows.
+    case relation = 3
+    /// Nothing: the stream is complete up to the record's LSN, though no commit ends there.
+    case watermark = 4
+    /// JSON: ``EndMark``; the stream ended at the record's LSN.
+    case end = 5
+}
+
+/// Why a stream ended; the payload of an end record.
+public struct EndMark: Codable, Sendable, Equatable {
+    /// Why: `endpos`, or `idle`.
+    public var reason: String
+    /// The end position that was asked for.
+    public var endPosition: LSN?
+
+    /// An end for the given reason.
+    public init(reason: String, endPosition: LSN? = nil) {
+        self.reason = reason
+        self.endPosition = endPosition
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case reason
+        case endPosition = "endpos"
+    }
+}

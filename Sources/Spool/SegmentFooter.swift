@@ -1,0 +1,129 @@
+import Postgres
+
+/// The last thing in a sealed segment: what it holds, and where, so that readers seek without decompressing.
+///
+/// On disk it is an LZ4 skippable frame:
+/// ```
+/// u32 0x184D2A50   magic of a skippable frame
+/// u32 size         of what follows
+/// JSON             this structure
+/// u32 length       of the JSON
+/// "WALRELAY"       closing magic, found from the end of the file
+/// ```
+public struct SegmentFooter: Codable, Sendable, Equatable {
+    /// A commit's place in the log and in time.
+    public struct Mark: Codable, Sendable, Equatable {
+        /// The commit's end LSN.
+        public var lsn: LSN
+        /// When it committed, in UTC.
+        public var time: String
+
+        /// A commit at `lsn`.
+        public init(lsn: LSN, time: String) {
+            self.lsn = lsn
+            self.time = time
+        }
+    }
+
+    /// How often each operation changed one table.
+    public struct Counts: Codable, Sendable, Equatable {
+        /// Rows inserted.
+        public var insert = 0
+        /// Rows updated.
+        public var update = 0
+        /// Rows deleted.
+        public var delete = 0
+        /// TRUNCATE statements that named the table.
+        public var truncate = 0
+
+        /// No changes.
+        public init() {}
+    }
+
+    /// A run of chunks of at least 128 KiB on disk: the unit of seeking.
+    public struct Part: Codable, Sendable, Equatable {
+        /// Where its first frame begins in the file, in bytes.
+        public var offset: UInt64
+        /// The first commit that ends in it; nil when none does.
+        public var first: Mark?
+        /// The last commit that ends in it.
+        public var last: Mark?
+        /// It holds Relation messages, which a reader that begins later must read first.
+        public var hasRelations = false
+
+        enum CodingKeys: String, CodingKey {
+            case offset, first, last
+            case hasRelations = "relations"
+        }
+    }
+
+    /// The start position, as in the header.
+    public var start: LSN
+    /// The end of the last commit or watermark: the next segment's start.
+    public var end: LSN
+    /// The first commit.
+    public var firstCommit: Mark?
+    /// The last commit.
+    public var lastCommit: Mark?
+    /// Committed transactions.
+    public var transactions = 0
+    /// Row changes, truncated tables counted as one each.
+    public var changes = 0
+    /// Bytes of records before compression.
+    public var rawBytes: UInt64 = 0
+    /// Changes by table (`schema.table`).
+    public var relations: [String: Counts] = [:]
+    /// The parts, in order.
+    public var parts: [Part] = []
+
+    enum CodingKeys: String, CodingKey {
+        case start, end, transactions, changes, relations, parts
+        case firstCommit = "first_commit"
+        case lastCommit = "last_commit"
+        case rawBytes = "raw_bytes"
+    }
+
+    /// A footer of an empty segment.
+    public init(start: LSN) {
+        self.start = start
+        end = start
+    }
+
+    static let closingMagic = Array("WALRELAY".utf8)
+
+    /// The skippable frame's bytes.
+    func frame() -> [UInt8] {
+        let json = JSON.encode(self)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(json.count + 20)
+        append(0x184D_2A50, to: &bytes)
+        append(UInt32(json.count + 12), to: &bytes)
+        bytes += json
+        append(UInt32(json.count), to: &bytes)
+        bytes += SegmentFooter.closingMagic
+        return bytes
+    }
+
+    private func append(_ value: UInt32, to bytes: inout [UInt8]) {
+        withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+    }
+
+    /// The footer in a skippable frame's contents.
+    ///
+    /// - Throws: ``SpoolError`` with `corrupt` when the closing magic, the length or the JSON is wrong.
+    init(skippable bytes: [UInt8], file: String, offset: UInt64) throws(SpoolError) {
+        func corrupt(_ what: String) -> SpoolError {
+            SpoolError(.corrupt, "the footer \(what)", file: file, offset: offset)
+        }
+        guard bytes.count >= 12, Array(bytes.suffix(8)) == SegmentFooter.closingMagic else {
+            throw corrupt("has no closing magic")
+        }
+        let length = bytes.withUnsafeBytes {
+            Int(UInt32(littleEndian: $0.loadUnaligned(fromByteOffset: bytes.count - 12, as: UInt32.self)))
+        }
+        guard length == bytes.count - 12 else { throw corrupt("says that it has \(length) bytes") }
+        self = try bytes.withBytes { all throws(SpoolError) in
+            try JSON.decode(UnsafeRawBufferPointer(rebasing: all[..<length]), what: "the footer", file: file)
+        }
+    }
+}

@@ -1,0 +1,190 @@
+import PgOutput
+import Postgres
+
+/// Follows the records of one segment and keeps its footer: used while writing, and again when a file is recovered or
+/// verified, so that both see the same.
+public struct SegmentIndexer: Sendable {
+    /// The footer so far.
+    public private(set) var footer: SegmentFooter
+    /// Inside a transaction whose commit has not come yet.
+    public private(set) var isInTransaction = false
+    /// The last record was an end record.
+    public private(set) var hasEnd = false
+    /// The last transaction's commit time.
+    public private(set) var lastCommitTime: Timestamp?
+
+    private static let partSize: UInt64 = 128 << 10
+
+    private var names: [UInt32: String] = [:]
+    private var counts: [UInt32: SegmentFooter.Counts] = [:]
+    private var pending: [UInt32: SegmentFooter.Counts] = [:]
+    private var pendingChanges = 0
+    private var lastRelation: UInt32 = 0
+    private var lastCounts = SegmentFooter.Counts()
+    private var part: SegmentFooter.Part?
+    private var lastOfPart: (lsn: LSN, time: Timestamp)?
+
+    /// An index of a segment that begins at `start`.
+    public init(start: LSN) {
+        footer = SegmentFooter(start: start)
+    }
+
+    /// Where a record leaves the stream.
+    public enum Boundary {
+        /// In the middle of something.
+        case none
+        /// At the end of a transaction, a watermark or an end record: a place to cut or to rotate.
+        case commit
+    }
+
+    /// Begins a chunk whose frame lies at `offset` of the file.
+    public mutating func beginChunk(offset: UInt64) {
+        if let current = part, offset - current.offset >= SegmentIndexer.partSize {
+            footer.parts.append(closed(current))
+            footer.lastCommit = footer.parts.last?.last ?? footer.lastCommit
+            part = nil
+            lastOfPart = nil
+        }
+        if part == nil { part = SegmentFooter.Part(offset: offset) }
+    }
+
+    /// Takes in one record.
+    ///
+    /// - Throws: ``SpoolError`` with `corrupt` when a message cannot be decoded or the order is broken.
+    @discardableResult
+    public mutating func consume(_ record: Record, file: String) throws(SpoolError) -> Boundary {
+        footer.rawBytes += UInt64(Record.headerSize + record.payload.count)
+        hasEnd = false
+        switch record.kind {
+        case .header, .relation:
+            return .none
+        case .watermark, .end:
+            guard !isInTransaction else {
+                throw SpoolError(.corrupt, "a watermark or end stands inside a transaction", file: file)
+            }
+            footer.end = max(footer.end, record.lsn)
+            hasEnd = record.kind == .end
+            return .commit
+        case .change:
+            do {
+                return try change(record.payload)
+            } catch let error as PgOutputError {
+                throw SpoolError(.corrupt, "\(error) (record at LSN \(record.lsn))", file: file)
+            } catch {
+                throw SpoolError(.corrupt, "\(error)", file: file)
+            }
+        }
+    }
+
+    private mutating func change(_ payload: UnsafeRawBufferPointer) throws -> Boundary {
+        switch MessageKind(rawValue: payload.first ?? 0) {
+        case .insert:
+            count(try relationID(payload)) { $0.insert += 1 }
+        case .update:
+            count(try relationID(payload)) { $0.update += 1 }
+        case .delete:
+            count(try relationID(payload)) { $0.delete += 1 }
+        case .begin:
+            // The source sends an unfinished transaction again after a reconnect; its first part is void.
+            pending.removeAll(keepingCapacity: true)
+            pendingChanges = 0
+            lastCounts = SegmentFooter.Counts()
+            lastRelation = 0
+            isInTransaction = true
+        case .commit:
+            guard case .commit(let commit) = try Message(decoding: payload) else { break }
+            finish(commit)
+            return .commit
+        case .relation:
+            guard case .relation(let relation) = try Message(decoding: payload) else { break }
+            names[relation.id] = "\(relation.namespace).\(relation.name)"
+            part?.hasRelations = true
+        case .truncate:
+            guard case .truncate(let truncate) = try Message(decoding: payload) else { break }
+            for relation in truncate.relations { count(relation) { $0.truncate += 1 } }
+        case .logicalMessage, .origin, .type:
+            // A message outside a transaction is no place to cut: no position says whether the source sends it again.
+            break
+        case nil:
+            throw PgOutputError(.unknownMessage, kind: payload.first ?? 0, offset: 0)
+        }
+        return .none
+    }
+
+    private func relationID(_ payload: UnsafeRawBufferPointer) throws(PgOutputError) -> UInt32 {
+        var reader = MessageReader(payload)
+        _ = try reader.uint8()
+        return try reader.uint32()
+    }
+
+    /// Counts for the relation of the last change are kept aside: most changes follow one of the same table.
+    private mutating func count(_ relation: UInt32, _ add: (inout SegmentFooter.Counts) -> Void) {
+        if relation != lastRelation {
+            storeLast()
+            lastRelation = relation
+            lastCounts = pending[relation] ?? SegmentFooter.Counts()
+        }
+        add(&lastCounts)
+        pendingChanges += 1
+    }
+
+    private mutating func storeLast() {
+        if lastRelation != 0 { pending[lastRelation] = lastCounts }
+    }
+
+    private mutating func finish(_ commit: Message.Commit) {
+        storeLast()
+        lastRelation = 0
+        for (relation, more) in pending {
+            counts[relation, default: SegmentFooter.Counts()].add(more)
+        }
+        pending.removeAll(keepingCapacity: true)
+        footer.changes += pendingChanges
+        pendingChanges = 0
+        footer.transactions += 1
+        footer.end = max(footer.end, commit.endLSN)
+        lastCommitTime = commit.commitTime
+        // Text is made only for the first commit of a part and, when the part closes, for its last.
+        if part?.first == nil { part?.first = SegmentFooter.Mark(commit.endLSN, commit.commitTime) }
+        if footer.firstCommit == nil { footer.firstCommit = part?.first }
+        lastOfPart = (commit.endLSN, commit.commitTime)
+        isInTransaction = false
+    }
+
+    private func closed(_ part: SegmentFooter.Part) -> SegmentFooter.Part {
+        var part = part
+        part.last = lastOfPart.map { SegmentFooter.Mark($0.lsn, $0.time) }
+        return part
+    }
+
+    /// The complete footer of what was consumed.
+    public func finished() -> SegmentFooter {
+        var footer = self.footer
+        if let part {
+            footer.parts.append(closed(part))
+            footer.lastCommit = footer.parts.last?.last ?? footer.lastCommit
+        }
+        for (relation, counted) in counts {
+            footer.relations[names[relation] ?? "OID \(relation)", default: SegmentFooter.Counts()].add(counted)
+        }
+        return footer
+    }
+}
+
+extension SegmentFooter.Mark {
+    init(_ lsn: LSN, _ time: Timestamp) {
+        self.init(lsn: lsn, time: time.description)
+    }
+}
+
+extension SegmentFooter.Counts {
+    mutating func add(_ other: SegmentFooter.Counts) {
+        insert += other.insert
+        update += other.update
+        delete += other.delete
+        truncate += other.truncate
+    }
+
+    /// All operations together.
+    public var total: Int { insert + update + delete + truncate }
+}

@@ -1,0 +1,109 @@
+import Glibc
+import Postgres
+
+/// Writes one segment: its header, then chunks, then its footer; or the same bytes to a pipe.
+///
+/// Nothing it wrote may be acknowledged before ``sync()`` returned.
+public final class SegmentWriter {
+    private let directory: String?
+    private let name: SegmentName
+    private let path: String
+    private let descriptor: Int32
+    private var compressor = FrameCompressor()
+    private var indexer: SegmentIndexer
+    /// Bytes written to the file.
+    public private(set) var fileSize: UInt64
+    /// Bytes were written since the last ``sync()``.
+    public private(set) var isDirty = false
+
+    /// Creates the segment's `.partial` file with its header, durable before the first chunk.
+    public init(directory: String, header: SegmentHeader) throws(SpoolError) {
+        self.directory = directory
+        name = header.name
+        path = directory + "/" + name.fileName
+        descriptor = try FileSystem.create(path, flags: O_WRONLY | O_EXCL)
+        fileSize = 0
+        indexer = SegmentIndexer(start: header.start)
+        try write(header: header)
+        try sync()
+        try FileSystem.syncDirectory(directory)
+    }
+
+    /// Writes to a descriptor that is no spool file, such as standard output. Never synced, never sealed by renaming.
+    public init(pipe descriptor: Int32, header: SegmentHeader) throws(SpoolError) {
+        directory = nil
+        name = header.name
+        path = "standard output"
+        self.descriptor = descriptor
+        fileSize = 0
+        indexer = SegmentIndexer(start: header.start)
+        try write(header: header)
+    }
+
+    /// Goes on with an open segment that was recovered.
+    init(recovered: RecoveredSegment, directory: String) throws(SpoolError) {
+        self.directory = directory
+        name = recovered.name
+        path = directory + "/" + name.fileName
+        descriptor = try FileSystem.create(path, flags: O_WRONLY | O_APPEND)
+        fileSize = recovered.fileSize
+        indexer = recovered.indexer
+    }
+
+    deinit {
+        compressor.deallocate()
+        if directory != nil { close(descriptor) }
+    }
+
+    /// The end of the last commit or watermark written.
+    public var end: LSN {
+        indexer.footer.end
+    }
+
+    /// The file's present name.
+    public var fileName: String {
+        name.fileName
+    }
+
+    private func write(header: SegmentHeader) throws(SpoolError) {
+        let buffer = ChunkBuffer(capacity: 4096)
+        buffer.append(.header, lsn: header.start, payload: JSON.encode(header))
+        try append(buffer.bytes)
+    }
+
+    /// Compresses and writes one chunk of whole records.
+    public func append(_ records: UnsafeRawBufferPointer) throws(SpoolError) {
+        let offset = fileSize
+        indexer.beginChunk(offset: offset)
+        var cursor = RecordCursor(Chunk(bytes: records, file: path, offset: offset))
+        while let record = try cursor.next() { try indexer.consume(record, file: path) }
+        let frame = try compressor.frame(of: records)
+        isDirty = true
+        try FileSystem.write(frame, to: descriptor, file: path)
+        fileSize += UInt64(frame.count)
+    }
+
+    /// Makes everything written durable. After an error nothing may be written or acknowledged any more.
+    public func sync() throws(SpoolError) {
+        guard isDirty, directory != nil else { return }
+        try FileSystem.syncData(descriptor, file: path)
+        isDirty = false
+    }
+
+    /// Completes the segment: footer, file sync, rename, directory sync. Returns the sealed file's name.
+    @discardableResult
+    public func seal() throws(SpoolError) -> String {
+        let footer = indexer.finished().frame()
+        isDirty = true
+        try footer.withBytes { bytes throws(SpoolError) in
+            try FileSystem.write(bytes, to: descriptor, file: path)
+        }
+        fileSize += UInt64(footer.count)
+        guard let directory else { return path }
+        try sync()
+        let sealed = name.sealed.fileName
+        try FileSystem.rename(path, to: directory + "/" + sealed)
+        try FileSystem.syncDirectory(directory)
+        return sealed
+    }
+}

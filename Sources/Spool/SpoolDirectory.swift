@@ -1,0 +1,208 @@
+import Glibc
+import Postgres
+
+/// Which source a spool belongs to; the contents of `spool.json`.
+public struct SpoolIdentity: Codable, Sendable, Equatable {
+    /// The version of the spool's layout.
+    public var format = 1
+    /// The source cluster's identifier.
+    public var systemIdentifier: String
+    /// The source database.
+    public var database: String
+    /// The slot.
+    public var slot: String
+
+    enum CodingKeys: String, CodingKey {
+        case format, database, slot
+        case systemIdentifier = "system_identifier"
+    }
+
+    /// The identity of a source.
+    public init(systemIdentifier: String, database: String, slot: String) {
+        self.systemIdentifier = systemIdentifier
+        self.database = database
+        self.slot = slot
+    }
+}
+
+/// A spool on disk: `spool.json`, `segments/`, `state/` and a lock file.
+public struct SpoolDirectory: Sendable {
+    /// The spool's folder.
+    public let path: String
+
+    /// Names the spool at `path`; touches nothing.
+    public init(_ path: String) {
+        self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+    }
+
+    /// The folder of the segments.
+    public var segmentsPath: String { path + "/segments" }
+    /// The folder of the status files.
+    public var statePath: String { path + "/state" }
+    private var identityPath: String { path + "/spool.json" }
+
+    /// The identity, or nil when there is no spool yet.
+    public func identity() throws(SpoolError) -> SpoolIdentity? {
+        guard FileSystem.exists(identityPath) else { return nil }
+        let bytes = try FileSystem.read(identityPath)
+        let identity: SpoolIdentity = try bytes.withBytes { all throws(SpoolError) in
+            try JSON.decode(all, what: "the spool's identity", file: identityPath)
+        }
+        guard identity.format == 1 else {
+            throw SpoolError(
+                .unsupported, "the spool has format \(identity.format); this walrelay reads format 1",
+                file: identityPath)
+        }
+        return identity
+    }
+
+    /// Opens the spool for writing, making it on first use, and locks it for as long as the returned lock lives.
+    ///
+    /// - Throws: ``SpoolError``: `locked` when another process writes to it, `foreign` when it holds another source's
+    ///   changes.
+    public func open(for identity: SpoolIdentity) throws(SpoolError) -> SpoolLock {
+        try FileSystem.makeDirectory(path)
+        let lock = try SpoolLock(path + "/receive.lock", spool: path)
+        if let existing = try self.identity() {
+            try check(existing, is: identity)
+        } else {
+            guard try segments().isEmpty else {
+                throw SpoolError(
+                    .unsupported, "there are segments but no spool.json; restore it, or use an empty folder", file: path)
+            }
+            try FileSystem.makeDirectory(segmentsPath)
+            try FileSystem.makeDirectory(statePath)
+            try FileSystem.replace(identityPath, with: JSON.encode(identity) + [0x0A], in: path)
+        }
+        return lock
+    }
+
+    private func check(_ existing: SpoolIdentity, is wanted: SpoolIdentity) throws(SpoolError) {
+        guard existing != wanted else { return }
+        var differences: [String] = []
+        if existing.systemIdentifier != wanted.systemIdentifier {
+            differences.append("system identifier \(existing.systemIdentifier), not \(wanted.systemIdentifier)")
+        }
+        if existing.database != wanted.database {
+            differences.append("database \"\(existing.database)\", not \"\(wanted.database)\"")
+        }
+        if existing.slot != wanted.slot { differences.append("slot \"\(existing.slot)\", not \"\(wanted.slot)\"") }
+        throw SpoolError(
+            .foreign,
+            "the spool belongs to another source (\(differences.joined(separator: "; "))); use another --dir, "
+                + "or connect to the source that it belongs to",
+            file: path)
+    }
+
+    /// The segments in commit order, the open one last.
+    public func segments() throws(SpoolError) -> [SegmentName] {
+        guard FileSystem.isDirectory(segmentsPath) else { return [] }
+        return try FileSystem.list(segmentsPath).compactMap(SegmentName.init(fileName:)).sorted()
+    }
+
+    /// Finishes what a crash left of the open segment. Nil when there is none to go on with.
+    ///
+    /// - Throws: ``SpoolError``: `corrupt` when there is more than one open segment, or one cannot be read.
+    public func recover() throws(SpoolError) -> RecoveredSegment? {
+        for name in try FileSystem.list(segmentsPath) where name.hasSuffix(".repair") || name.hasSuffix(".new") {
+            unlink(segmentsPath + "/" + name)
+        }
+        let open = try segments().filter(\.isPartial)
+        guard let name = open.first else { return nil }
+        guard open.count == 1 else {
+            throw SpoolError(
+                .corrupt, "\(open.count) segments are open; only one can be: \(open.map(\.fileName))", file: path)
+        }
+        guard let recovered = try SegmentRecovery.run(directory: segmentsPath, name: name) else {
+            // Its header is synced before any commit can be acknowledged, so a file without one holds nothing needed;
+            // it is kept all the same, for whoever wants to look.
+            let path = segmentsPath + "/" + name.fileName
+            try FileSystem.rename(path, to: path + ".damaged")
+            try FileSystem.syncDirectory(segmentsPath)
+            return nil
+        }
+        guard recovered.hasFooter else { return recovered }
+        try FileSystem.rename(
+            segmentsPath + "/" + name.fileName, to: segmentsPath + "/" + name.sealed.fileName)
+        try FileSystem.syncDirectory(segmentsPath)
+        return nil
+    }
+
+    /// Goes on writing a recovered segment.
+    public func resume(_ recovered: RecoveredSegment) throws(SpoolError) -> SegmentWriter {
+        try SegmentWriter(recovered: recovered, directory: segmentsPath)
+    }
+
+    /// The header and footer of a sealed segment, or the header alone of an open one.
+    public func summary(
+        of name: SegmentName
+    ) throws(SpoolError) -> (header: SegmentHeader, footer: SegmentFooter?, size: UInt64) {
+        let path = segmentsPath + "/" + name.fileName
+        let frames = FrameReader(try ByteInput.open(path))
+        guard case .frame(let bytes, let offset) = try frames.next() else {
+            throw SpoolError(.torn, "the segment ends before its header does", file: path, offset: 0)
+        }
+        var cursor = RecordCursor(Chunk(bytes: bytes, file: path, offset: offset))
+        guard let record = try cursor.next(), record.kind == .header else {
+            throw SpoolError(.corrupt, "the segment does not begin with its header", file: path, offset: 0)
+        }
+        let header = try SegmentHeader(payload: record.payload, file: path)
+        let size = try FileSystem.size(path)
+        return (header, name.isPartial ? nil : try footer(path: path, size: size, frames), size)
+    }
+
+    private func footer(path: String, size: UInt64, _ frames: FrameReader) throws(SpoolError) -> SegmentFooter {
+        let noFooter = SpoolError(
+            .corrupt, "the sealed segment has no footer at its end; was it truncated?", file: path, offset: size)
+        guard size > 20 else { throw noFooter }
+        try frames.input.seek(to: size - 12)
+        _ = try frames.input.fill()
+        let tail = frames.input.available
+        guard tail.count == 12, Array(tail.suffix(8)) == SegmentFooter.closingMagic else { throw noFooter }
+        let length = UInt64(UInt32(littleEndian: tail.loadUnaligned(as: UInt32.self)))
+        guard length + 20 <= size else { throw noFooter }
+        try frames.seek(to: size - length - 20)
+        guard case .skippable(let bytes, let offset) = try frames.next() else { throw noFooter }
+        return try SegmentFooter(skippable: bytes, file: path, offset: offset)
+    }
+
+    /// The position up to which the log is complete: the end of its last segment. Nil when the spool is empty.
+    ///
+    /// Reads only the last segment; for one that is still open, its records.
+    public func end() throws(SpoolError) -> LSN? {
+        guard let last = try segments().last else { return nil }
+        if !last.isPartial { return try summary(of: last).footer?.end }
+        var indexer = SegmentIndexer(start: last.start)
+        let path = segmentsPath + "/" + last.fileName
+        let frames = FrameReader(try ByteInput.open(path))
+        while case .frame(let bytes, let offset) = try frames.next() {
+            indexer.beginChunk(offset: offset)
+            var cursor = RecordCursor(Chunk(bytes: bytes, file: path, offset: offset))
+            while let record = try cursor.next() { try indexer.consume(record, file: path) }
+        }
+        return indexer.footer.end
+    }
+}
+
+/// An exclusive lock on a spool, released when the value or its process goes.
+public final class SpoolLock: Sendable {
+    private let descriptor: Int32
+
+    init(_ path: String, spool: String) throws(SpoolError) {
+        descriptor = try FileSystem.create(path, flags: O_RDWR)
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            let code = errno
+            close(descriptor)
+            guard code == EWOULDBLOCK else {
+                errno = code
+                throw SpoolError.system("flock", file: path)
+            }
+            throw SpoolError(
+                .locked, "another receive writes to this spool; stop it first, or use another --dir", file: spool)
+        }
+    }
+
+    deinit {
+        close(descriptor)
+    }
+}

@@ -1,0 +1,204 @@
+import Glibc
+import Postgres
+import Threading
+
+/// Reads a spool's segments in commit order, from the one that holds a position on, and can follow the open one.
+///
+/// Takes no lock and never blocks the writer. Repeats of what was already read may appear after the writer was
+/// restarted (it replaces a torn file by a repaired one, which is then read from its beginning); consumers drop
+/// transactions whose commit they have seen.
+public final class SpoolReader: ChunkSource {
+    private let spool: SpoolDirectory
+    private let follows: Bool
+    private var current: OpenSegment?
+    /// The end of what was read: the next segment must begin here.
+    private var expected: LSN
+    private var sawEnd = false
+    private let watch: DirectoryWatch?
+    private var isFinished = false
+
+    private struct OpenSegment {
+        var name: SegmentName
+        let frames: FrameReader
+        let identity: FileIdentity?
+        var indexer: SegmentIndexer
+    }
+
+    /// Opens the spool at the segment that holds `from`, or at its first.
+    ///
+    /// - Parameter follows: at the end of what is written, wait for more instead of ending.
+    /// - Throws: ``SpoolError``: `missing` when there is no spool, `gap` when its first segment begins after `from`.
+    public init(_ spool: SpoolDirectory, from: LSN?, follows: Bool) throws(SpoolError) {
+        self.spool = spool
+        self.follows = follows
+        guard follows || FileSystem.isDirectory(spool.segmentsPath) else {
+            throw SpoolError(
+                .missing, "there is no spool here; receive makes one, or name the folder with --dir", file: spool.path)
+        }
+        watch = follows ? DirectoryWatch(spool.segmentsPath) : nil
+        let segments = try spool.segments()
+        let first = try SpoolReader.first(of: segments, from: from, spool: spool)
+        expected = first?.start ?? from ?? .zero
+        if let first { current = try open(first) }
+    }
+
+    private static func first(
+        of segments: [SegmentName], from: LSN?, spool: SpoolDirectory
+    ) throws(SpoolError) -> SegmentName? {
+        guard let from else { return segments.first }
+        let holding = segments.last { $0.start <= from }
+        guard holding != nil || segments.isEmpty else {
+            throw SpoolError(
+                .gap,
+                "the spool begins at \(segments[0].start), after the position \(from): the segments before it are gone",
+                file: spool.path)
+        }
+        return holding
+    }
+
+    private func open(_ name: SegmentName) throws(SpoolError) -> OpenSegment {
+        let path = spool.segmentsPath + "/" + name.fileName
+        let input: ByteInput
+        do throws(SpoolError) {
+            input = try ByteInput.open(path)
+        } catch where error.code == .io(errno: ENOENT) && name.isPartial {
+            // It was sealed between the listing and now.
+            return try open(name.sealed)
+        }
+        return OpenSegment(
+            name: name, frames: FrameReader(input), identity: input.fileIdentity(),
+            indexer: SegmentIndexer(start: name.start))
+    }
+
+    /// The next chunk; at the end of what is written `idle` when following, else `finished`.
+    ///
+    /// - Throws: ``SpoolError``: `corrupt` for damage in a sealed segment, `gap` when the next segment does not begin
+    ///   where the last one ended.
+    public func next() throws(SpoolError) -> ChunkStep {
+        while !isFinished {
+            guard current != nil else {
+                guard try openNext() else { return atEnd() }
+                continue
+            }
+            switch try nextFrame() {
+            case .frame(let bytes, let offset):
+                return .chunk(try follow(bytes, offset: offset))
+            case .skippable:
+                expected = current?.indexer.footer.end ?? expected
+                sawEnd = current?.indexer.hasEnd ?? false
+                current = nil
+            case .boundary, .unfinished:
+                guard try reopenIfReplaced() else { return try atTail() }
+            }
+        }
+        return .finished
+    }
+
+    private func nextFrame() throws(SpoolError) -> FrameReader.Step {
+        guard let segment = current else { return .boundary }
+        do throws(SpoolError) {
+            return try segment.frames.next()
+        } catch where error.code == .corrupt && isOpenForWriting(segment.name) {
+            // The tail of the open file may be torn; its writer will replace it. Until then, there is no more.
+            return .unfinished(offset: error.offset ?? 0)
+        }
+    }
+
+    private func isOpenForWriting(_ name: SegmentName) -> Bool {
+        name.isPartial && !FileSystem.exists(spool.segmentsPath + "/" + name.sealed.fileName)
+    }
+
+    private func follow(_ bytes: UnsafeRawBufferPointer, offset: UInt64) throws(SpoolError) -> Chunk {
+        let chunk = Chunk(bytes: bytes, file: current?.name.fileName ?? "", offset: offset)
+        current?.indexer.beginChunk(offset: offset)
+        var cursor = RecordCursor(chunk)
+        while let record = try cursor.next() { try current?.indexer.consume(record, file: chunk.file) }
+        return chunk
+    }
+
+    /// The end of the file, without a footer.
+    private func atTail() throws(SpoolError) -> ChunkStep {
+        guard let segment = current else { return atEnd() }
+        if !segment.name.isPartial {
+            throw SpoolError(
+                .corrupt, "the sealed segment ends without a footer; was it truncated?",
+                file: spool.segmentsPath + "/" + segment.name.fileName, offset: segment.frames.input.position)
+        }
+        sawEnd = segment.indexer.hasEnd
+        return atEnd()
+    }
+
+    private func atEnd() -> ChunkStep {
+        if follows && !sawEnd { return .idle }
+        isFinished = true
+        return .finished
+    }
+
+    /// After a crash the writer replaces the open file by a repaired copy: read that one from its beginning.
+    private func reopenIfReplaced() throws(SpoolError) -> Bool {
+        guard let segment = current else { return false }
+        let path = spool.segmentsPath + "/"
+        let identity =
+            FileSystem.identity(path + segment.name.fileName) ?? FileSystem.identity(path + segment.name.sealed.fileName)
+        if identity == segment.identity {
+            if segment.name.isPartial && FileSystem.exists(path + segment.name.sealed.fileName) {
+                // Sealed since the last read: the footer is there to be read now.
+                current?.name = segment.name.sealed
+                return true
+            }
+            return false
+        }
+        guard identity != nil else {
+            throw SpoolError(.gap, "the segment was removed while it was read", file: path + segment.name.fileName)
+        }
+        current = try open(segment.name)
+        return true
+    }
+
+    private func openNext() throws(SpoolError) -> Bool {
+        let later = try spool.segments().first { $0.start >= expected }
+        guard let later else { return false }
+        guard later.start == expected || expected == .zero else {
+            throw SpoolError(
+                .gap, "the log ends at \(expected) and goes on at \(later.start): a segment is missing between them",
+                file: spool.segmentsPath)
+        }
+        current = try open(later)
+        sawEnd = false
+        return true
+    }
+
+    /// Waits for the writer.
+    public func wait(_ stop: StopRequest, until deadline: Deadline) {
+        // Without a watch (the system's limit is reached) looking every 20 ms has to do.
+        let descriptor = watch?.descriptor ?? -1
+        let until = descriptor < 0 ? min(deadline, .after(milliseconds: 20)) : deadline
+        _ = Polling.wait(descriptor, stop.descriptor, until: until)
+        watch?.drain()
+    }
+}
+
+/// Tells by inotify that something in a folder was written, created or renamed.
+final class DirectoryWatch {
+    let descriptor: Int32
+
+    init?(_ path: String) {
+        descriptor = inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
+        guard descriptor >= 0 else { return nil }
+        let mask = UInt32(IN_MODIFY | IN_CREATE | IN_MOVED_TO)
+        guard inotify_add_watch(descriptor, path, mask) >= 0 else {
+            close(descriptor)
+            return nil
+        }
+    }
+
+    deinit {
+        close(descriptor)
+    }
+
+    func drain() {
+        withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { buffer in
+            while read(descriptor, buffer.baseAddress, buffer.count) > 0 {}
+        }
+    }
+}

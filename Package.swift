@@ -82,6 +82,7 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
+        tests("Batches", ["Batches", "PgOutput", "Postgres"]),
         tests("TestSupport", ["TestSupport"]),
     ]
 )

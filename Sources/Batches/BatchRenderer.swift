@@ -51,6 +51,8 @@ public final class BatchRenderer {
         var isSkipped = false
         /// Its batch is already being written.
         var isStreamed = false
+        /// What is already written of its batch changes rows.
+        var hasWrites = false
     }
 
     /// A renderer that writes to `sink`.
@@ -303,6 +305,7 @@ extension BatchRenderer {
             try beginStreamed(transaction)
         }
         try strategy.takeAll { try write($0) }
+        if strategy.tookWrites { open?.hasWrites = true }
     }
 
     private func beginStreamed(_ transaction: OpenTransaction) throws {
@@ -322,6 +325,7 @@ extension BatchRenderer {
         try strategy.takeAll { try write($0) }
         strategy.commit()
         frame.clear()
+        if !transaction.hasWrites && !strategy.tookWrites { writeTransactionID() }
         writeOriginSetup(position)
         try finishBatch(position)
     }
@@ -351,8 +355,7 @@ extension BatchRenderer {
         try writeFrame()
         try strategy.takeCompleted { try write($0) }
         frame.clear()
-        // A transaction that gets no id writes no commit record, and the origin would stay where it is.
-        if !strategy.tookWrites { frame.append("SELECT pg_catalog.txid_current();\n") }
+        if !strategy.tookWrites { writeTransactionID() }
         try finishBatch(batch.end)
     }
 
@@ -370,6 +373,11 @@ extension BatchRenderer {
         let time = lastCommitTime ?? Timestamp(rawValue: 0)
         frame.append(
             string: "SELECT pg_catalog.pg_replication_origin_xact_setup('\(end)', '\(time)');\n")
+    }
+
+    /// A transaction that gets no id writes no commit record, and the origin would stay where it is.
+    private func writeTransactionID() {
+        frame.append("SELECT pg_catalog.txid_current();\n")
     }
 
     private func writeFrame() throws {

@@ -43,6 +43,7 @@ struct LineScanner {
     /// As many whole lines as are there, at least one, newlines included, up to the line `\.`; empty when that line is
     /// next, which it then steps over.
     mutating func copyLines() throws -> UnsafeRawBufferPointer {
+        var searched = 0
         while true {
             let window = UnsafeRawBufferPointer(start: buffer.base + start, count: end - start)
             if window.count >= 3, window[0] == 0x5C, window[1] == 0x2E, window[2] == 0x0A {
@@ -50,12 +51,13 @@ struct LineScanner {
                 lineNumber += 1
                 return UnsafeRawBufferPointer(start: nil, count: 0)
             }
-            let length = LineScanner.dataLength(window)
+            let length = LineScanner.dataLength(window, searched: searched)
             if length > 0 {
                 let lines = UnsafeRawBufferPointer(start: buffer.base + start, count: length)
                 start += length
                 return lines
             }
+            searched = window.count
             guard try fill() else {
                 throw BatchError(
                     .truncated, "the input ends inside COPY data; write or copy it again", line: lineNumber + 1)
@@ -63,15 +65,17 @@ struct LineScanner {
         }
     }
 
-    /// The length of the whole lines in front of the end mark, in bytes. Every backslash of a value is doubled or begins
-    /// an escape, so a line `\.` can only be the end mark.
-    private static func dataLength(_ window: UnsafeRawBufferPointer) -> Int {
+    /// The length of the whole lines in front of the end mark, in bytes. Every backslash of a value is doubled or
+    /// begins an escape, so a line `\.` can only be the end mark. The first `searched` bytes hold no newline.
+    private static func dataLength(_ window: UnsafeRawBufferPointer, searched: Int) -> Int {
         guard let base = window.baseAddress else { return 0 }
         var length = 0
-        while let newline = memchr(base + length, 0x0A, window.count - length) {
+        var from = searched
+        while let newline = memchr(base + from, 0x0A, window.count - from) {
             let next = UnsafeRawPointer(newline) - base + 1
             if next - length == 3, window[length] == 0x5C, window[length + 1] == 0x2E { break }
             length = next
+            from = next
         }
         return length
     }

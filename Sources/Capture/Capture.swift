@@ -24,7 +24,8 @@ public final class Capture {
     var assembler: StreamAssembler
     let writer: LogWriter
     let wake: WakePipe
-    private let worker: Worker
+    private let isSealed: Bool
+    private var worker: Worker?
     private let lock: SpoolLock?
     private let acknowledger: TargetAcknowledger?
     private var facts: CatalogReader
@@ -37,7 +38,7 @@ public final class Capture {
     private var lastActivity = Deadline.now
     private var hasNudged = false
 
-    /// Connects, checks the slot against the spool, recovers the spool's open segment and starts the disk's thread.
+    /// Connects, checks the slot against the spool and recovers the spool's open segment.
     ///
     /// - Throws: ``CaptureError``, ``SpoolError`` or ``PostgresError``.
     public init(_ options: CaptureOptions, logger: Logger, stop: StopRequest) throws {
@@ -57,7 +58,7 @@ public final class Capture {
         writer = LogWriter(
             destination: start.destination, header: start.header, durable: start.durable,
             chunkSize: CaptureOptions.chunkSize, syncIntervalMilliseconds: options.syncInterval, wake: wake)
-        worker = try writer.start()
+        isSealed = start.isSealed
         acknowledger = try options.acknowledgingTarget.map {
             try TargetAcknowledger($0.string, origin: $0.origin, from: start.durable, wake: wake, logger: logger)
         }
@@ -81,6 +82,8 @@ public final class Capture {
     /// Streams until the end position, a stop request or an error.
     public func run() throws -> Outcome {
         defer { acknowledger?.stop() }
+        if assembler.isAtEnd && isSealed { return .reachedEnd(assembler.position) }
+        worker = try writer.start()
         if assembler.isAtEnd { return try complete(nil) }
         let stream = try startStream()
         var reachedEnd = false
@@ -255,7 +258,7 @@ public final class Capture {
 
     private func close(_ stream: ReplicationStream?, seals: Bool) throws {
         writer.finish(seals: seals)
-        worker.join()
+        worker?.join()
         try writer.checkFailure()
         guard let stream else { return }
         try sendStatus(stream)

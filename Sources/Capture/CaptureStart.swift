@@ -12,6 +12,8 @@ struct CaptureStart {
     let position: LSN
     /// What may be acknowledged before anything was received.
     let durable: LSN
+    /// The log is sealed: an end record would need a segment of its own, which would be empty.
+    let isSealed: Bool
 
     init(_ options: CaptureOptions, source: Source, confirmed: LSN, logger: Logger) throws {
         guard let spool = options.spool else {
@@ -20,6 +22,7 @@ struct CaptureStart {
             header = CaptureStart.header(options, source: source, start: confirmed, previous: nil)
             position = confirmed
             durable = confirmed
+            isSealed = false
             return
         }
         lock = try spool.open(
@@ -29,7 +32,9 @@ struct CaptureStart {
         let recovered = try spool.recover()
         if let recovered { CaptureStart.report(recovered, logger) }
         let segments = try spool.segments()
-        let end = try recovered?.end ?? spool.end()
+        let last = try recovered == nil ? segments.last.map { try spool.summary(of: $0).footer } ?? nil : nil
+        isSealed = last != nil
+        let end = recovered?.end ?? last?.end
         if let end, end < confirmed {
             throw CaptureError(
                 .gap,

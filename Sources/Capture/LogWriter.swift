@@ -130,7 +130,7 @@ final class LogWriter: Sendable {
                 publish(state)
             case .element(.finish(let seals)):
                 try makeDurable(&state)
-                if seals { try state.segment.seal() }
+                if seals && !state.segment.isEmpty { try state.segment.seal() }
                 return
             }
         }

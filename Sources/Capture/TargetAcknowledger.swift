@@ -47,14 +47,7 @@ final class TargetAcknowledger: Sendable {
     }
 
     private func read(_ session: Connection) throws {
-        let result = try session.query(
-            """
-            SELECT pg_catalog.pg_replication_origin_progress(roname, true)
-              FROM pg_catalog.pg_replication_origin WHERE roname OPERATOR(pg_catalog.=) $1
-            """, [origin], doing: "reading the target's origin \"\(origin)\"")
-        guard let position = result.text(0, 0).flatMap({ LSN($0) }), position.rawValue > self.position.rawValue else {
-            return
-        }
+        guard let position = try session.replicationOriginProgress(origin), position > self.position else { return }
         value.store(position.rawValue, ordering: .releasing)
         wake.wake()
     }

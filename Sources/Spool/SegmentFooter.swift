@@ -65,6 +65,8 @@ public struct SegmentFooter: Codable, Sendable, Equatable {
     public var firstCommit: Mark?
     /// The last commit.
     public var lastCommit: Mark?
+    /// The segment ends with an end record.
+    public var hasEnd = false
     /// Committed transactions.
     public var transactions = 0
     /// Row changes, truncated tables counted as one each.
@@ -78,6 +80,7 @@ public struct SegmentFooter: Codable, Sendable, Equatable {
 
     enum CodingKeys: String, CodingKey {
         case start, end, transactions, changes, relations, parts
+        case hasEnd = "ended"
         case firstCommit = "first_commit"
         case lastCommit = "last_commit"
         case rawBytes = "raw_bytes"

@@ -9,7 +9,7 @@ public struct SegmentIndexer: Sendable {
     /// Inside a transaction whose commit has not come yet.
     public private(set) var isInTransaction = false
     /// The last record was an end record.
-    public private(set) var hasEnd = false
+    public var hasEnd: Bool { footer.hasEnd }
     /// The last transaction's commit time.
     public private(set) var lastCommitTime: Timestamp?
 
@@ -54,7 +54,7 @@ public struct SegmentIndexer: Sendable {
     @discardableResult
     public mutating func consume(_ record: Record, file: String) throws(SpoolError) -> Boundary {
         footer.rawBytes += UInt64(Record.headerSize + record.payload.count)
-        hasEnd = false
+        footer.hasEnd = false
         switch record.kind {
         case .header, .relation:
             return .none
@@ -63,7 +63,7 @@ public struct SegmentIndexer: Sendable {
                 throw SpoolError(.corrupt, "a watermark or end stands inside a transaction", file: file)
             }
             footer.end = max(footer.end, record.lsn)
-            hasEnd = record.kind == .end
+            footer.hasEnd = record.kind == .end
             return .commit
         case .change:
             do {

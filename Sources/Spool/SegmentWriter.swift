@@ -60,6 +60,12 @@ public final class SegmentWriter {
         indexer.footer.end
     }
 
+    /// True while no commit or watermark follows the start. Such a segment is never sealed: the next would begin at the
+    /// same position and want the same name.
+    public var isEmpty: Bool {
+        indexer.footer.end == indexer.footer.start
+    }
+
     /// The file's present name.
     public var fileName: String {
         name.fileName

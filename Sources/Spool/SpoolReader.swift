@@ -11,6 +11,7 @@ public final class SpoolReader: ChunkSource {
     private let spool: SpoolDirectory
     private let follows: Bool
     private var current: OpenSegment?
+    private var last: SegmentName?
     /// The end of what was read: the next segment must begin here.
     private var expected: LSN
     private var sawEnd = false
@@ -86,6 +87,7 @@ public final class SpoolReader: ChunkSource {
             case .skippable:
                 expected = current?.indexer.footer.end ?? expected
                 sawEnd = current?.indexer.hasEnd ?? false
+                last = current?.name
                 current = nil
             case .boundary, .unfinished:
                 guard try reopenIfReplaced() else { return try atTail() }
@@ -156,7 +158,8 @@ public final class SpoolReader: ChunkSource {
     }
 
     private func openNext() throws(SpoolError) -> Bool {
-        let later = try spool.segments().first { $0.start >= expected }
+        // An empty segment ends where it begins: the next one must also have another name.
+        let later = try spool.segments().first { $0.start >= expected && $0.sealed != last?.sealed }
         guard let later else { return false }
         guard later.start == expected || expected == .zero else {
             throw SpoolError(

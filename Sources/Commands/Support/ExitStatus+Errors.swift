@@ -1,3 +1,5 @@
+import Apply
+import Batches
 import Capture
 import Glibc
 import Observability
@@ -13,6 +15,8 @@ extension ExitStatus {
         case let error as PostgresError: self = ExitStatus(error)
         case let error as SpoolError: self = ExitStatus(error)
         case let error as CaptureError: self = ExitStatus(error)
+        case let error as BatchError: self = ExitStatus(error)
+        case let error as ApplyError: self = ExitStatus(error)
         case is PgOutputError: self = .corrupt
         case is ThreadError: self = .failure
         default: return nil
@@ -42,6 +46,32 @@ extension ExitStatus {
         case .foreign: self = .foreign
         case .locked: self = .locked
         case .missing: self = .inputOutput
+        }
+    }
+
+    private init(_ error: BatchError) {
+        switch error.code {
+        case .malformedMessage, .unexpectedMessage, .unknownRelation, .malformedBatches, .unsupportedFormat:
+            self = .corrupt
+        case .noReplicaIdentity, .binaryValue: self = .conflict
+        case .foreignStream: self = .foreign
+        case .gap: self = .gap
+        case .truncated: self = .incomplete
+        }
+    }
+
+    private init(_ error: ApplyError) {
+        switch error.code {
+        case .connectionLost: self = .connection
+        case .privilege: self = .privilege
+        case .unsuitableSession: self = .unsuitableServer
+        case .originBusy: self = .originBusy
+        case .straddling: self = .straddling
+        case .gap: self = .gap
+        case .rowCountMismatch, .constraint, .conflict, .server: self = .conflict
+        case .malformedInput: self = .corrupt
+        case .inputEndedEarly: self = .incomplete
+        case .foreignStream: self = .foreign
         }
     }
 

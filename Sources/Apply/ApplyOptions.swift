@@ -1,0 +1,21 @@
+/// How batches are applied.
+public struct ApplyOptions: Sendable {
+    /// The replication origin; nil for the one that the stream's preamble names.
+    public var origin: String?
+    /// How long to wait for an origin that another session holds, in seconds.
+    public var originWaitSeconds: Int
+    /// An input that ends between batches without an end mark is a success.
+    public var allowsOpenEnd: Bool
+    /// Statements are sent when they reach this many bytes; at most twice as much is in flight.
+    public var sendBytes: Int
+
+    /// The defaults, and what differs from them.
+    public init(
+        origin: String? = nil, originWaitSeconds: Int = 30, allowsOpenEnd: Bool = false, sendBytes: Int = 256 << 10
+    ) {
+        self.origin = origin
+        self.originWaitSeconds = originWaitSeconds
+        self.allowsOpenEnd = allowsOpenEnd
+        self.sendBytes = sendBytes
+    }
+}

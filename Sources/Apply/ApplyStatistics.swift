@@ -1,0 +1,22 @@
+import Postgres
+
+/// Counts of what was applied.
+public struct ApplyStatistics: Sendable, Equatable {
+    /// Batches committed on the target.
+    public var batchesApplied = 0
+    /// Batches that the target had already.
+    public var batchesSkipped = 0
+    /// Source transactions in the applied batches.
+    public var transactions = 0
+    /// Source changes in the applied batches, where their headers say them.
+    public var changes = 0
+    /// Rows that the target reported as changed.
+    public var rows = 0
+    /// Statement text and COPY data sent, in bytes.
+    public var bytes = 0
+    /// The origin's position after the last batch; nil before any progress.
+    public var position: LSN?
+
+    /// Nothing yet.
+    public init() {}
+}

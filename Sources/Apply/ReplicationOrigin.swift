@@ -1,0 +1,112 @@
+import Logging
+import Postgres
+import Threading
+
+/// The replication origin on the target: how far the source's history was applied, in the same transactions as the
+/// rows. One session at a time may advance it.
+public final class ReplicationOrigin {
+    /// The origin's name.
+    public let name: String
+    private let connection: Connection
+
+    /// Makes the origin if it is missing, and takes it for this session.
+    ///
+    /// - Parameters:
+    ///   - waitSeconds: how long to wait for another session that holds it.
+    ///   - stop: ends that wait.
+    /// - Throws: ``ApplyError`` with `privilege` (and the GRANTs to run) or `originBusy` (and who holds it).
+    public init(
+        name: String, session: TargetSession, waitSeconds: Int, stop: StopRequest?, logger: Logger
+    ) throws(ApplyError) {
+        self.name = name
+        connection = session.connection
+        do throws(PostgresError) {
+            let known = try connection.query(
+                "SELECT 1 FROM pg_catalog.pg_replication_origin WHERE roname = $1", [name],
+                doing: "looking for the replication origin")
+            if known.rowCount == 0 { try create() }
+            try setUp(until: .after(milliseconds: waitSeconds * 1000), stop, logger)
+        } catch {
+            throw explain(error)
+        }
+    }
+
+    /// How far the source's history was applied, durably; nil when nothing was.
+    public func position() throws(ApplyError) -> LSN? {
+        do throws(PostgresError) {
+            let text = try connection.query(
+                "SELECT pg_catalog.pg_replication_origin_progress($1, true)", [name],
+                doing: "asking for the replication origin's position"
+            ).text(0, 0)
+            return text.flatMap { LSN($0) }.flatMap { $0 == .zero ? nil : $0 }
+        } catch {
+            throw explain(error)
+        }
+    }
+
+    private func create() throws(PostgresError) {
+        do throws(PostgresError) {
+            try connection.query(
+                "SELECT pg_catalog.pg_replication_origin_create($1)", [name], doing: "creating the replication origin")
+        } catch {
+            // Another session made it in between; whose it is shows when it is taken.
+            guard error.sqlState == .duplicateObject || error.sqlState?.rawValue == "23505" else { throw error }
+        }
+    }
+
+    private func setUp(until deadline: Deadline, _ stop: StopRequest?, _ logger: Logger) throws(PostgresError) {
+        var isLogged = false
+        while true {
+            do throws(PostgresError) {
+                try connection.query(
+                    "SELECT pg_catalog.pg_replication_origin_session_setup($1)", [name],
+                    doing: "taking the replication origin")
+                return
+            } catch {
+                guard error.sqlState == .objectInUse, !deadline.hasPassed, stop?.isRequested != true else {
+                    throw error
+                }
+                if !isLogged {
+                    logger.warning(
+                        "waiting for the replication origin, which another session holds",
+                        metadata: ["origin": "\(name)", "server": "\(error.message)"])
+                    isLogged = true
+                }
+                _ = Polling.wait(stop?.descriptor ?? -1, until: min(deadline, .after(milliseconds: 500)))
+            }
+        }
+    }
+
+    private func explain(_ error: PostgresError) -> ApplyError {
+        switch error.sqlState {
+        case .objectInUse:
+            // The number that ends the message is the process that holds the origin, in every language.
+            let holder = error.message.split(whereSeparator: { !$0.isNumber }).last.map(String.init) ?? "<its PID>"
+            return ApplyError(
+                .originBusy,
+                "\(error.message); another replay may still run: let it end, or on the target run "
+                    + "SELECT pg_terminate_backend(\(holder));", cause: error)
+        case .insufficientPrivilege:
+            return ApplyError(
+                .privilege,
+                "the role may not use replication origins (\(error.message)); run on the target, in the database "
+                    + "\(Quoting.identifier(connection.database)), as a superuser: \(grants())", cause: error)
+        default:
+            return ApplyError(error, batch: nil, table: nil)
+        }
+    }
+
+    /// The GRANTs for the functions that replay calls, with the signatures that this server has.
+    private func grants() -> String {
+        let names = ["create", "session_setup", "session_progress", "progress", "xact_setup"]
+            .map { "'pg_replication_origin_\($0)'" }.joined(separator: ", ")
+        let sql =
+            "SELECT pg_catalog.format('pg_catalog.%I(%s)', proname, "
+            + "pg_catalog.pg_get_function_identity_arguments(oid)) FROM pg_catalog.pg_proc "
+            + "WHERE pronamespace = 'pg_catalog'::pg_catalog.regnamespace "
+            + "AND proname IN (\(names)) ORDER BY 1"
+        guard let found = try? connection.execute(sql, doing: "looking for the origin's functions") else { return "" }
+        let functions = (0..<found.rowCount).compactMap { found.text($0, 0) }.joined(separator: ", ")
+        return "GRANT EXECUTE ON FUNCTION \(functions) TO \(Quoting.identifier(connection.user));"
+    }
+}

@@ -1,1 +1,0 @@
-@main struct InspectMain { static func main() {} }

@@ -1,0 +1,56 @@
+import ArgumentParser
+import CommandSupport
+import Observability
+import Spool
+
+struct VerifyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify",
+        abstract: "Read every byte of a spool or of segments, and say how each segment is.",
+        discussion: """
+            States: OK, OPEN (being written), TORN (ends in the middle; receive cuts it when it goes on), GAP (the \
+            segment before it is missing), CORRUPT, FOREIGN (another source), TIMELINE-SWITCH.
+            """
+    )
+
+    @Argument(help: "A spool's folder, or segment files.")
+    var paths: [String]
+
+    @Flag(help: "One JSON object a segment.")
+    var json = false
+
+    func run() async throws {
+        let paths = self.paths
+        let json = self.json
+        let reports = try await Program.run { _ -> [SegmentReport] in
+            var reports: [SegmentReport] = []
+            for path in paths {
+                let found = try InspectInput.isFolder(path)
+                    ? SegmentVerifier().verify(SpoolDirectory(path)) : [SegmentVerifier().verify(path: path)]
+                found.forEach { VerifyCommand.show($0, json: json) }
+                reports += found
+            }
+            return reports
+        }
+        let unsound = reports.filter { !$0.isSound }
+        if let first = unsound.first {
+            throw ProgramFailure(
+                .corrupt,
+                "\(unsound.count) of \(reports.count) segments are not sound; the first is \(first.file): "
+                    + "\(first.state.rawValue)")
+        }
+    }
+
+    private static func show(_ report: SegmentReport, json: Bool) {
+        if json { return Output.line(JSON.text(report)) }
+        let name = report.file.split(separator: "/").last.map(String.init) ?? report.file
+        var line = "\(report.state.rawValue)  \(name)"
+        if let start = report.start, let end = report.end {
+            line += "  \(start)–\(end)  \(report.transactions) transactions, \(report.changes) changes"
+        }
+        if let message = report.message {
+            line += "  " + (report.offset.map { "at offset \($0): " } ?? "") + message
+        }
+        Output.line(line)
+    }
+}

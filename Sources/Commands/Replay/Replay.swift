@@ -1,1 +1,0 @@
-@main struct ReplayMain { static func main() {} }

@@ -1,0 +1,101 @@
+import Apply
+import ArgumentParser
+import Batches
+import CommandSupport
+import Glibc
+import Logging
+import Observability
+import Postgres
+import Threading
+
+@main
+enum Main {
+    static func main() async {
+        await Program.main(ReplayCommand.self)
+    }
+}
+
+struct ReplayCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "replay",
+        abstract: "Apply SQL batches to the target, each exactly once.",
+        discussion: """
+            Reads batches from standard input or from files. Each is one transaction on the target, in which the \
+            replication origin moves too: after any interruption the target knows what it has, and the same batches \
+            again change nothing.
+
+            EXAMPLES
+              transform spool | replay --target 'host=db2 dbname=shop'
+              replay --target 'host=db2 dbname=shop' batches.sql
+              replay --position --target 'host=db2 dbname=shop'
+
+            EXIT CODES
+              0 done: the end mark was reached; 1 failure; 2 usage; 3 connection; 4 privilege; 10 gap; 11 foreign; \
+            13 malformed batches; 14 the input ended before its end mark; 15 a batch straddles the target's position; \
+            16 the target refused a change; 17 origin in use (see docs/exit-codes.md)
+            """,
+        version: Program.tool
+    )
+
+    @Argument(help: "Files with batches, in order; standard input if there are none.")
+    var files: [String] = []
+
+    @Option(help: ArgumentHelp("The target server, as libpq takes it.", valueName: "conninfo"))
+    var target: String?
+
+    @Option(help: ArgumentHelp("The replication origin. (default: the one that the batches name)", valueName: "name"))
+    var origin: String?
+
+    @Flag(help: "Print the target's position and exit; 0/0 if nothing was applied.")
+    var position = false
+
+    @Option(help: ArgumentHelp("How long to wait for an origin that another session holds.", valueName: "seconds"))
+    var originWait = 30
+
+    @OptionGroup(title: "Logging")
+    var log: LogOptions
+
+    func validate() throws {
+        if originWait < 0 { throw ValidationError("--origin-wait must not be negative") }
+        if position && !files.isEmpty { throw ValidationError("--position takes no files") }
+        if !position && files.isEmpty && isatty(0) == 1 {
+            throw ValidationError("pipe batches in, or name files")
+        }
+    }
+
+    func run() async throws {
+        let logger = log.logger("replay")
+        let target = try ConnectionArgument.resolve(target, option: "--target", variable: "WALRELAY_TARGET")
+        if position { return try await printPosition(target) }
+        let options = ApplyOptions(origin: origin, originWaitSeconds: originWait)
+        let files = self.files
+        let (outcome, counts) = try await Program.run { stop in
+            let applier = BatchApplier(target: target, options: options, stop: stop, logger: logger)
+            var reader = BatchReader(source: try ReplayInput(files, stop: stop))
+            return (try applier.run(reader: &reader), applier.statistics)
+        }
+        conclude(outcome, counts, logger)
+    }
+
+    private func printPosition(_ target: ConnectionString) async throws {
+        let origin = self.origin ?? "walrelay"
+        let position = try await Program.run { _ in
+            try Connection(target, applicationName: "walrelay replay").replicationOriginProgress(origin)
+        }
+        Output.line("\(position ?? .zero)")
+    }
+
+    private func conclude(_ outcome: ApplyOutcome, _ counts: ApplyStatistics, _ logger: Logger) {
+        var summary =
+            "applied \(counts.transactions) transactions, \(counts.changes) changes in \(counts.batchesApplied) batches"
+        if counts.batchesSkipped > 0 {
+            summary += "; \(counts.batchesSkipped) batches were on the target already"
+        }
+        logger.info("\(summary)")
+        switch outcome {
+        case .reachedEnd(let position): logger.info("reached the end: the target is at \(position)")
+        case .stopped(let position), .inputEnded(let position):
+            logger.info("stopped; the target is at \(position ?? .zero)")
+        }
+    }
+}

@@ -1,0 +1,31 @@
+import Batches
+import CommandSupport
+import Glibc
+import Observability
+
+/// Writes batch text to a descriptor.
+final class DescriptorSink: BatchSink {
+    private let descriptor: Int32
+    private let name: String
+
+    init(_ descriptor: Int32, name: String) {
+        self.descriptor = descriptor
+        self.name = name
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws {
+        var rest = bytes
+        while !rest.isEmpty {
+            let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
+            if count >= 0 {
+                rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+            } else if errno == EPIPE {
+                throw ProgramFailure(.inputOutput, "the program that reads \(name) has ended; see its message")
+            } else if errno != EINTR {
+                throw ProgramFailure(.inputOutput, "cannot write to \(name): \(String(cString: strerror(errno)))")
+            }
+        }
+    }
+
+    func flush() {}
+}

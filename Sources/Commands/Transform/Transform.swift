@@ -1,1 +1,0 @@
-@main struct TransformMain { static func main() {} }

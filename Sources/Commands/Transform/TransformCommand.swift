@@ -1,0 +1,92 @@
+import ArgumentParser
+import Batches
+import CommandSupport
+import Glibc
+import Logging
+import Observability
+import Postgres
+import Spool
+import Threading
+
+@main
+enum Main {
+    static func main() async {
+        await Program.main(TransformCommand.self)
+    }
+}
+
+struct TransformCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "transform",
+        abstract: "Turn change segments into SQL batches.",
+        discussion: """
+            Reads a spool, segment files, or standard input, and writes plain SQL to standard output: each batch is one \
+            target transaction, which also records its position in a replication origin. replay applies it, and so \
+            does psql.
+
+            EXAMPLES
+              transform spool | replay --target 'host=db2 dbname=shop'
+              transform --follow spool | replay --target 'host=db2 dbname=shop'
+              transform spool --from "$(replay --position --target 'host=db2 dbname=shop')" | replay --target …
+              transform spool | psql -q -v ON_ERROR_STOP=1 'host=db2 dbname=shop'
+
+            EXIT CODES
+              0 done; 1 failure; 2 usage; 10 gap; 11 foreign segment; 13 corrupt; 14 the input ended before its end; \
+            18 file error (see docs/exit-codes.md)
+            """,
+        version: Program.tool
+    )
+
+    @Argument(help: "A spool's folder, segment files in order, or - (the default) for standard input.")
+    var paths: [String] = []
+
+    @Option(help: ArgumentHelp("Leave out transactions that end at or before this LSN.", valueName: "lsn"))
+    var from: LSN?
+
+    @Option(help: ArgumentHelp("End once everything up to this LSN is written.", valueName: "lsn"))
+    var to: LSN?
+
+    @Flag(help: "At the end of the spool, wait for more; ends at an end record, or at --to.")
+    var follow = false
+
+    @Option(help: ArgumentHelp("The replication origin on the target.", valueName: "name"))
+    var origin = "walrelay"
+
+    @Option(help: ArgumentHelp("Close a batch at this many changes.", valueName: "n"))
+    var maxChanges = 5000
+
+    @Option(help: ArgumentHelp("Close a batch at this much text.", valueName: "size"))
+    var maxBytes = ByteCount(bytes: 8 << 20)
+
+    @OptionGroup(title: "Logging")
+    var log: LogOptions
+
+    func validate() throws {
+        if maxChanges < 1 { throw ValidationError("--max-changes must be at least 1") }
+        if maxBytes.bytes < 1024 || maxBytes.bytes > 1 << 30 {
+            throw ValidationError("--max-bytes must be between 1kB and 1GB")
+        }
+        if origin.isEmpty { throw ValidationError("--origin must not be empty") }
+        if follow && (paths.count != 1 || paths == ["-"]) {
+            throw ValidationError("--follow needs one spool's folder")
+        }
+        if paths.isEmpty && isatty(0) == 1 {
+            throw ValidationError("name a spool's folder, or pipe segments in")
+        }
+    }
+
+    func run() async throws {
+        let logger = log.logger("transform")
+        // A target without progress says 0/0: from the beginning.
+        let from = self.from == .zero ? nil : self.from
+        let options = RenderOptions(
+            origin: origin, maxChanges: maxChanges, maxBytes: Int(maxBytes.bytes), from: from, to: to,
+            tool: Program.tool)
+        let paths = self.paths.isEmpty ? ["-"] : self.paths
+        let follow = self.follow
+        try await Program.run { stop in
+            let inputs = try TransformInputs(paths, from: from, follows: follow)
+            try Transformation(inputs, options: options, logger: logger, stop: stop).run()
+        }
+    }
+}

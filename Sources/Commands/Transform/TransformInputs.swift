@@ -1,0 +1,26 @@
+import CommandSupport
+import Postgres
+import Spool
+
+/// The inputs of one run, read one after the other.
+struct TransformInputs {
+    /// How the input ends when no end record says so.
+    enum OpenEnd {
+        /// What is there was asked for: a spool, or files.
+        case accepted
+        /// A pipe that ends early may have lost its writer.
+        case suspicious
+    }
+
+    let sources: [() throws -> any ChunkSource]
+    let openEnd: OpenEnd
+
+    init(_ paths: [String], from: LSN?, follows: Bool) throws {
+        openEnd = paths.contains("-") ? .suspicious : .accepted
+        sources = try paths.map { path in
+            if path == "-" { return { StreamReader(descriptor: 0, name: "standard input") } }
+            guard try PathKind(path) == .folder || follows else { return { try StreamReader(path: path) } }
+            return { try SpoolReader(SpoolDirectory(path), from: from, follows: follows) }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+import Batches
+import CommandSupport
+import Logging
+import Observability
+import PgOutput
+import Postgres
+import Spool
+import Threading
+
+/// Moves records from the inputs to the renderer until the end.
+final class Transformation {
+    private let inputs: TransformInputs
+    private let options: RenderOptions
+    private let logger: Logger
+    private let stop: StopRequest
+    private let renderer: BatchRenderer
+    private var endMark: (lsn: LSN, reason: String)?
+
+    init(_ inputs: TransformInputs, options: RenderOptions, logger: Logger, stop: StopRequest) {
+        self.inputs = inputs
+        self.options = options
+        self.logger = logger
+        self.stop = stop
+        renderer = BatchRenderer(options: options, sink: DescriptorSink(1, name: "standard output"))
+    }
+
+    func run() throws {
+        for open in inputs.sources {
+            let source = try open()
+            guard try read(source) else { return try interrupted() }
+            if renderer.hasReachedEnd { break }
+        }
+        try finish()
+    }
+
+    /// Reads one input to its end, or to the wanted end. False when asked to stop.
+    private func read(_ source: any ChunkSource) throws -> Bool {
+        while !stop.isRequested {
+            switch try source.next() {
+            case .chunk(let chunk):
+                try consume(chunk)
+                if renderer.hasReachedEnd { return true }
+            case .idle:
+                try renderer.inputIdle()
+                source.wait(stop, until: .never)
+            case .finished:
+                return true
+            }
+        }
+        return false
+    }
+
+    private func consume(_ chunk: Chunk) throws {
+        var cursor = RecordCursor(chunk)
+        while let record = try cursor.next() {
+            switch record.kind {
+            case .change:
+                try renderer.consume(record.payload)
+            case .header:
+                try renderer.start(StreamIdentity(SegmentHeader(payload: record.payload, file: chunk.file)))
+            case .relation:
+                renderer.relationFacts(
+                    try JSON.decode(record.payload, what: "a relation record", file: chunk.file))
+            case .watermark:
+                renderer.watermark(record.lsn)
+            case .end:
+                let mark: EndMark = try JSON.decode(record.payload, what: "the end record", file: chunk.file)
+                endMark = (record.lsn, mark.reason)
+                renderer.watermark(record.lsn)
+            }
+        }
+    }
+
+    private func finish() throws {
+        if let to = options.to {
+            guard renderer.hasReachedEnd else {
+                try renderer.inputIdle()
+                throw ProgramFailure(
+                    .incomplete,
+                    "the log ends at \(reached), before --to \(to); with --follow transform waits for the rest")
+            }
+            return try end(at: to, reason: "to")
+        }
+        if let endMark { return try end(at: endMark.lsn, reason: endMark.reason) }
+        if inputs.openEnd == .suspicious {
+            try renderer.inputIdle()
+            throw ProgramFailure(
+                .incomplete,
+                "standard input ended at \(reached) without an end record: its writer was interrupted, or it is a part "
+                    + "of a log. What came was written; run the pipeline again to go on")
+        }
+        try end(at: reached, reason: "input-end")
+    }
+
+    private var reached: LSN { max(renderer.position, renderer.lastWatermark) }
+
+    private func end(at position: LSN, reason: String) throws {
+        try renderer.end(at: position, reason: reason)
+        let counts = renderer.statistics
+        logger.info(
+            """
+            wrote \(counts.transactions) transactions, \(counts.changes) changes in \(counts.batches) batches, \
+            up to \(position)
+            """)
+    }
+
+    private func interrupted() throws {
+        try renderer.inputIdle()
+        logger.info("stopped; everything up to \(renderer.position) is written")
+        guard options.to == nil else {
+            throw ProgramFailure(.incomplete, "stopped at \(renderer.position), before --to")
+        }
+    }
+}
+
+extension StreamIdentity {
+    init(_ header: SegmentHeader) {
+        self.init(
+            systemIdentifier: header.systemIdentifier, timeline: Int(header.timeline), database: header.database,
+            slot: header.slot, encoding: header.encoding, serverVersion: header.serverVersion, start: header.start)
+    }
+}

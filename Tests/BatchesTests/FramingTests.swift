@@ -1,0 +1,109 @@
+import Batches
+import Postgres
+import Testing
+
+@Suite struct FramingTests {
+    @Test func aBatchIsFramedAsDocumented() throws {
+        let it = try Rendering()
+        try it.transaction(0x100, Build.simple, Build.insert(1, ["1", "a"]))
+        try it.transaction(0x200, Build.delete(1, key: ["1", nil]))
+        let zero = "2000-01-01 00:00:00.000000+00"
+        #expect(
+            try it.body() == [
+                "-- walrelay batch {\"from\":\"0/10\",\"to\":\"0/208\",\"transactions\":2,\"changes\":2,"
+                    + "\"committed_at\":\"\(zero)\"}",
+                "BEGIN;",
+                "SELECT CASE WHEN o.at IS NULL OR o.at = '0/10' THEN 1 ELSE CAST(pg_catalog.concat('walrelay: this "
+                    + "batch continues from 0/10 but the target is at ', o.at) AS pg_catalog.int4) END AS continues "
+                    + "FROM pg_catalog.pg_replication_origin_session_progress(false) AS o(at);",
+                "SELECT pg_catalog.pg_replication_origin_xact_setup('0/208', '\(zero)');",
+                "INSERT INTO \"public\".\"t\" (\"id\",\"v\") OVERRIDING SYSTEM VALUE VALUES ('1','a'); -- rows:1",
+                "DELETE FROM \"public\".\"t\" WHERE \"id\" = '1'; -- rows:1",
+                "COMMIT;",
+                "-- walrelay commit {\"to\":\"0/208\"}",
+            ])
+        #expect(it.renderer.position == LSN(rawValue: 0x208))
+    }
+
+    @Test func thePreambleEndsSessionsAtTheFirstError() throws {
+        let lines = try Rendering().sink.text.split(separator: "\n").map(String.init)
+        #expect(
+            lines.first
+                == "-- walrelay preamble {\"format\":1,\"origin\":\"walrelay\",\"encoding\":\"UTF8\","
+                + "\"system_identifier\":\"7\",\"timeline\":1,\"database\":\"app\",\"slot\":\"s\","
+                + "\"server_version\":150018,\"from\":\"0/10\",\"tool\":\"walrelay\"}")
+        #expect(lines[1] == "SET exit_on_error = on;")
+        #expect(lines.contains("SET search_path = '';"))
+        #expect(lines.last == "-- walrelay preamble end")
+    }
+
+    @Test func batchesChain() throws {
+        let it = try Rendering(RenderOptions(maxChanges: 1))
+        try it.transaction(0x100, Build.simple, Build.insert(1, ["1", "a"]))
+        try it.transaction(0x200, Build.insert(1, ["2", "b"]))
+        let headers = try it.body().filter { $0.hasPrefix("-- walrelay batch") }
+        #expect(headers.count == 2)
+        #expect(headers.last?.contains("\"from\":\"0/108\",\"to\":\"0/208\"") == true)
+    }
+
+    @Test func theEndTakesTheTargetToItsPosition() throws {
+        let it = try Rendering()
+        try it.transaction(0x100)
+        try it.renderer.end(at: LSN(rawValue: 0x400), reason: "endpos")
+        let body = try it.body()
+        #expect(body.first?.contains("\"from\":\"0/10\",\"to\":\"0/400\",\"transactions\":1,\"changes\":0") == true)
+        #expect(body.contains("SELECT pg_catalog.txid_current();"))
+        #expect(body.last == "-- walrelay end {\"to\":\"0/400\",\"reason\":\"endpos\"}")
+    }
+
+    @Test func noMarkerWhenTheLastCommitIsTheEnd() throws {
+        let it = try Rendering()
+        try it.transaction(0x100, Build.simple, Build.insert(1, ["1", "a"]))
+        try it.renderer.end(at: LSN(rawValue: 0x108), reason: "endpos")
+        #expect(try it.body().filter { $0 == "BEGIN;" }.count == 1)
+    }
+
+    @Test func emptyTransactionsWait() throws {
+        let it = try Rendering()
+        try it.transaction(0x100)
+        #expect(try it.body().isEmpty)
+        try it.transaction(0x200, Build.simple, Build.insert(1, ["1", "a"]))
+        #expect(try it.body().first?.contains("\"from\":\"0/10\",\"to\":\"0/208\",\"transactions\":2") == true)
+    }
+
+    @Test func idleInsideATransactionWritesWhatIsComplete() throws {
+        let it = try Rendering()
+        try it.transaction(0x100, Build.simple, Build.insert(1, ["1", "a"]))
+        try it.feed(Build.begin(0x200), Build.insert(1, ["2", "b"]))
+        #expect(try it.statements().map(\.count).count == 1)
+        try it.feed(Build.commit(0x200, end: 0x208))
+        #expect(try it.statements().count == 2)
+    }
+
+    @Test func fromAndToLimitWhatIsWritten() throws {
+        let options = RenderOptions(from: LSN(rawValue: 0x108), to: LSN(rawValue: 0x208))
+        let it = try Rendering(options)
+        try it.transaction(0x100, Build.simple, Build.insert(1, ["1", "a"]))
+        #expect(!it.renderer.hasReachedEnd)
+        try it.transaction(0x200, Build.insert(1, ["2", "b"]))
+        #expect(it.renderer.hasReachedEnd)
+        try it.transaction(0x300, Build.insert(1, ["3", "c"]))
+        let statements = try it.statements()
+        #expect(statements.count == 1 && statements[0].contains("('2','b')"))
+    }
+
+    @Test func aStartBeforeTheLogIsAGap() throws {
+        let it = try Rendering(RenderOptions(from: LSN(rawValue: 1)), starts: false)
+        #expect(throws: BatchError.self) { try it.renderer.start(Rendering.identity) }
+    }
+
+    @Test func anotherSourceIsRefused() throws {
+        let it = try Rendering()
+        var other = Rendering.identity
+        other.start = LSN(rawValue: 0x900)
+        try it.renderer.start(other)
+        other.systemIdentifier = "8"
+        let error = #expect(throws: BatchError.self) { try it.renderer.start(other) }
+        #expect(error?.code == .foreignStream)
+    }
+}

@@ -115,7 +115,8 @@ public final class Capture {
                 return false
             case .ended:
                 throw CaptureError(
-                    .streamEnded, "the source ended the stream at \(assembler.position) (is it shutting down?); "
+                    .streamEnded,
+                    "the source ended the stream at \(assembler.position) (is it shutting down?); "
                         + "run the same command again to go on")
             case .keepalive(let walEnd, _, let replyRequested):
                 if assembler.keepalive(walEnd) == .reachedEnd { return true }

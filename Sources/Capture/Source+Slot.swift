@@ -10,7 +10,8 @@ extension Source {
             guard ifNotExists else {
                 throw CaptureError(
                     .slotExists,
-                    "slot \"\(slot)\" exists already; use it as it is with --if-not-exists, or drop it with --drop-slot")
+                    "slot \"\(slot)\" exists already; use it as it is with --if-not-exists, or drop it with --drop-slot"
+                )
             }
             try checkUsable(state)
             return nil

@@ -80,7 +80,7 @@ struct SegmentRecovery {
                 case .frame(let bytes, let offset):
                     try follow(bytes, offset: offset, end: frames.input.position, &indexer)
                 }
-            } catch where error.code == .corrupt {
+            } catch  where error.code == .corrupt {
                 // Whether this lost anything acknowledged shows when the slot's position is compared with the end.
                 damage = error
                 return

@@ -117,7 +117,8 @@ public struct SegmentVerifier {
                 return try compareFooter(footer.0, indexer, path: path, offset: footer.1)
             }
             guard footer == nil else {
-                throw SpoolError(.corrupt, "there are bytes after the footer", file: path, offset: frames.input.position)
+                throw SpoolError(
+                    .corrupt, "there are bytes after the footer", file: path, offset: frames.input.position)
             }
             switch step {
             case .boundary:

@@ -68,7 +68,8 @@ public struct SpoolDirectory: Sendable {
         } else {
             guard try segments().isEmpty else {
                 throw SpoolError(
-                    .unsupported, "there are segments but no spool.json; restore it, or use an empty folder", file: path)
+                    .unsupported, "there are segments but no spool.json; restore it, or use an empty folder", file: path
+                )
             }
             try FileSystem.makeDirectory(segmentsPath)
             try FileSystem.makeDirectory(statePath)

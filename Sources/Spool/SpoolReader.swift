@@ -62,7 +62,7 @@ public final class SpoolReader: ChunkSource {
         let input: ByteInput
         do throws(SpoolError) {
             input = try ByteInput.open(path)
-        } catch where error.code == .io(errno: ENOENT) && name.isPartial {
+        } catch  where error.code == .io(errno: ENOENT) && name.isPartial {
             // It was sealed between the listing and now.
             return try open(name.sealed)
         }
@@ -100,7 +100,7 @@ public final class SpoolReader: ChunkSource {
         guard let segment = current else { return .boundary }
         do throws(SpoolError) {
             return try segment.frames.next()
-        } catch where error.code == .corrupt && isOpenForWriting(segment.name) {
+        } catch  where error.code == .corrupt && isOpenForWriting(segment.name) {
             // The tail of the open file may be torn; its writer will replace it. Until then, there is no more.
             return .unfinished(offset: error.offset ?? 0)
         }
@@ -141,7 +141,8 @@ public final class SpoolReader: ChunkSource {
         guard let segment = current else { return false }
         let path = spool.segmentsPath + "/"
         let identity =
-            FileSystem.identity(path + segment.name.fileName) ?? FileSystem.identity(path + segment.name.sealed.fileName)
+            FileSystem.identity(path + segment.name.fileName)
+            ?? FileSystem.identity(path + segment.name.sealed.fileName)
         if identity == segment.identity {
             if segment.name.isPartial && FileSystem.exists(path + segment.name.sealed.fileName) {
                 // Sealed since the last read: the footer is there to be read now.

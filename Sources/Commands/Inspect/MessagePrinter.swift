@@ -24,10 +24,12 @@ struct MessagePrinter {
         switch record.kind {
         case .header:
             let header = try SegmentHeader(payload: record.payload, file: file)
-            line("segment", lsn: record.lsn, [
-                ("database", header.database), ("slot", header.slot),
-                ("system", header.systemIdentifier), ("timeline", String(header.timeline)),
-            ])
+            line(
+                "segment", lsn: record.lsn,
+                [
+                    ("database", header.database), ("slot", header.slot),
+                    ("system", header.systemIdentifier), ("timeline", String(header.timeline)),
+                ])
         case .relation:
             break
         case .watermark:
@@ -55,10 +57,12 @@ struct MessagePrinter {
             line("origin", lsn: lsn, [("name", name)])
         case .relation(let relation):
             relations[relation.id] = relation
-            line("relation", lsn: lsn, [
-                ("table", "\(relation.namespace).\(relation.name)"),
-                ("columns", relation.columns.map(\.name).joined(separator: ",")),
-            ])
+            line(
+                "relation", lsn: lsn,
+                [
+                    ("table", "\(relation.namespace).\(relation.name)"),
+                    ("columns", relation.columns.map(\.name).joined(separator: ",")),
+                ])
         case .type(_, let namespace, let name):
             line("type", lsn: lsn, [("name", "\(namespace).\(name)")])
         case .insert(let relation, let new):
@@ -69,15 +73,19 @@ struct MessagePrinter {
         case .delete(let relation, let old):
             line("delete", lsn: lsn, [("table", name(relation))], rows: [("old", relation, old.tuple)])
         case .truncate(let truncate):
-            line("truncate", lsn: lsn, [
-                ("tables", truncate.relations.map(name).joined(separator: ",")),
-                ("cascade", String(truncate.cascade)), ("restart_identity", String(truncate.restartIdentity)),
-            ])
+            line(
+                "truncate", lsn: lsn,
+                [
+                    ("tables", truncate.relations.map(name).joined(separator: ",")),
+                    ("cascade", String(truncate.cascade)), ("restart_identity", String(truncate.restartIdentity)),
+                ])
         case .logicalMessage(let message):
-            line("message", lsn: message.lsn, [
-                ("transactional", String(message.isTransactional)), ("prefix", message.prefix),
-                ("content", String(decoding: message.content, as: UTF8.self)),
-            ])
+            line(
+                "message", lsn: message.lsn,
+                [
+                    ("transactional", String(message.isTransactional)), ("prefix", message.prefix),
+                    ("content", String(decoding: message.content, as: UTF8.self)),
+                ])
         }
     }
 

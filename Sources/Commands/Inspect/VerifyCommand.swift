@@ -25,7 +25,8 @@ struct VerifyCommand: AsyncParsableCommand {
         let reports = try await Program.run { _ -> [SegmentReport] in
             var reports: [SegmentReport] = []
             for path in paths {
-                let found = try InspectInput.isFolder(path)
+                let found =
+                    try InspectInput.isFolder(path)
                     ? SegmentVerifier().verify(SpoolDirectory(path)) : [SegmentVerifier().verify(path: path)]
                 found.forEach { VerifyCommand.show($0, json: json) }
                 reports += found

@@ -82,7 +82,15 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
+        tests("Apply", ["Apply", "Batches", "Postgres", "Threading", "TestSupport", logging]),
         tests("Batches", ["Batches", "PgOutput", "Postgres"]),
+        // The programs as dependencies, so that they are built.
+        tests(
+            "Pipeline",
+            [
+                "TestSupport", "ReceiveCommand", "TransformCommand", "ReplayCommand", "InspectCommand", "CloneCommand",
+                "Observability", "Postgres",
+            ]),
         tests("TestSupport", ["TestSupport"]),
     ]
 )

@@ -65,10 +65,23 @@ public enum Program {
     public static func run<Result: Sendable>(
         _ body: @escaping @Sendable (StopRequest) throws -> Result
     ) async throws -> Result {
+        try await runAsync { stop in
+            try await Worker.run(name: "main worker") { try body(stop) }
+        }
+    }
+
+    /// The same for work that does not block.
+    public static func runAsync<Result: Sendable>(
+        _ body: (StopRequest) async throws -> Result
+    ) async throws -> Result {
         let stop = StopRequest()
         let signals = await Signals.forward(to: stop)
-        defer { signals.cancel() }
-        return try await Worker.run(name: "main worker") { try body(stop) }
+        let lifeline = Lifeline.watch(stop)
+        defer {
+            signals.cancel()
+            lifeline?.cancel()
+        }
+        return try await body(stop)
     }
 }
 

@@ -19,7 +19,7 @@ struct TransformInputs {
         openEnd = paths.contains("-") ? .suspicious : .accepted
         sources = try paths.map { path in
             if path == "-" { return { StreamReader(descriptor: 0, name: "standard input") } }
-            guard try PathKind(path) == .folder || follows else { return { try StreamReader(path: path) } }
+            guard try follows || PathKind(path) == .folder else { return { try StreamReader(path: path) } }
             return { try SpoolReader(SpoolDirectory(path), from: from, follows: follows) }
         }
     }

@@ -1,1 +1,0 @@
-@main struct CloneMain { static func main() {} }

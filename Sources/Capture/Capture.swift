@@ -24,7 +24,7 @@ public final class Capture {
     var assembler: StreamAssembler
     let writer: LogWriter
     let wake: WakePipe
-    private let isSealed: Bool
+    private let hasEnded: Bool
     private var worker: Worker?
     private let lock: SpoolLock?
     private let acknowledger: TargetAcknowledger?
@@ -58,7 +58,7 @@ public final class Capture {
         writer = LogWriter(
             destination: start.destination, header: start.header, durable: start.durable,
             chunkSize: CaptureOptions.chunkSize, syncIntervalMilliseconds: options.syncInterval, wake: wake)
-        isSealed = start.isSealed
+        hasEnded = start.hasEnded
         acknowledger = try options.acknowledgingTarget.map {
             try TargetAcknowledger($0.string, origin: $0.origin, from: start.durable, wake: wake, logger: logger)
         }
@@ -82,7 +82,7 @@ public final class Capture {
     /// Streams until the end position, a stop request or an error.
     public func run() throws -> Outcome {
         defer { acknowledger?.stop() }
-        if assembler.isAtEnd && isSealed { return .reachedEnd(assembler.position) }
+        if assembler.isAtEnd && hasEnded { return .reachedEnd(assembler.position) }
         worker = try writer.start()
         if assembler.isAtEnd { return try complete(nil) }
         let stream = try startStream()

@@ -91,6 +91,7 @@ let package = Package(
                 "TestSupport", "ReceiveCommand", "TransformCommand", "ReplayCommand", "InspectCommand", "CloneCommand",
                 "Observability", "Postgres",
             ]),
+        tests("PgOutput", ["PgOutput", "Postgres", "TestSupport"]),
         tests("Postgres", ["Postgres", "TestSupport", "Threading"]),
         tests("TestSupport", ["TestSupport"]),
         tests("Threading", ["Threading"]),

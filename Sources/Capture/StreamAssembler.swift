@@ -100,6 +100,7 @@ public struct StreamAssembler {
             return .none
         case .truncate:
             if isSkipping { return .none }
+            guard isInTransaction else { throw outside("a TRUNCATE") }
             guard case .truncate(let truncate) = try Message(decoding: payload) else { return .none }
             for relation in truncate.relations { try appendLayout(of: relation, lsn: lsn, into: buffer) }
         case .logicalMessage:
@@ -111,6 +112,7 @@ public struct StreamAssembler {
             }
         case .origin:
             if isSkipping { return .none }
+            guard isInTransaction else { throw outside("an origin") }
         case nil:
             throw PgOutputError(.unknownMessage, kind: payload.first ?? 0, offset: 0)
         }
@@ -121,7 +123,7 @@ public struct StreamAssembler {
 
     /// False when the transaction is not to be appended: the log has it, or it lies past the end.
     private mutating func start(_ begin: Message.Begin) throws -> Bool {
-        guard !isInTransaction else { throw outside("BEGIN inside a transaction") }
+        guard !isInTransaction, !isSkipping else { throw outside("BEGIN inside a transaction") }
         // A position is never inside a commit record, so one that begins before it also ends at or before it.
         guard begin.finalLSN >= position else {
             isSkipping = true

@@ -46,8 +46,9 @@ public final class Connection {
         handle = opened
         guard PQstatus(opened) == CONNECTION_OK else {
             let message = String(cString: PQerrorMessage(opened)).replacingNewlines
+            // What comes with a severity was said by the server.
             let advice =
-                message.contains("authentication") || message.contains("password")
+                message.contains("FATAL:") || message.contains("authentication") || message.contains("password")
                 ? "" : "; is the server running and reachable?"
             throw PostgresError(.cannotConnect, "cannot connect to \(string.redacted): \(message)\(advice)")
         }

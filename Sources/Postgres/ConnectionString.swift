@@ -17,7 +17,8 @@ public struct ConnectionString: Sendable {
         secret = text
         var message: UnsafeMutablePointer<CChar>?
         // libpq takes a bare word as a database name, but its parser wants keyword=value or a URI.
-        let parseable = text.contains("=") || text.contains("://") || text.isEmpty ? text : "dbname=" + text
+        let isBareWord = !text.isEmpty && !text.utf8.contains(UInt8(ascii: "=")) && !text.contains("://")
+        let parseable = isBareWord ? "dbname=" + ConnectionString.quoted(text) : text
         guard let options = PQconninfoParse(parseable, &message) else {
             let words = message.map { String(cString: $0) } ?? "out of memory"
             PQfreemem(message)
@@ -27,6 +28,13 @@ public struct ConnectionString: Sendable {
                     + "; write host=… dbname=… or postgresql://host/dbname")
         }
         defer { PQconninfoFree(options) }
+        let database = ConnectionString.value(of: "dbname", in: options)
+        // Shown as a database's name, a misspelt URI would show its password.
+        guard !ConnectionString.looksLikeURI(database) else {
+            throw PostgresError(
+                .invalidConnectionString,
+                "the database's name looks like a URI; write postgresql://host/dbname, or host=… dbname=…")
+        }
         var found: [String: String] = [:]
         var shown: [String] = []
         var option = options
@@ -44,19 +52,44 @@ public struct ConnectionString: Sendable {
         redacted = shown.isEmpty ? "the libpq defaults" : shown.joined(separator: " ")
     }
 
-    /// Whatever libpq quotes may be a password, so it is left out.
+    private static func value(of name: String, in options: UnsafeMutablePointer<PQconninfoOption>) -> String {
+        var option = options
+        while let keyword = option.pointee.keyword {
+            if String(cString: keyword) == name { return option.pointee.val.map { String(cString: $0) } ?? "" }
+            option += 1
+        }
+        return ""
+    }
+
+    private static func looksLikeURI(_ database: String) -> Bool {
+        database.contains("://") || database.hasPrefix("postgres:") || database.hasPrefix("postgresql:")
+            || database.utf8.contains(UInt8(ascii: "@")) && database.utf8.contains(UInt8(ascii: ":"))
+    }
+
+    /// Whatever libpq quotes may be a password, which may contain quotes itself: all from the first quote to the last
+    /// is left out.
     private static func withoutQuotes(_ message: String) -> String {
-        let parts = message.split(separator: "\"", omittingEmptySubsequences: false)
-        let kept = parts.enumerated().map { $0.offset % 2 == 0 ? String($0.element) : "…" }
-        return kept.joined(separator: "\"").replacingNewlines
+        let bytes = message.utf8
+        let quote = UInt8(ascii: "\"")
+        guard let first = bytes.firstIndex(of: quote), let last = bytes.lastIndex(of: quote) else {
+            return message.replacingNewlines
+        }
+        let before = String(decoding: bytes[..<first], as: UTF8.self)
+        let after = String(decoding: bytes[bytes.index(after: last)...], as: UTF8.self)
+        return (before + "\"…\"" + after).replacingNewlines
     }
 
     private static func quoted(_ value: String) -> String {
-        let plain = value.utf8.allSatisfy { byte in
-            byte != 0x20 && byte != 0x27 && byte != 0x5C
+        let plain = value.unicodeScalars.allSatisfy { scalar in
+            !scalar.properties.isWhitespace && scalar != "'" && scalar != "\\"
         }
         if plain && !value.isEmpty { return value }
-        let escaped = value.flatMap { $0 == "'" || $0 == "\\" ? ["\\", $0] : [$0] }
+        // By scalars: a quote with a combining mark is one character, and no quote to a comparison of characters.
+        var escaped = String.UnicodeScalarView()
+        for scalar in value.unicodeScalars {
+            if scalar == "'" || scalar == "\\" { escaped.append("\\") }
+            escaped.append(scalar)
+        }
         return "'" + String(escaped) + "'"
     }
 }

@@ -50,11 +50,12 @@ extension LSN: CustomStringConvertible, LosslessStringConvertible {
 }
 
 extension LSN: Codable {
-    /// Reads the position from its text form.
+    /// Reads the position from its text form, and from no other spelling of it: a document with another one was not
+    /// written by this program, or is damaged.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)
-        guard let value = LSN(text) else {
+        guard let value = LSN(text), value.description == text else {
             throw DecodingError.dataCorruptedError(in: container, debugDescription: "\"\(text)\" is not an LSN")
         }
         self = value

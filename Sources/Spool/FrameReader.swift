@@ -79,7 +79,7 @@ final class FrameReader {
             state = .compressed(offset: offset)
             return try decompress(from: offset)
         }
-        if magic & 0xFFFF_FFF0 == 0x184D_2A50 { return try skippable(offset: offset) }
+        if magic == SegmentFooter.frameMagic { return try skippable(offset: offset) }
         if isFirst && (UInt32(Record.headerSize - 4)...UInt32(1 << 20)).contains(magic) {
             // What `lz4 -dc` makes of a segment: the length of a header record comes first.
             isFirst = false

@@ -92,6 +92,8 @@ public struct SegmentFooter: Codable, Sendable, Equatable {
         end = start
     }
 
+    /// One of the sixteen numbers that LZ4 keeps for frames that its tools skip.
+    static let frameMagic: UInt32 = 0x184D_2A50
     static let closingMagic = Array("WALRELAY".utf8)
 
     /// The skippable frame's bytes.
@@ -99,7 +101,7 @@ public struct SegmentFooter: Codable, Sendable, Equatable {
         let json = JSON.encode(self)
         var bytes: [UInt8] = []
         bytes.reserveCapacity(json.count + 20)
-        append(0x184D_2A50, to: &bytes)
+        append(SegmentFooter.frameMagic, to: &bytes)
         append(UInt32(json.count + 12), to: &bytes)
         bytes += json
         append(UInt32(json.count), to: &bytes)

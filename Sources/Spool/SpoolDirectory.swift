@@ -138,6 +138,8 @@ public struct SpoolDirectory: Sendable {
     public func summary(
         of name: SegmentName
     ) throws(SpoolError) -> (header: SegmentHeader, footer: SegmentFooter?, size: UInt64) {
+        // One that was open when the folder was listed may be sealed by now.
+        let name = FileSystem.exists(segmentsPath + "/" + name.fileName) ? name : name.sealed
         let path = segmentsPath + "/" + name.fileName
         let frames = FrameReader(try ByteInput.open(path))
         guard case .frame(let bytes, let offset) = try frames.next() else {
@@ -192,12 +194,8 @@ public final class SpoolLock: Sendable {
     init(_ path: String, spool: String) throws(SpoolError) {
         descriptor = try FileSystem.create(path, flags: O_RDWR)
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            let code = errno
-            close(descriptor)
-            guard code == EWOULDBLOCK else {
-                errno = code
-                throw SpoolError.system("flock", file: path)
-            }
+            // The descriptor is closed by deinit, which also runs when an initializer throws.
+            guard errno == EWOULDBLOCK else { throw SpoolError.system("flock", file: path) }
             throw SpoolError(
                 .locked, "another receive writes to this spool; stop it first, or use another --dir", file: spool)
         }

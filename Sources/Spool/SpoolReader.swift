@@ -9,6 +9,7 @@ import Threading
 /// transactions whose commit they have seen.
 public final class SpoolReader: ChunkSource {
     private let spool: SpoolDirectory
+    private let from: LSN?
     private let follows: Bool
     private var current: OpenSegment?
     private var last: SegmentName?
@@ -31,6 +32,7 @@ public final class SpoolReader: ChunkSource {
     /// - Throws: ``SpoolError``: `missing` when there is no spool, `gap` when its first segment begins after `from`.
     public init(_ spool: SpoolDirectory, from: LSN?, follows: Bool) throws(SpoolError) {
         self.spool = spool
+        self.from = from
         self.follows = follows
         guard follows || FileSystem.isDirectory(spool.segmentsPath) else {
             throw SpoolError(
@@ -159,10 +161,19 @@ public final class SpoolReader: ChunkSource {
     }
 
     private func openNext() throws(SpoolError) -> Bool {
+        let segments = try spool.segments()
+        guard let last else {
+            // The spool was empty when it was opened.
+            guard let first = try SpoolReader.first(of: segments, from: from, spool: spool) else { return false }
+            expected = first.start
+            current = try open(first)
+            return true
+        }
         // An empty segment ends where it begins: the next one must also have another name.
-        let later = try spool.segments().first { $0.start >= expected && $0.sealed != last?.sealed }
-        guard let later else { return false }
-        guard later.start == expected || expected == .zero else {
+        guard let later = segments.first(where: { $0.start >= expected && $0.sealed != last.sealed }) else {
+            return false
+        }
+        guard later.start == expected else {
             throw SpoolError(
                 .gap, "the log ends at \(expected) and goes on at \(later.start): a segment is missing between them",
                 file: spool.segmentsPath)
@@ -190,14 +201,12 @@ final class DirectoryWatch {
         descriptor = inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
         guard descriptor >= 0 else { return nil }
         let mask = UInt32(IN_MODIFY | IN_CREATE | IN_MOVED_TO)
-        guard inotify_add_watch(descriptor, path, mask) >= 0 else {
-            close(descriptor)
-            return nil
-        }
+        // The descriptor is closed by deinit, which also runs when an initializer fails.
+        guard inotify_add_watch(descriptor, path, mask) >= 0 else { return nil }
     }
 
     deinit {
-        close(descriptor)
+        if descriptor >= 0 { close(descriptor) }
     }
 
     func drain() {

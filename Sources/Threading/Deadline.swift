@@ -22,8 +22,9 @@ public struct Deadline: Comparable, Sendable {
 
     /// The moment `milliseconds` after `deadline`.
     public static func + (deadline: Deadline, milliseconds: Int) -> Deadline {
-        let (sum, overflow) = deadline.nanoseconds.addingReportingOverflow(Int64(milliseconds) * 1_000_000)
-        return overflow ? .never : Deadline(nanoseconds: sum)
+        let (distance, isTooFar) = Int64(milliseconds).multipliedReportingOverflow(by: 1_000_000)
+        let (sum, isTooLate) = deadline.nanoseconds.addingReportingOverflow(distance)
+        return isTooFar || isTooLate ? .never : Deadline(nanoseconds: sum)
     }
 
     /// The order of the two moments.

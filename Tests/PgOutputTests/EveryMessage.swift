@@ -71,7 +71,7 @@ enum EveryMessage {
             try await cluster.dropDatabase(database)
             return lines.map(Hex.bytes)
         } catch {
-            try? await cluster.sql("SELECT pg_replication_origin_drop('\(database)')", database: database)
+            _ = try? await cluster.sql("SELECT pg_replication_origin_drop('\(database)')", database: database)
             try? await cluster.dropDatabase(database)
             throw error
         }

@@ -100,6 +100,7 @@ struct KillTests {
         try await pipeline.awaitLog(containing: "connected to the target")
         // Replay first: an end of its input before the signal would be a failure of transform to it.
         try await pipeline.signal("replay", SIGINT)
+        try await pipeline.awaitLog(containing: "stopping:")
         try await pipeline.signal("transform", SIGINT)
         try await receiver.signal("receive", SIGINT)
         let codes = try await pipeline.end().merging(receiver.end()) { $1 }

@@ -11,12 +11,12 @@ struct LoadTests {
             try await rig.copyByDump()
             try await rig.receive("--create-slot").checked("receive")
             let load = try Load.start(rig, seconds: 4)
-            try await Task.sleep(for: .seconds(1))
+            try await rig.source.awaitSQL(
+                "SELECT count(*) > 100 FROM pgbench_history", equals: "t", database: rig.sourceDatabase)
             let pipeline = "receive --stdout --endpos current | transform --from \"$(replay --position)\" - | replay"
             // Once in the middle of the load, and once more for the rest.
             try await rig.shell(pipeline).checked("pipeline")
-            #expect(load.isRunning)
-            #expect(try await rig.onTarget("SELECT count(*) > 0 FROM pgbench_history") == "t")
+            #expect(try await rig.onTarget("SELECT count(*) > 100 FROM pgbench_history") == "t")
             try await load.wait().checked("pgbench")
             try await rig.shell(pipeline).checked("pipeline")
             try await rig.expectEqual()
@@ -69,7 +69,8 @@ struct LoadTests {
         try await rig.shell("command inspect verify \"$SPOOL\"").checked("inspect verify")
 
         let one = segments[segments.count / 2]
-        let listed = try await rig.shell("inspect list --json \"$SPOOL\" | grep \"$(basename '\(one)')\"").checked("inspect").output
+        let listed = try await rig.shell("inspect list --json \"$SPOOL\" | grep \"$(basename '\(one)')\"")
+            .checked("inspect list").output
         let shown = try await rig.shell("lz4 -dcq '\(one)' | inspect show -").checked("inspect show")
         let commits = shown.outputLines.filter { $0.hasPrefix("COMMIT") }.count
         #expect(commits > 0)

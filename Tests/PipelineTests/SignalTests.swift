@@ -56,6 +56,7 @@ struct SignalTests {
             let pipeline = try Chain(rig, ["transform": "--follow \"$SPOOL\"", "replay": ""])
             try await rig.target.awaitSQL("SELECT count(*) FROM t", equals: "1", database: rig.targetDatabase)
             try await pipeline.signal("replay", SIGINT)
+            try await pipeline.awaitLog(containing: "stopping:")
             try await pipeline.signal("transform", SIGINT)
             let codes = try await pipeline.end()
             #expect(codes == ["transform": 0, "replay": 0], "\(pipeline.stderr)")

@@ -11,12 +11,12 @@ struct TransactionTests {
             """
         try await Rig.run(schema) { rig in
             try await rig.onSource("INSERT INTO last VALUES (1, 'nobody')")
-            let long = try startLong(rig)
-            try await rig.source.awaitSQL(
-                """
-                SELECT count(*) FROM pg_stat_activity
-                WHERE wait_event = 'PgSleep' AND datname = '\(rig.sourceDatabase)'
-                """, equals: "2")
+            let holder = try rig.start("psql -Xq -d \"$SOURCE\" -c 'SELECT pg_advisory_lock(1), pg_sleep(60)'")
+            try await awaitSessions(rig, "PgSleep", 1)
+            let first = try startLong(rig, 1)
+            try await awaitSessions(rig, "advisory", 1)
+            let second = try startLong(rig, 2)
+            try await awaitSessions(rig, "advisory", 2)
             // All of these begin later and commit earlier.
             for number in 1...5 {
                 try await rig.onSource(
@@ -29,7 +29,14 @@ struct TransactionTests {
                     UPDATE last SET who = 'short \(number)' WHERE id = 1;
                     """)
             }
-            for program in long { try await program.wait().checked("psql") }
+            try await rig.onSource(
+                """
+                SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE wait_event = 'PgSleep' AND datname = current_database()
+                """)
+            _ = try await holder.wait()
+            try await first.wait().checked("psql")
+            try await second.wait().checked("psql")
             try await rig.capture()
             try await rig.apply()
             try await rig.expectEqual()
@@ -43,30 +50,34 @@ struct TransactionTests {
         }
     }
 
-    /// Two sessions that write before, during and after everything else, and commit one after the other.
-    private func startLong(_ rig: Rig) throws -> [RunningProgram] {
-        try (1...2).map { number in
-            try rig.folder.write(
-                "long.\(number)",
-                """
-                BEGIN;
-                INSERT INTO steps VALUES (10\(number), 'long', 0);
-                SAVEPOINT a;
-                INSERT INTO steps VALUES (20\(number), 'undone', 0);
-                SAVEPOINT b;
-                UPDATE steps SET n = 50 WHERE id = 10\(number);
-                ROLLBACK TO a;
-                UPDATE steps SET n = n + 1 WHERE id = 10\(number);
-                SELECT pg_sleep(\(number));
-                SAVEPOINT c;
-                UPDATE steps SET n = n + 1 WHERE id = 10\(number);
-                RELEASE c;
-                UPDATE last SET who = 'long \(number)' WHERE id = 1;
-                COMMIT;
+    private func awaitSessions(_ rig: Rig, _ event: String, _ count: Int) async throws {
+        try await rig.source.awaitSQL(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event = '\(event)' AND datname = '\(rig.sourceDatabase)'",
+            equals: "\(count)")
+    }
 
-                """)
-            return try rig.start("exec psql -Xqo /dev/null -v ON_ERROR_STOP=1 -d \"$SOURCE\" -f long.\(number)")
-        }
+    /// A session that writes before and after everything else. It waits for a lock, in the order of starting.
+    private func startLong(_ rig: Rig, _ number: Int) throws -> RunningProgram {
+        try rig.folder.write(
+            "long.\(number)",
+            """
+            BEGIN;
+            INSERT INTO steps VALUES (10\(number), 'long', 0);
+            SAVEPOINT a;
+            INSERT INTO steps VALUES (20\(number), 'undone', 0);
+            SAVEPOINT b;
+            UPDATE steps SET n = 50 WHERE id = 10\(number);
+            ROLLBACK TO a;
+            UPDATE steps SET n = n + 1 WHERE id = 10\(number);
+            SELECT pg_advisory_xact_lock(1);
+            SAVEPOINT c;
+            UPDATE steps SET n = n + 1 WHERE id = 10\(number);
+            RELEASE c;
+            UPDATE last SET who = 'long \(number)' WHERE id = 1;
+            COMMIT;
+
+            """)
+        return try rig.start("exec psql -Xqo /dev/null -v ON_ERROR_STOP=1 -d \"$SOURCE\" -f long.\(number)")
     }
 
     @Test func preparedTransactionsArriveWhenTheyCommit() async throws {

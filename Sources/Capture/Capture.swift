@@ -29,6 +29,8 @@ public final class Capture {
     private let lock: SpoolLock?
     private let acknowledger: TargetAcknowledger?
     private var facts: CatalogReader
+    private let collector: StreamCollector?
+    private var splice: Splice?
     private var buffer: ChunkBuffer?
     private var bufferPosition: LSN?
     private var bufferSince = Deadline.never
@@ -51,6 +53,8 @@ public final class Capture {
         let slot = try source.usableSlot(options.slot)
         let start = try CaptureStart(options, source: source, confirmed: slot.confirmed, logger: logger)
         lock = start.lock
+        collector = try options.streams(source.replication.serverVersion)
+            ? options.spool.map { try StreamCollector(folder: $0.path + "/streams") } : nil
         guard let wake = WakePipe() else {
             throw SpoolError(.io(errno: EMFILE), "no more files can be opened; raise the limit (ulimit -n)")
         }
@@ -110,6 +114,12 @@ public final class Capture {
     private func drain(_ stream: ReplicationStream) throws -> Bool {
         while true {
             guard let buffer = try takeBuffer() else { return false }
+            if splice != nil {
+                if try spliceMore(into: buffer) { return true }
+                // A chunk is full: time to see whether the source wants an answer.
+                if self.buffer == nil { return false }
+                continue
+            }
             switch try stream.next() {
             case .nothing:
                 return false
@@ -123,12 +133,51 @@ public final class Capture {
                 if replyRequested { try answer(stream) }
             case .data(let lsn, _, let payload):
                 lastActivity = .now
-                let action = try assembler.consume(payload, lsn: lsn, into: buffer) { self.facts(of: $0) }
-                if action != .none { try committed() }
-                if action == .reachedEnd || (assembler.isAtEnd && !assembler.isInTransaction) { return true }
-                if buffer.count >= CaptureOptions.chunkSize { submit() }
+                if try collect(payload, lsn: lsn) { continue }
+                if try append(payload, flags: [], lsn: lsn, into: buffer) { return true }
             }
         }
+    }
+
+    /// Appends a message to the log. True at the end position.
+    private func append(
+        _ payload: UnsafeRawBufferPointer, flags: RecordFlags, lsn: LSN, into buffer: ChunkBuffer
+    ) throws -> Bool {
+        let action = try assembler.consume(payload, flags: flags, lsn: lsn, into: buffer) { self.facts(of: $0) }
+        if action != .none { try committed() }
+        if action == .reachedEnd { return true }
+        if buffer.count >= CaptureOptions.chunkSize { submit() }
+        return false
+    }
+
+    /// Takes a message of a transaction in progress aside. False when the message is of another kind.
+    private func collect(_ payload: UnsafeRawBufferPointer, lsn: LSN) throws -> Bool {
+        guard let collector else { return false }
+        switch try StreamMessage(decoding: payload) {
+        case nil:
+            guard collector.isInStream else { return false }
+            try collector.append(payload, lsn: lsn)
+        case .start(let xid, _): try collector.start(xid)
+        case .stop: try collector.stop()
+        case .abort(let xid, let subtransaction): collector.abort(xid, subtransaction: subtransaction)
+        case .commit(let xid, let commit): splice = try collector.take(xid, commit)
+        }
+        return true
+    }
+
+    /// Moves the next message of a streamed transaction into the log. True at the end position.
+    private func spliceMore(into buffer: ChunkBuffer) throws -> Bool {
+        guard let splice else { return false }
+        var isAtEnd = false
+        let hasMore = try splice.next { step in
+            isAtEnd = try append(step.payload, flags: .streamed, lsn: step.lsn, into: buffer)
+            if assembler.isSkippingTransaction { splice.skipChanges() }
+        }
+        if !hasMore {
+            assembler.endSkipping()
+            self.splice = nil
+        }
+        return isAtEnd
     }
 
     /// The buffer being filled. Nil while the disk holds all buffers.
@@ -226,6 +275,7 @@ public final class Capture {
             deadline = min(deadline, lastActivity + CaptureOptions.nudgeAfter * 1_000)
         }
         let isBlocked = try takeBuffer() == nil
+        if splice != nil && !isBlocked { deadline = .now }
         let ready = Polling.wait(
             isBlocked ? -1 : stream.socket, wake.readDescriptor, stop.descriptor, until: deadline)
         if ready.second { wake.drain() }

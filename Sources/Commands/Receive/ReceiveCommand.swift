@@ -59,6 +59,11 @@ struct ReceiveCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("End once everything up to this LSN is received; or 'current'.", valueName: "lsn"))
     var endpos: EndPosition = .none
 
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Have large transactions sent while they are in progress (source 14 or newer, with a spool).")
+    var streaming = true
+
     @Option(help: ArgumentHelp("Time between status replies to the source.", valueName: "seconds"))
     var statusInterval = 10
 
@@ -114,6 +119,7 @@ struct ReceiveCommand: AsyncParsableCommand {
             tool: Program.tool)
         options.spool = stdout ? nil : SpoolDirectory(dir)
         options.end = endpos
+        options.streaming = streaming
         options.statusInterval = statusInterval
         options.syncInterval = fsyncInterval
         options.segmentSize = segmentSize.bytes

@@ -78,7 +78,8 @@ public final class Capture {
         logger.info("streaming from slot \"\(options.slot)\" at \(start.position)\(end.map { ", up to \($0)" } ?? "")")
     }
 
-    let end: LSN?
+    /// The end position, if there is one.
+    public let end: LSN?
 
     /// The position up to which the source may forget.
     private var durable: LSN { acknowledger?.position ?? writer.durablePosition }
@@ -86,6 +87,17 @@ public final class Capture {
     /// Streams until the end position, a stop request or an error.
     public func run() throws -> Outcome {
         defer { acknowledger?.stop() }
+        do {
+            return try capture()
+        } catch {
+            // The disk's thread must have let go of the spool before anybody opens it again.
+            writer.abandon()
+            worker?.join()
+            throw error
+        }
+    }
+
+    private func capture() throws -> Outcome {
         if assembler.isAtEnd && isSealed { return .reachedEnd(assembler.position) }
         worker = try writer.start()
         if assembler.isAtEnd { return try complete(nil) }

@@ -23,6 +23,8 @@ public struct CaptureOptions: Sendable {
     public var segmentAge: Int
     /// Have large transactions sent while they are still in progress, where the source can and there is a spool.
     public var streaming = true
+    /// Connect again when the connection is lost.
+    public var reconnects = true
     /// The target whose replication origin decides what is acknowledged, when there is no spool that is durable.
     public var acknowledgingTarget: (string: ConnectionString, origin: String)?
     /// The version of this program, for the segment headers.

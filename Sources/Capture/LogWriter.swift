@@ -39,6 +39,7 @@ final class LogWriter: Sendable {
     private let failed = Mutex<(any Error)?>(nil)
     private let currentFile = Mutex<String>("")
     private let header: SegmentHeader
+    private let isAbandoned = Atomic<Bool>(false)
 
     /// Chunks that may wait for the disk, besides the one being filled.
     static let chunksInFlight = 6
@@ -94,6 +95,12 @@ final class LogWriter: Sendable {
         commands.push(.finish(seals: seals))
     }
 
+    /// Ends the thread without writing what still waits: nothing of it was acknowledged.
+    func abandon() {
+        isAbandoned.store(true, ordering: .releasing)
+        commands.close()
+    }
+
     private func run() {
         do {
             try work()
@@ -114,7 +121,7 @@ final class LogWriter: Sendable {
     private func work() throws {
         var state = State(segment: try openSegment(), written: durablePosition)
         publish(state)
-        while true {
+        while !isAbandoned.load(ordering: .acquiring) {
             switch commands.pop(until: state.syncAt) {
             case .timedOut:
                 try makeDurable(&state)

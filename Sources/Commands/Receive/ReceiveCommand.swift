@@ -64,6 +64,9 @@ struct ReceiveCommand: AsyncParsableCommand {
         help: "Have large transactions sent while they are in progress (source 14 or newer, with a spool).")
     var streaming = true
 
+    @Flag(help: "Do not connect again when the connection is lost.")
+    var noLoop = false
+
     @Option(help: ArgumentHelp("Time between status replies to the source.", valueName: "seconds"))
     var statusInterval = 10
 
@@ -107,7 +110,7 @@ struct ReceiveCommand: AsyncParsableCommand {
         let outcome = try await Program.run { stop -> Capture.Outcome? in
             try actions.perform(on: slot, options: options, logger: logger, stop: stop)
             guard actions.streams, !stop.isRequested else { return nil }
-            return try Capture(options, logger: logger, stop: stop).run()
+            return try ResilientCapture(options, logger: logger, stop: stop).run()
         }
         try conclude(outcome, logger)
     }
@@ -120,6 +123,7 @@ struct ReceiveCommand: AsyncParsableCommand {
         options.spool = stdout ? nil : SpoolDirectory(dir)
         options.end = endpos
         options.streaming = streaming
+        options.reconnects = !noLoop
         options.statusInterval = statusInterval
         options.syncInterval = fsyncInterval
         options.segmentSize = segmentSize.bytes

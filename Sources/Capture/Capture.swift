@@ -28,6 +28,8 @@ public final class Capture {
     private var worker: Worker?
     private let lock: SpoolLock?
     private let acknowledger: TargetAcknowledger?
+    private let monitor: CaptureMonitor
+    private var publishAt = Deadline.now
     private var facts: CatalogReader
     private let collector: StreamCollector?
     private var splice: Splice?
@@ -53,7 +55,8 @@ public final class Capture {
         let slot = try source.usableSlot(options.slot)
         let start = try CaptureStart(options, source: source, confirmed: slot.confirmed, logger: logger)
         lock = start.lock
-        collector = try options.streams(source.replication.serverVersion)
+        collector =
+            try options.streams(source.replication.serverVersion)
             ? options.spool.map { try StreamCollector(folder: $0.path + "/streams") } : nil
         guard let wake = WakePipe() else {
             throw SpoolError(.io(errno: EMFILE), "no more files can be opened; raise the limit (ulimit -n)")
@@ -61,7 +64,9 @@ public final class Capture {
         self.wake = wake
         writer = LogWriter(
             destination: start.destination, header: start.header, durable: start.durable,
-            chunkSize: CaptureOptions.chunkSize, syncIntervalMilliseconds: options.syncInterval, wake: wake)
+            chunkSize: CaptureOptions.chunkSize, syncIntervalMilliseconds: options.syncInterval, wake: wake, stop: stop,
+            logger: logger)
+        monitor = CaptureMonitor(options, logger: logger, wake: wake)
         isSealed = start.isSealed
         acknowledger = try options.acknowledgingTarget.map {
             try TargetAcknowledger($0.string, origin: $0.origin, from: start.durable, wake: wake, logger: logger)
@@ -86,7 +91,13 @@ public final class Capture {
 
     /// Streams until the end position, a stop request or an error.
     public func run() throws -> Outcome {
-        defer { acknowledger?.stop() }
+        let watcher = monitor.start()
+        defer {
+            acknowledger?.stop()
+            publish()
+            monitor.stop()
+            watcher?.join()
+        }
         do {
             return try capture()
         } catch {
@@ -194,7 +205,9 @@ public final class Capture {
 
     /// The buffer being filled. Nil while the disk holds all buffers.
     private func takeBuffer() throws -> ChunkBuffer? {
-        if let buffer { return buffer }
+        // The quota holds back reading, not the rest of what was begun.
+        if let buffer, buffer.count > 0 || !monitor.isHeldBack { return buffer }
+        if monitor.isHeldBack { return nil }
         try writer.checkFailure()
         buffer = writer.takeBuffer()
         return buffer
@@ -235,12 +248,34 @@ public final class Capture {
     /// Hands over what has waited long enough, and tells the source where the log is.
     private func housekeeping(_ stream: ReplicationStream) throws {
         try writer.checkFailure()
+        if publishAt.hasPassed { publish() }
         if bufferPosition != nil, (bufferSince + CaptureOptions.chunkDelay).hasPassed { submit() }
         if durable > acknowledged || statusAt.hasPassed {
             if statusAt.hasPassed { try markIdle() }
             try sendStatus(stream)
         }
         try nudgeIfSilent(stream)
+    }
+
+    /// Lets the monitor know how far the capture is.
+    private func publish() {
+        publishAt = .after(milliseconds: 200)
+        let acknowledged = self.acknowledged
+        let durable = self.durable
+        let isBlocked = buffer == nil && !monitor.isHeldBack
+        monitor.update { status in
+            status.received = assembler.position
+            status.durable = durable
+            status.acknowledged = acknowledged
+            status.lastCommit = assembler.lastCommitTime?.description
+            status.transactions = assembler.transactions
+            status.messages = assembler.messages
+            status.segment = writer.fileName
+            status.inProgress = collector?.count ?? 0
+            status.inProgressBytes = collector?.fileBytes ?? 0
+            guard status.state != .spoolFull else { return }
+            status.state = writer.isDiskFull ? .diskFull : (isBlocked ? .waitingForDisk : .streaming)
+        }
     }
 
     /// The server wants an answer at once: it may be shutting down, and waits until we have everything.

@@ -23,6 +23,10 @@ public struct CaptureOptions: Sendable {
     public var segmentAge: Int
     /// Have large transactions sent while they are still in progress, where the source can and there is a spool.
     public var streaming = true
+    /// Bytes of log at which the capture stops reading until there is room; nil for no quota.
+    public var maxSpoolSize: UInt64?
+    /// Bytes of free disk below which the capture stops reading.
+    public var minFreeDisk: UInt64 = 0
     /// Connect again when the connection is lost.
     public var reconnects = true
     /// The target whose replication origin decides what is acknowledged, when there is no spool that is durable.

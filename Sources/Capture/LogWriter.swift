@@ -1,6 +1,8 @@
+import Glibc
+import Logging
+import Postgres
 import Spool
 import Synchronization
-import Postgres
 import Threading
 
 /// Writes chunks on a thread of its own, so that status replies never wait behind the disk.
@@ -40,14 +42,19 @@ final class LogWriter: Sendable {
     private let currentFile = Mutex<String>("")
     private let header: SegmentHeader
     private let isAbandoned = Atomic<Bool>(false)
+    private let diskFull = Atomic<Bool>(false)
+    private let stop: StopRequest
+    private let logger: Logger
 
     /// Chunks that may wait for the disk, besides the one being filled.
     static let chunksInFlight = 6
 
     init(
         destination: Destination, header: SegmentHeader, durable: LSN, chunkSize: Int, syncIntervalMilliseconds: Int,
-        wake: WakePipe
+        wake: WakePipe, stop: StopRequest, logger: Logger
     ) {
+        self.stop = stop
+        self.logger = logger
         self.destination = destination
         self.header = header
         self.wake = wake
@@ -74,6 +81,9 @@ final class LogWriter: Sendable {
 
     /// Bytes written to disk since the start.
     var totalBytes: UInt64 { bytesWritten.load(ordering: .relaxed) }
+
+    /// True while the thread waits for space on the disk.
+    var isDiskFull: Bool { diskFull.load(ordering: .acquiring) }
 
     /// The file that is being written.
     var fileName: String { currentFile.withLock { $0 } }
@@ -163,7 +173,7 @@ final class LogWriter: Sendable {
 
     private func write(_ buffer: ChunkBuffer, position: LSN?, _ state: inout State) throws {
         let before = state.segment.fileSize
-        try state.segment.append(buffer.bytes)
+        try waitingForSpace { try state.segment.append(buffer.bytes) }
         bytesWritten.add(state.segment.fileSize - before, ordering: .relaxed)
         segmentSize.store(state.segment.fileSize, ordering: .relaxed)
         if let position { state.written = position }
@@ -173,6 +183,25 @@ final class LogWriter: Sendable {
         if state.syncAt.hasPassed { try makeDurable(&state) }
         // The capture may wait for a free buffer.
         wake.wake()
+    }
+
+    /// Repeats a write that found the disk full until there is space again. Nothing was acknowledged of it, and the
+    /// writer has taken back what it had written of the chunk.
+    private func waitingForSpace(_ write: () throws -> Void) throws {
+        while true {
+            do {
+                try write()
+                if diskFull.exchange(false, ordering: .relaxed) { logger.info("the disk has space again: writing on") }
+                return
+            } catch let error as SpoolError where error.code == .io(errno: ENOSPC) || error.code == .io(errno: EDQUOT) {
+                if !diskFull.exchange(true, ordering: .relaxed) {
+                    logger.warning("\(error); waiting for space, nothing is lost: the source keeps its WAL")
+                    wake.wake()
+                }
+                guard !stop.isRequested, !isAbandoned.load(ordering: .acquiring) else { throw error }
+                _ = Polling.wait(stop.descriptor, until: .after(milliseconds: 500))
+            }
+        }
     }
 
     /// The order of these two steps is the promise of the whole log: first on disk, then acknowledged.

@@ -37,7 +37,7 @@ public final class ResilientCapture {
                 // "current" means the position at the first start.
                 if let end = capture.end { options.end = .at(end) }
                 return try capture.run()
-            } catch where wasConnected && options.reconnects && Self.isPassing(error) && !stop.isRequested {
+            } catch  where wasConnected && options.reconnects && Self.isPassing(error) && !stop.isRequested {
                 logger.warning("\(error); connecting again in \(Self.text(pause)) s")
                 _ = Polling.wait(stop.descriptor, until: .after(milliseconds: Int(pause * 1000)))
                 pause = min(pause * 2, Self.longestPause)

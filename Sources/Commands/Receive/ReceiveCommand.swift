@@ -80,6 +80,13 @@ struct ReceiveCommand: AsyncParsableCommand {
     var segmentAge = 0
 
     @Option(
+        help: ArgumentHelp("Size of the log at which receive stops reading until there is room.", valueName: "size"))
+    var maxSpoolSize: ByteCount?
+
+    @Option(help: ArgumentHelp("Free disk space below which receive stops reading.", valueName: "size"))
+    var minFree = ByteCount(bytes: 64 << 20)
+
+    @Option(
         help: ArgumentHelp(
             "With --stdout: acknowledge what this server's replication origin has.", valueName: "conninfo"))
     var target: String?
@@ -124,6 +131,8 @@ struct ReceiveCommand: AsyncParsableCommand {
         options.end = endpos
         options.streaming = streaming
         options.reconnects = !noLoop
+        options.maxSpoolSize = maxSpoolSize?.bytes
+        options.minFreeDisk = minFree.bytes
         options.statusInterval = statusInterval
         options.syncInterval = fsyncInterval
         options.segmentSize = segmentSize.bytes

@@ -91,6 +91,8 @@ let package = Package(
                 "TestSupport", "ReceiveCommand", "TransformCommand", "ReplayCommand", "InspectCommand", "CloneCommand",
                 "Observability", "Postgres",
             ]),
+        tests("Postgres", ["Postgres", "TestSupport", "Threading"]),
         tests("TestSupport", ["TestSupport"]),
+        tests("Threading", ["Threading"]),
     ]
 )

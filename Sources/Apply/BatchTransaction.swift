@@ -86,7 +86,8 @@ final class BatchTransaction {
     func rollback() {
         if isCopying { try? connection.endCopy(failing: "the batch is rolled back", doing: "ending a COPY") }
         isCopying = false
-        while let result = try? connection.nextResult(doing: "rolling back") {
+        // A COPY to the client would also go on for ever; the next statement ends it.
+        while let result = try? connection.nextResult(doing: "rolling back"), !result.isCopyOut {
             // A COPY that nobody has announced would be answered like this for ever.
             if result.isCopyIn { try? connection.endCopy(failing: "the batch is rolled back", doing: "ending a COPY") }
         }

@@ -69,18 +69,12 @@ public final class BatchRenderer {
     }
 
     /// Says where the following messages come from. The first call writes the preamble; later ones, for the headers of
-    /// further segments, check that the source is the same.
+    /// further segments, check that the source is the same and that nothing is missing between them.
     ///
     /// - Throws: ``BatchError`` with `foreignStream`, `gap` or `unsupportedFormat`; the sink's errors.
     public func start(_ next: StreamIdentity) throws {
         if let identity {
-            guard identity.systemIdentifier == next.systemIdentifier, identity.database == next.database else {
-                throw BatchError(
-                    .foreignStream,
-                    "the stream goes on with system \(next.systemIdentifier), database \"\(next.database)\", but it "
-                        + "began with system \(identity.systemIdentifier), database \"\(identity.database)\"; "
-                        + "give it the segments of one source only", lsn: next.start)
-            }
+            try identity.check(isContinuedBy: next, at: max(position, lastWatermark))
             return
         }
         guard next.encoding == "UTF8" || next.encoding == "SQL_ASCII" else {

@@ -84,7 +84,8 @@ extension OrderedStatements {
     private func writeIdentity(_ table: TablePlan, _ column: ColumnPlan, _ value: ColumnValue) {
         guard case .text(let bytes) = value else {
             table.write(column.name, to: text)
-            return text.append(" IS NULL")
+            // A composite value whose fields are all NULL IS NULL, too, but it is not the NULL that is looked for.
+            return text.append(column.comparison == .text ? " IS NOT DISTINCT FROM NULL" : " IS NULL")
         }
         if column.comparison != .text {
             table.write(column.assignment, to: text)

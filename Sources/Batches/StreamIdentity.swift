@@ -30,4 +30,21 @@ public struct StreamIdentity: Sendable, Equatable {
         self.serverVersion = serverVersion
         self.start = start
     }
+
+    /// Checks that a segment of `next` goes on where this stream, complete up to `reached`, ends.
+    func check(isContinuedBy next: StreamIdentity, at reached: LSN) throws(BatchError) {
+        guard systemIdentifier == next.systemIdentifier, database == next.database else {
+            throw BatchError(
+                .foreignStream,
+                "the stream goes on with system \(next.systemIdentifier), database \"\(next.database)\", but it "
+                    + "began with system \(systemIdentifier), database \"\(database)\"; give it the segments of one "
+                    + "source only", lsn: next.start)
+        }
+        guard next.start <= reached else {
+            throw BatchError(
+                .gap,
+                "the log ends at \(reached) and goes on at \(next.start): a segment is missing between them; name all "
+                    + "segments, in order", lsn: next.start)
+        }
+    }
 }

@@ -24,7 +24,7 @@ public final class Capture {
     var assembler: StreamAssembler
     let writer: LogWriter
     let wake: WakePipe
-    private let isSealed: Bool
+    private let hasEnded: Bool
     private var worker: Worker?
     private let lock: SpoolLock?
     private let acknowledger: TargetAcknowledger?
@@ -67,7 +67,7 @@ public final class Capture {
             chunkSize: CaptureOptions.chunkSize, syncIntervalMilliseconds: options.syncInterval, wake: wake, stop: stop,
             logger: logger)
         monitor = CaptureMonitor(options, logger: logger, wake: wake)
-        isSealed = start.isSealed
+        hasEnded = start.hasEnded
         acknowledger = try options.acknowledgingTarget.map {
             try TargetAcknowledger($0.string, origin: $0.origin, from: start.durable, wake: wake, logger: logger)
         }
@@ -96,7 +96,8 @@ public final class Capture {
             acknowledger?.stop()
             publish()
             monitor.stop()
-            watcher?.join()
+            // It may be waiting for a source that does not answer.
+            watcher?.join(until: .after(milliseconds: 500))
         }
         do {
             return try capture()
@@ -109,7 +110,7 @@ public final class Capture {
     }
 
     private func capture() throws -> Outcome {
-        if assembler.isAtEnd && isSealed { return .reachedEnd(assembler.position) }
+        if assembler.isAtEnd && hasEnded { return .reachedEnd(assembler.position) }
         worker = try writer.start()
         if assembler.isAtEnd { return try complete(nil) }
         let stream = try startStream()

@@ -12,8 +12,8 @@ struct CaptureStart {
     let position: LSN
     /// What may be acknowledged before anything was received.
     let durable: LSN
-    /// The log is sealed: an end record would need a segment of its own, which would be empty.
-    let isSealed: Bool
+    /// The log is sealed and its last record is an end record.
+    let hasEnded: Bool
 
     init(_ options: CaptureOptions, source: Source, confirmed: LSN, logger: Logger) throws {
         guard let spool = options.spool else {
@@ -22,7 +22,7 @@ struct CaptureStart {
             header = CaptureStart.header(options, source: source, start: confirmed, previous: nil)
             position = confirmed
             durable = confirmed
-            isSealed = false
+            hasEnded = false
             return
         }
         lock = try spool.open(
@@ -33,7 +33,7 @@ struct CaptureStart {
         if let recovered { CaptureStart.report(recovered, logger) }
         let segments = try spool.segments()
         let last = try recovered == nil ? segments.last.map { try spool.summary(of: $0).footer } ?? nil : nil
-        isSealed = last != nil
+        hasEnded = last?.hasEnd ?? false
         let end = recovered?.end ?? last?.end
         if let end, end < confirmed {
             throw CaptureError(

@@ -48,9 +48,14 @@ struct CatalogReader {
                      'isGenerated', COALESCE(NULLIF(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') IS NOT NULL, false),
                      'equalitySchema', NULLIF(on_.nspname, 'pg_catalog')) ORDER BY a.attnum)
               FROM pg_catalog.pg_attribute a
-              JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+              CROSS JOIN LATERAL (
+                WITH RECURSIVE type AS (
+                  SELECT t.oid, t.typbasetype FROM pg_catalog.pg_type t WHERE t.oid = a.atttypid
+                   UNION ALL
+                  SELECT t.oid, t.typbasetype FROM type JOIN pg_catalog.pg_type t ON t.oid = type.typbasetype)
+                SELECT oid FROM type WHERE typbasetype = 0) base
               LEFT JOIN pg_catalog.pg_opclass oc
-                ON oc.opcintype = t.oid AND oc.opcdefault
+                ON oc.opcintype = base.oid AND oc.opcdefault
                AND oc.opcmethod = (SELECT oid FROM pg_catalog.pg_am WHERE amname = 'btree')
               LEFT JOIN pg_catalog.pg_amop ao
                 ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3

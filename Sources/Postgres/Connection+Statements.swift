@@ -50,4 +50,6 @@ extension Connection {
 extension QueryResult {
     /// The server waits for COPY data.
     public var isCopyIn: Bool { status == PGRES_COPY_IN }
+    /// The server sends COPY data.
+    public var isCopyOut: Bool { status == PGRES_COPY_OUT }
 }

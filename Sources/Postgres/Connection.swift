@@ -126,12 +126,11 @@ public final class Connection {
             PGRES_SINGLE_TUPLE:
             return wrapped
         default:
-            if PQstatus(handle) == CONNECTION_BAD {
-                var lost = wrapped.error(doing: doing)
-                lost.code = .connectionLost
-                throw lost
-            }
-            throw wrapped.error(doing: doing)
+            var error = wrapped.error(doing: doing)
+            // A server's error has a SQLSTATE. One without is libpq's own: the connection is gone, even where libpq
+            // still calls it good because only writing has failed so far.
+            if PQstatus(handle) == CONNECTION_BAD || error.sqlState == nil { error.code = .connectionLost }
+            throw error
         }
     }
 

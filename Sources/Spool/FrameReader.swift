@@ -52,7 +52,8 @@ final class FrameReader {
     func seek(to offset: UInt64) throws(SpoolError) {
         try input.seek(to: offset)
         state = .boundary
-        LZ4F_resetDecompressionContext(context)
+        // Before the first frame there is no context yet, and liblz4 does not take a null one.
+        if context != nil { LZ4F_resetDecompressionContext(context) }
     }
 
     /// The next frame. Blocks on a pipe; at the end of a file, says how far it came and can be called again.

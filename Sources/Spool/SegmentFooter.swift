@@ -125,8 +125,12 @@ public struct SegmentFooter: Codable, Sendable, Equatable {
             Int(UInt32(littleEndian: $0.loadUnaligned(fromByteOffset: bytes.count - 12, as: UInt32.self)))
         }
         guard length == bytes.count - 12 else { throw corrupt("says that it has \(length) bytes") }
-        self = try bytes.withBytes { all throws(SpoolError) in
-            try JSON.decode(UnsafeRawBufferPointer(rebasing: all[..<length]), what: "the footer", file: file)
+        do throws(SpoolError) {
+            self = try bytes.withBytes { all throws(SpoolError) in
+                try JSON.decode(UnsafeRawBufferPointer(rebasing: all[..<length]), what: "the footer", file: file)
+            }
+        } catch {
+            throw SpoolError(error.code, error.message, file: file, offset: offset)
         }
     }
 }

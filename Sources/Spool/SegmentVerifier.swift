@@ -59,6 +59,10 @@ public struct SegmentVerifier {
         var previous: SegmentReport?
         for name in try spool.segments() {
             var report = verify(path: spool.segmentsPath + "/" + name.fileName)
+            if name.isPartial && !FileSystem.exists(report.file) {
+                // It was sealed between the listing and now.
+                report = verify(path: spool.segmentsPath + "/" + name.sealed.fileName)
+            }
             if report.isSound { compare(&report, name: name, identity: identity, previous: previous) }
             reports.append(report)
             previous = report

@@ -4,7 +4,7 @@ import CommandSupport
 @main
 enum Main {
     static func main() async {
-        await Program.main(InspectCommand.self)
+        await Program.main(InspectCommand.self, reportsBrokenPipe: false)
     }
 }
 
@@ -21,7 +21,7 @@ struct InspectCommand: AsyncParsableCommand {
 
             EXIT CODES
               0 done, and for verify: all sound; 2 usage; 13 something is damaged, missing or foreign; \
-            14 input ends in the middle; 18 file error (see docs/exit-codes.md)
+            14 the input, or the open segment, ends in the middle; 18 file error (see docs/exit-codes.md)
             """,
         version: Program.tool,
         subcommands: [ListCommand.self, ShowCommand.self, VerifyCommand.self]

@@ -26,8 +26,10 @@ struct VerifyCommand: AsyncParsableCommand {
             var reports: [SegmentReport] = []
             for path in paths {
                 let found =
-                    try InspectInput.isFolder(path)
-                    ? SegmentVerifier().verify(SpoolDirectory(path)) : [SegmentVerifier().verify(path: path)]
+                    switch try PathKind(path) {
+                    case .folder: try SegmentVerifier().verify(SpoolDirectory(path))
+                    case .file: [SegmentVerifier().verify(path: path)]
+                    }
                 found.forEach { VerifyCommand.show($0, json: json) }
                 reports += found
             }
@@ -35,8 +37,9 @@ struct VerifyCommand: AsyncParsableCommand {
         }
         let unsound = reports.filter { !$0.isSound }
         if let first = unsound.first {
+            // A torn tail is what a crash leaves, or a writer between two writes; it is no damage.
             throw ProgramFailure(
-                .corrupt,
+                unsound.allSatisfy { $0.state == .torn } ? .incomplete : .corrupt,
                 "\(unsound.count) of \(reports.count) segments are not sound; the first is \(first.file): "
                     + "\(first.state.rawValue)")
         }

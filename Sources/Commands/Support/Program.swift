@@ -13,9 +13,13 @@ public enum Program {
     public static let tool = "walrelay \(version)"
 
     /// Parses the command line, runs the command and exits with its documented code. Never returns.
-    public static func main<Command: AsyncParsableCommand>(_ command: Command.Type) async -> Never {
-        // A reader that is gone is an error to report, not a reason to vanish.
-        signal(SIGPIPE, SIG_IGN)
+    ///
+    /// - Parameter reportsBrokenPipe: a reader of standard output that is gone is an error to report. Without it the
+    ///   program just ends, as `cat` does before `head`.
+    public static func main<Command: AsyncParsableCommand>(
+        _ command: Command.Type, reportsBrokenPipe: Bool = true
+    ) async -> Never {
+        if reportsBrokenPipe { signal(SIGPIPE, SIG_IGN) }
         do {
             var parsed = try Command.parseAsRoot()
             if var runnable = parsed as? any AsyncParsableCommand {

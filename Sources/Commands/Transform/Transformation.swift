@@ -53,6 +53,8 @@ final class Transformation {
     private func consume(_ chunk: Chunk) throws {
         var cursor = RecordCursor(chunk)
         while let record = try cursor.next() {
+            // An end counts only while nothing follows it: the log may have been taken up again.
+            endMark = nil
             switch record.kind {
             case .change:
                 try renderer.consume(record.payload)

@@ -1,0 +1,45 @@
+import Apply
+import Batches
+import Postgres
+import TestSupport
+import Testing
+
+/// A target that crashes.
+@Suite(.serialized, .timeLimit(.minutes(2)))
+struct CrashTests {
+    @Test func rowsAndPositionAreLostTogetherOrNotAtAll() async throws {
+        let cluster = try await Cluster.start(name: "crash", settings: ["fsync": "on"])
+        try await Target.run("CREATE TABLE t (id int PRIMARY KEY)", cluster: cluster) { target in
+            var text = BatchText(origin: target.origin)
+            for number in 1...3000 {
+                text.batch(
+                    number * 100, number * 100 + 100,
+                    "INSERT INTO \"public\".\"t\" (\"id\") VALUES (\(number)); -- rows:1")
+            }
+            text.end(300_100)
+            for mode in [ServerStopMode.immediate, .fast] {
+                async let applied = target.apply(text.text)
+                try await Task.sleep(for: .milliseconds(150))
+                try await cluster.restart(mode: mode)
+                let result = try await applied
+                #expect(result.error?.code == .connectionLost, "\(result)")
+                try await expectAgreement(target)
+            }
+            // A commit that was only in the server's memory is gone together with its rows.
+            _ = try await target.apply(text.text)
+            try await cluster.killServer()
+            try await cluster.startAgain()
+            try await expectAgreement(target)
+            #expect(try await target.apply(text.text).outcome == .reachedEnd(BatchText.lsn(300_100)))
+            #expect(try await target.sql("SELECT count(*) FROM t") == "3000")
+        }
+    }
+
+    /// Batch n makes row n and takes the origin to (n + 1) * 100.
+    private func expectAgreement(_ target: Target) async throws {
+        let rows = try #require(Int(try await target.sql("SELECT coalesce(max(id), 0) FROM t")))
+        #expect(try await target.sql("SELECT count(*) FROM t") == "\(rows)")
+        let position = try await target.position() ?? .zero
+        #expect(position == (rows == 0 ? .zero : BatchText.lsn(rows * 100 + 100)))
+    }
+}

@@ -1,0 +1,85 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// A pipeline of a shell, whose members can be signalled one by one.
+final class Chain {
+    /// The members' exit codes by name, 128 + n for signal n.
+    typealias ExitCodes = [String: Int32]
+
+    private let rig: Rig
+    private let shell: RunningProgram
+    private let names: [String]
+    private let prefix: String
+
+    private static let counter = NameCounter()
+
+    /// Starts the pipeline.
+    ///
+    /// - Parameter stages: each stage's name and the rest of its command line, as the shell reads it.
+    init(_ rig: Rig, _ stages: KeyValuePairs<String, String>) throws {
+        self.rig = rig
+        names = stages.map(\.key)
+        prefix = "chain.\(Chain.counter.next())"
+        let own = [
+            "receive": "--source \"$SOURCE\" --slot \"$NAME\" --publication relay", "transform": "--origin \"$NAME\"",
+            "replay": "--target \"$TARGET\" --origin \"$NAME\"",
+        ]
+        let prefix = self.prefix
+        // Each writes its process id before it becomes the program.
+        let parts = stages.map { name, rest in
+            "(echo $BASHPID >\(prefix).\(name); exec \(name) \(own[name] ?? "") \(rest))"
+        }
+        shell = try rig.start(parts.joined(separator: " |\n") + "\necho \"${PIPESTATUS[@]}\"")
+    }
+
+    var isRunning: Bool { shell.isRunning }
+    var stderr: String { shell.stderr }
+
+    /// Waits until one of the members has logged a text.
+    func awaitLog(containing text: String) async throws {
+        try await shell.awaitLog(containing: text)
+    }
+
+    /// Signals a member, once it has started. Its number is its own while the shell runs, which waits for all members.
+    func signal(_ name: String, _ number: Int32) async throws {
+        for _ in 0..<500 {
+            if let text = try? rig.folder.read("\(prefix).\(name)"), text.last == 0x0A,
+                let pid = Int32(String(decoding: text.dropLast(), as: UTF8.self))
+            {
+                if isRunning { Glibc.kill(pid, number) }
+                return
+            }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        Issue.record("\(name) did not start: \(stderr)")
+    }
+
+    /// Waits for the end of all members.
+    ///
+    /// - Parameter wakes: writes something on the source, so that a stage which waits for input sees that its reader
+    ///   is gone.
+    func end(wakes: Bool = false) async throws -> ExitCodes {
+        if wakes {
+            try await rig.onSource("SELECT pg_logical_emit_message(true, 'test', 'wake')")
+        }
+        let finished = try await shell.wait(within: .seconds(30))
+        let codes = finished.outputLines.last?.split(separator: " ").compactMap { Int32($0) } ?? []
+        try #require(codes.count == names.count, "\(finished)")
+        return Dictionary(uniqueKeysWithValues: zip(names, codes))
+    }
+
+    /// Kills a member (SIGKILL): the others notice, and none of them claims success.
+    func kill(_ victim: String, wakes: Bool = false) async throws {
+        guard isRunning else {
+            Issue.record("the pipeline had ended by itself: \(stderr)")
+            return
+        }
+        try await signal(victim, SIGKILL)
+        let codes = try await end(wakes: wakes)
+        for (name, code) in codes {
+            // A reader sees an end without end mark, a writer that nobody reads.
+            #expect(name == victim ? code == 137 : [14, 18].contains(code), "\(name) \(code): \(stderr)")
+        }
+    }
+}

@@ -1,0 +1,127 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// Stages that die in the middle of a load, and the same command lines again.
+@Suite(.serialized, .timeLimit(.minutes(2)))
+struct KillTests {
+    @Test(arguments: ["receive", "transform", "replay"])
+    func aKilledStageOfTheSpoolFormLosesNothing(_ victim: String) async throws {
+        try await underLoad(seconds: 4) { rig, load, random in
+            var receiver = try receive(rig)
+            var pipeline = try follow(rig, from: "0/0")
+            var kills = 0
+            while load.isRunning {
+                try await Task.sleep(for: .milliseconds(Int.random(in: 50...1100, using: &random)))
+                if victim == "receive" {
+                    try await receiver.kill(victim)
+                    try await rig.awaitFreeSlot()
+                    receiver = try receive(rig)
+                } else {
+                    try await pipeline.kill(victim, wakes: true)
+                    pipeline = try follow(rig, from: try await rig.position())
+                }
+                kills += 1
+            }
+            #expect(kills > 2)
+            try await stop(receiver, pipeline)
+            try await rig.catchUp()
+        }
+    }
+
+    @Test func aKilledStageOfThePipeFormLosesNothing() async throws {
+        try await underLoad(seconds: 5) { rig, load, random in
+            var victims = ["receive", "transform", "replay"]
+            while load.isRunning {
+                let pipeline = try Chain(
+                    rig,
+                    [
+                        "receive": "--stdout --target \"$TARGET\" --origin \"$NAME\"",
+                        "transform": "--from \(try await rig.position()) -", "replay": "",
+                    ])
+                try await Task.sleep(for: .milliseconds(Int.random(in: 200...1100, using: &random)))
+                try await pipeline.kill(victims[0], wakes: true)
+                victims.append(victims.removeFirst())
+                try await rig.awaitFreeSlot()
+            }
+            let rest = "receive --stdout --endpos current | transform --from \"$(replay --position)\" - | replay"
+            try await rig.shell(rest).checked("the last run")
+        }
+    }
+
+    @Test func aTargetThatDiesLosesNothing() async throws {
+        let target = try await Cluster.start(name: "mortal", settings: ["fsync": "on", "full_page_writes": "on"])
+        try await underLoad(seconds: 6, target: target) { rig, load, random in
+            let receiver = try receive(rig)
+            for blow in 0..<4 {
+                let pipeline = try follow(rig, from: try await rig.position())
+                try await Task.sleep(for: .milliseconds(Int.random(in: 400...900, using: &random)))
+                try await strike(target, rig.targetDatabase, blow)
+                let codes = try await pipeline.end(wakes: true)
+                #expect(codes == ["transform": 18, "replay": 3], "\(pipeline.stderr)")
+                try await target.awaitSQL("SELECT 1", equals: "1")
+            }
+            try await load.wait().checked("pgbench")
+            try await stop(receiver, try follow(rig, from: try await rig.position()))
+            try await rig.catchUp()
+        }
+    }
+
+    /// Ends replay's session in one of several ways.
+    private func strike(_ target: Cluster, _ database: String, _ blow: Int) async throws {
+        switch blow {
+        case 0:
+            // A killed backend makes the server end all sessions and recover.
+            let backend = try await target.sql(
+                "SELECT max(pid) FROM pg_stat_activity WHERE datname = '\(database)' AND application_name ~ '^walrelay'"
+            )
+            let pid = try #require(Int32(backend))
+            Glibc.kill(pid, SIGKILL)
+        case 1: try await target.restart(mode: .immediate)
+        case 2: try await target.restart(mode: .fast)
+        default:
+            try await target.killServer()
+            try await target.startAgain()
+        }
+    }
+
+    private func receive(_ rig: Rig) throws -> Chain {
+        try Chain(rig, ["receive": "--dir \"$SPOOL\" --segment-size 64kB"])
+    }
+
+    private func follow(_ rig: Rig, from position: String) throws -> Chain {
+        try Chain(rig, ["transform": "--from \(position) --follow \"$SPOOL\"", "replay": ""])
+    }
+
+    /// Ends all stages in good order.
+    private func stop(_ receiver: Chain, _ pipeline: Chain) async throws {
+        // A signal before a program has come to handle it would just end it.
+        try await receiver.awaitLog(containing: "streaming from slot")
+        try await pipeline.awaitLog(containing: "connected to the target")
+        // Replay first: an end of its input before the signal would be a failure of transform to it.
+        try await pipeline.signal("replay", SIGINT)
+        try await pipeline.signal("transform", SIGINT)
+        try await receiver.signal("receive", SIGINT)
+        let codes = try await pipeline.end().merging(receiver.end()) { $1 }
+        #expect(codes["receive"] == 0 && codes["replay"] == 0, "\(codes) \(pipeline.stderr)")
+        // What it still has may find no reader any more.
+        #expect([0, 18].contains(codes["transform"]), "\(codes) \(pipeline.stderr)")
+    }
+
+    /// Runs `body` while writers are at work, then compares.
+    private func underLoad(
+        seconds: Int, target: Cluster? = nil,
+        _ body: (Rig, RunningProgram, inout SplitMix) async throws -> Void
+    ) async throws {
+        var random = SplitMix(state: 20_240_229)
+        try await Rig.run(target: target, createsSlot: false) { rig in
+            try await Load.prepare(rig)
+            try await rig.copyByDump()
+            try await rig.receive("--create-slot").checked("receive")
+            let load = try Load.start(rig, seconds: seconds)
+            try await body(rig, load, &random)
+            try await load.wait().checked("pgbench")
+            try await rig.expectEqual()
+        }
+    }
+}

@@ -1,0 +1,53 @@
+import TestSupport
+
+/// Concurrent writers on a rig's source: pgbench's own transactions, and random ones on a ledger without any key, in
+/// which a row that is lost or doubled shows.
+enum Load {
+    private static let ledger = """
+        CREATE TABLE ledger (account int, amount int, note text);
+        CREATE INDEX ON ledger (account);
+        ALTER TABLE ledger REPLICA IDENTITY FULL;
+        ALTER TABLE pgbench_history REPLICA IDENTITY FULL;
+        """
+
+    /// Equal rows are wanted: few accounts, few amounts.
+    private static let script = """
+        \\set account random(1, 200)
+        \\set amount random(1, 3)
+        \\set kind random(1, 10)
+        BEGIN;
+        INSERT INTO ledger VALUES (:account, :amount, 'note ' || :amount), (:account, :amount, NULL);
+        \\if :kind <= 3
+        UPDATE ledger SET amount = amount + 1
+         WHERE ctid = (SELECT ctid FROM ledger WHERE account = :account LIMIT 1 FOR UPDATE SKIP LOCKED);
+        \\elif :kind <= 6
+        DELETE FROM ledger
+         WHERE ctid = (SELECT ctid FROM ledger WHERE account = :account LIMIT 1 FOR UPDATE SKIP LOCKED);
+        \\elif :kind = 7
+        SAVEPOINT a;
+        INSERT INTO ledger VALUES (:account, 99, 'rolled back');
+        ROLLBACK TO a;
+        \\endif
+        COMMIT;
+
+        """
+
+    /// Makes pgbench's tables and the ledger on the source.
+    static func prepare(_ rig: Rig) async throws {
+        let pgbench = "\(rig.source.installation.bindir)/pgbench"
+        try await rig.shell("\(pgbench) -iq -s 1 \"$SOURCE\"").checked("pgbench -i")
+        try await rig.onSource(ledger)
+    }
+
+    /// Starts the writers.
+    ///
+    /// - Parameter rate: transactions a second at most.
+    static func start(_ rig: Rig, seconds: Int, rate: Int = 500, seed: Int = 7) throws -> RunningProgram {
+        try rig.folder.write("ledger.sql", script)
+        return try rig.start(
+            """
+            exec \(rig.source.installation.bindir)/pgbench -n -c 8 -j 2 -T \(seconds) -R \(rate) \
+            --random-seed=\(seed) -b tpcb-like@2 -f ledger.sql@1 "$SOURCE"
+            """)
+    }
+}

@@ -1,0 +1,186 @@
+import TestSupport
+import Testing
+
+/// A source and a target database with a publication, a slot, an origin and a spool of their own.
+///
+///     try await Rig.run("CREATE TABLE t (id int PRIMARY KEY)") { rig in
+///         try await rig.onSource("INSERT INTO t VALUES (1)")
+///         try await rig.catchUp()
+///         try await rig.expectEqual()
+///     }
+struct Rig: Sendable {
+    let source: Cluster
+    let target: Cluster
+    let sourceDatabase: String
+    let targetDatabase: String
+    /// Unique on both servers; the slot and the replication origin, which are shared by all databases, have this name.
+    let name: String
+    let folder: TemporaryFolder
+
+    /// The spool's folder.
+    var spool: String { folder.path("spool") }
+    var sourceString: String { source.connectionString(database: sourceDatabase) }
+    var targetString: String { target.connectionString(database: targetDatabase) }
+
+    private static let counter = NameCounter()
+
+    /// Makes a rig, runs `body` with it, and removes its databases, slot and origin again.
+    ///
+    /// - Parameters:
+    ///   - schema: SQL for both databases.
+    ///   - publication: what follows the publication's name.
+    ///   - createsSlot: false for a test that makes the slot itself.
+    static func run(
+        _ schema: String = "", source: Cluster? = nil, target: Cluster? = nil,
+        publication: String = "FOR ALL TABLES", createsSlot: Bool = true, _ body: (Rig) async throws -> Void
+    ) async throws {
+        let rig = try await Rig(source: source, target: target)
+        do {
+            if !schema.isEmpty { try await rig.onBoth(schema) }
+            try await rig.onSource("CREATE PUBLICATION relay \(publication)")
+            if createsSlot { try await rig.receive("--create-slot").checked("receive") }
+            try await body(rig)
+        } catch {
+            try? await rig.remove()
+            throw error
+        }
+        try await rig.remove()
+    }
+
+    private init(source: Cluster?, target: Cluster?) async throws {
+        if let source { self.source = source } else { self.source = try await .shared(.source) }
+        if let target { self.target = target } else { self.target = try await .shared(.target) }
+        sourceDatabase = try await self.source.createDatabase(prefix: "source")
+        targetDatabase = try await self.target.createDatabase(prefix: "target")
+        name = "relay_\(Rig.counter.next())"
+        folder = try TemporaryFolder("rig")
+    }
+
+    private func remove() async throws {
+        try await source.dropDatabase(sourceDatabase)
+        try await target.dropDatabase(targetDatabase)
+        // An origin keeps one of max_replication_slots, and the session that held it may take a moment to end.
+        try await target.awaitSQL(
+            "SELECT count(pg_replication_origin_drop(roname)) FROM pg_replication_origin WHERE roname = '\(name)'",
+            equals: "0")
+    }
+}
+
+// SQL.
+extension Rig {
+    @discardableResult
+    func onSource(_ sql: String) async throws -> String { try await source.sql(sql, database: sourceDatabase) }
+
+    @discardableResult
+    func onTarget(_ sql: String) async throws -> String { try await target.sql(sql, database: targetDatabase) }
+
+    func onBoth(_ sql: String) async throws {
+        try await onSource(sql)
+        try await onTarget(sql)
+    }
+
+    /// Copies schema and rows by pg_dump, before any load.
+    func copyByDump() async throws {
+        try await shell(
+            "\(source.installation.bindir)/pg_dump -d \"$SOURCE\" | psql -Xq -v ON_ERROR_STOP=1 -d \"$TARGET\""
+        )
+        .checked("pg_dump | psql")
+    }
+
+    /// What differs between the two databases.
+    func differences() async throws -> [String] {
+        try await DatabaseComparison.differences(
+            source: (source, sourceDatabase), target: (target, targetDatabase))
+    }
+
+    func expectEqual(_ location: SourceLocation = #_sourceLocation) async throws {
+        let found = try await differences()
+        #expect(found == [], sourceLocation: location)
+    }
+
+    /// A dead receiver's slot is free once its WAL sender has noticed.
+    func awaitFreeSlot() async throws {
+        try await source.awaitSQL(
+            "SELECT active FROM pg_replication_slots WHERE slot_name = '\(name)'", equals: "f")
+    }
+}
+
+// The programs.
+extension Rig {
+    /// What every receive of this rig is started with.
+    var receiveArguments: [String] {
+        ["--source", sourceString, "--slot", name, "--publication", "relay", "--dir", spool]
+    }
+
+    /// Runs receive with further arguments.
+    func receive(_ arguments: String...) async throws -> Finished {
+        try await Program.run("receive", receiveArguments + arguments)
+    }
+
+    /// Variables for scripts: SOURCE, TARGET, NAME, SPOOL, FOLDER, and RECEIVE, an array of arguments made by `set`.
+    var environment: [String: String] {
+        [
+            "SOURCE": sourceString, "TARGET": targetString, "NAME": name, "SPOOL": spool, "FOLDER": folder.path,
+        ]
+    }
+
+    /// Functions that spare scripts the arguments that are always the same.
+    private static let prelude = """
+        receive() { command receive --source "$SOURCE" --slot "$NAME" --publication relay "$@"; }
+        transform() { command transform --origin "$NAME" "$@"; }
+        replay() { command replay --target "$TARGET" --origin "$NAME" "$@"; }
+        cd "$FOLDER"
+
+        """
+
+    /// Runs a script in which `receive`, `transform` and `replay` know their servers, slot and origin.
+    func shell(_ script: String, timeout: Duration = .seconds(60)) async throws -> Finished {
+        try await Program.shell(Rig.prelude + script, environment: environment, timeout: timeout)
+    }
+
+    /// Starts such a script in the background.
+    func start(_ script: String) throws -> RunningProgram {
+        try Program.startShell(Rig.prelude + script, environment: environment)
+    }
+
+    /// Starts one stage alone: the process of the result is the stage's own, so that signals reach it.
+    ///
+    /// - Parameter redirections: for example `<in >out`, in the rig's folder.
+    func stage(_ name: String, _ arguments: [String], _ redirections: String = "") throws -> RunningProgram {
+        let own: [String] =
+            switch name {
+            case "receive": ["--source", sourceString, "--slot", self.name, "--publication", "relay"]
+            case "replay": ["--target", targetString, "--origin", self.name]
+            default: ["--origin", self.name]
+            }
+        let words = (own + arguments).map { "'" + $0.replacing("'", with: "'\\''") + "'" }.joined(separator: " ")
+        return try Program.startShell("cd \"$FOLDER\"; exec \(name) \(words) \(redirections)", environment: environment)
+    }
+
+    /// What `replay --position` prints.
+    func position() async throws -> String {
+        try await shell("replay --position").checked("replay --position").outputLines.first ?? ""
+    }
+
+    /// Receives what the source has at present into the spool.
+    func capture(_ arguments: String...) async throws {
+        try await Program.run("receive", receiveArguments + ["--endpos", "current"] + arguments).checked("receive")
+    }
+
+    /// Applies the spool to the target, from where the target is.
+    func apply(_ arguments: String = "") async throws {
+        try await shell("transform --from \"$(replay --position)\" \(arguments) \"$SPOOL\" | replay")
+            .checked("transform | replay")
+    }
+
+    /// Brings the target to where the source is.
+    func catchUp() async throws {
+        try await capture()
+        try await apply()
+    }
+
+    /// The sealed segments' paths, in order.
+    func sealedSegments() async throws -> [String] {
+        try await shell("ls \"$SPOOL\"/segments/*.seg.lz4").checked("ls").outputLines
+    }
+}

@@ -1,0 +1,39 @@
+import Testing
+import Threading
+
+@Suite(.timeLimit(.minutes(1))) struct StopRequestTests {
+    @Test func theDescriptorIsReadableFromTheRequestOn() {
+        let stop = StopRequest()
+        #expect(!stop.isRequested)
+        #expect(!Polling.wait(stop.descriptor, until: .now).first)
+        stop.request()
+        stop.request()
+        #expect(stop.isRequested)
+        for _ in 0..<3 { #expect(Polling.wait(stop.descriptor, until: .now).first) }
+    }
+
+    @Test func aRequestEndsAWaitOfAnotherThread() async throws {
+        let stop = StopRequest()
+        let waiting = try #require(
+            Worker.start(name: "waiting") {
+                let ready = Polling.wait(-1, stop.descriptor, until: .after(milliseconds: 20_000))
+                #expect(!ready.first && ready.second && !ready.third)
+            })
+        try await Worker.run(name: "stopping") {
+            pause(milliseconds: 10)
+            stop.request()
+            waiting.join()
+        }
+    }
+
+    @Test func aWakePipeIsReadableUntilDrained() throws {
+        let pipe = try #require(WakePipe())
+        #expect(!Polling.wait(pipe.readDescriptor, until: .now).first)
+        for _ in 0..<100_000 { pipe.wake() }
+        #expect(Polling.wait(pipe.readDescriptor, until: .now).first)
+        pipe.drain()
+        #expect(!Polling.wait(pipe.readDescriptor, until: .now).first)
+        pipe.wake()
+        #expect(Polling.wait(pipe.readDescriptor, until: .now).first)
+    }
+}

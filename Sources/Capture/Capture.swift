@@ -217,7 +217,9 @@ public final class Capture {
     private func committed() throws {
         bufferPosition = assembler.position
         if bufferSince == .never { bufferSince = .now }
-        guard options.spool != nil, writer.segmentBytes >= options.segmentSize || isSegmentOld else { return }
+        guard options.spool != nil, !writer.isRotating,
+            writer.segmentBytes >= options.segmentSize || isSegmentOld
+        else { return }
         submit()
         writer.rotate(at: assembler.position)
         assembler.beginSegment()

@@ -64,6 +64,7 @@ final class CaptureMonitor: Sendable {
             look.count += 1
             _ = Polling.wait(stopping.descriptor, until: .after(milliseconds: Self.interval))
         }
+        status.withLock { $0.state = .ended }
         file.write(JSON.encode(current(&look)) + [0x0A])
     }
 
@@ -73,6 +74,7 @@ final class CaptureMonitor: Sendable {
             status.updated = Timestamp.now.description
             status.pid = getpid()
             status.slot = options.slot
+            status.lagBytes = status.server.map { $0.rawValue - min($0.rawValue, status.received.rawValue) }
             status.messagesPerSecond =
                 Double(status.messages &- min(messages, status.messages)) * 1_000
                 / Double(Self.interval)
@@ -123,7 +125,6 @@ final class CaptureMonitor: Sendable {
             status.withLock { status in
                 status.server = server
                 status.walStatus = result.text(0, 2)
-                status.lagBytes = server.map { $0.rawValue - min($0.rawValue, status.received.rawValue) }
                 if let server, let restart {
                     status.retainedBytes = server.rawValue - min(server.rawValue, restart.rawValue)
                 }

@@ -12,6 +12,8 @@ public struct CaptureStatus: Codable, Sendable, Equatable {
         case spoolFull = "spool full"
         /// Not reading, because the disk is full.
         case diskFull = "disk full"
+        /// Ended; see the program's exit code for how.
+        case ended
     }
 
     /// When this was written, in UTC.

@@ -37,6 +37,9 @@ final class LogWriter: Sendable {
     private let syncIntervalMilliseconds: Int
     private let durable: Atomic<UInt64>
     private let segmentSize = Atomic<UInt64>(0)
+    private let rotationsDone = Atomic<Int>(0)
+    /// Only the capture's thread asks for rotations.
+    nonisolated(unsafe) private var rotationsAsked = 0
     private let bytesWritten = Atomic<UInt64>(0)
     private let failed = Mutex<(any Error)?>(nil)
     private let currentFile = Mutex<String>("")
@@ -98,7 +101,13 @@ final class LogWriter: Sendable {
 
     func submit(_ buffer: ChunkBuffer, position: LSN?) { commands.push(.write(buffer, position: position)) }
     func sync() { commands.push(.sync) }
-    func rotate(at position: LSN) { commands.push(.rotate(position)) }
+    func rotate(at position: LSN) {
+        rotationsAsked += 1
+        commands.push(.rotate(position))
+    }
+
+    /// True until the thread has opened the segment that was asked for last: till then ``segmentBytes`` is of the old.
+    var isRotating: Bool { rotationsDone.load(ordering: .acquiring) < rotationsAsked }
 
     /// Lets the thread end after what was submitted; wait for it by joining.
     func finish(seals: Bool) {
@@ -143,8 +152,11 @@ final class LogWriter: Sendable {
                 try makeDurable(&state)
             case .element(.rotate(let start)):
                 try makeDurable(&state)
-                state.segment = try nextSegment(after: try state.segment.seal(), start: start)
+                var sealed = ""
+                try waitingForSpace { sealed = try state.segment.seal() }
+                try waitingForSpace { state.segment = try nextSegment(after: sealed, start: start) }
                 publish(state)
+                rotationsDone.add(1, ordering: .releasing)
             case .element(.finish(let seals)):
                 try makeDurable(&state)
                 if seals && !state.segment.isEmpty { try state.segment.seal() }

@@ -24,9 +24,15 @@ public final class SegmentWriter {
         descriptor = try FileSystem.create(path, flags: O_WRONLY | O_EXCL)
         fileSize = 0
         indexer = SegmentIndexer(start: header.start)
-        try write(header: header)
-        try sync()
-        try FileSystem.syncDirectory(directory)
+        do throws(SpoolError) {
+            try write(header: header)
+            try sync()
+            try FileSystem.syncDirectory(directory)
+        } catch {
+            // A full disk may have room later: the next try must find the name free.
+            unlink(path)
+            throw error
+        }
     }
 
     /// Writes to a descriptor that is no spool file, such as standard output. Never synced, never sealed by renaming.

@@ -28,7 +28,11 @@ public final class Capture {
     private var worker: Worker?
     private let lock: SpoolLock?
     private let acknowledger: TargetAcknowledger?
+    private let monitor: CaptureMonitor
+    private var publishAt = Deadline.now
     private var facts: CatalogReader
+    private let collector: StreamCollector?
+    private var splice: Splice?
     private var buffer: ChunkBuffer?
     private var bufferPosition: LSN?
     private var bufferSince = Deadline.never
@@ -51,13 +55,18 @@ public final class Capture {
         let slot = try source.usableSlot(options.slot)
         let start = try CaptureStart(options, source: source, confirmed: slot.confirmed, logger: logger)
         lock = start.lock
+        collector =
+            try options.streams(source.replication.serverVersion)
+            ? options.spool.map { try StreamCollector(folder: $0.path + "/streams") } : nil
         guard let wake = WakePipe() else {
             throw SpoolError(.io(errno: EMFILE), "no more files can be opened; raise the limit (ulimit -n)")
         }
         self.wake = wake
         writer = LogWriter(
             destination: start.destination, header: start.header, durable: start.durable,
-            chunkSize: CaptureOptions.chunkSize, syncIntervalMilliseconds: options.syncInterval, wake: wake)
+            chunkSize: CaptureOptions.chunkSize, syncIntervalMilliseconds: options.syncInterval, wake: wake, stop: stop,
+            logger: logger)
+        monitor = CaptureMonitor(options, logger: logger, wake: wake)
         hasEnded = start.hasEnded
         acknowledger = try options.acknowledgingTarget.map {
             try TargetAcknowledger($0.string, origin: $0.origin, from: start.durable, wake: wake, logger: logger)
@@ -74,14 +83,33 @@ public final class Capture {
         logger.info("streaming from slot \"\(options.slot)\" at \(start.position)\(end.map { ", up to \($0)" } ?? "")")
     }
 
-    let end: LSN?
+    /// The end position, if there is one.
+    public let end: LSN?
 
     /// The position up to which the source may forget.
     private var durable: LSN { acknowledger?.position ?? writer.durablePosition }
 
     /// Streams until the end position, a stop request or an error.
     public func run() throws -> Outcome {
-        defer { acknowledger?.stop() }
+        let watcher = monitor.start()
+        defer {
+            acknowledger?.stop()
+            publish()
+            monitor.stop()
+            // It may be waiting for a source that does not answer.
+            watcher?.join(until: .after(milliseconds: 500))
+        }
+        do {
+            return try capture()
+        } catch {
+            // The disk's thread must have let go of the spool before anybody opens it again.
+            writer.abandon()
+            worker?.join()
+            throw error
+        }
+    }
+
+    private func capture() throws -> Outcome {
         if assembler.isAtEnd && hasEnded { return .reachedEnd(assembler.position) }
         worker = try writer.start()
         if assembler.isAtEnd { return try complete(nil) }
@@ -110,6 +138,12 @@ public final class Capture {
     private func drain(_ stream: ReplicationStream) throws -> Bool {
         while true {
             guard let buffer = try takeBuffer() else { return false }
+            if splice != nil {
+                if try spliceMore(into: buffer) { return true }
+                // A chunk is full: time to see whether the source wants an answer.
+                if self.buffer == nil { return false }
+                continue
+            }
             switch try stream.next() {
             case .nothing:
                 return false
@@ -123,17 +157,58 @@ public final class Capture {
                 if replyRequested { try answer(stream) }
             case .data(let lsn, _, let payload):
                 lastActivity = .now
-                let action = try assembler.consume(payload, lsn: lsn, into: buffer) { self.facts(of: $0) }
-                if action != .none { try committed() }
-                if action == .reachedEnd || (assembler.isAtEnd && !assembler.isInTransaction) { return true }
-                if buffer.count >= CaptureOptions.chunkSize { submit() }
+                if try collect(payload, lsn: lsn) { continue }
+                if try append(payload, flags: [], lsn: lsn, into: buffer) { return true }
             }
         }
     }
 
+    /// Appends a message to the log. True at the end position.
+    private func append(
+        _ payload: UnsafeRawBufferPointer, flags: RecordFlags, lsn: LSN, into buffer: ChunkBuffer
+    ) throws -> Bool {
+        let action = try assembler.consume(payload, flags: flags, lsn: lsn, into: buffer) { self.facts(of: $0) }
+        if action != .none { try committed() }
+        if action == .reachedEnd { return true }
+        if buffer.count >= CaptureOptions.chunkSize { submit() }
+        return false
+    }
+
+    /// Takes a message of a transaction in progress aside. False when the message is of another kind.
+    private func collect(_ payload: UnsafeRawBufferPointer, lsn: LSN) throws -> Bool {
+        guard let collector else { return false }
+        switch try StreamMessage(decoding: payload) {
+        case nil:
+            guard collector.isInStream else { return false }
+            try collector.append(payload, lsn: lsn)
+        case .start(let xid, _): try collector.start(xid)
+        case .stop: try collector.stop()
+        case .abort(let xid, let subtransaction): collector.abort(xid, subtransaction: subtransaction)
+        case .commit(let xid, let commit): splice = try collector.take(xid, commit)
+        }
+        return true
+    }
+
+    /// Moves the next message of a streamed transaction into the log. True at the end position.
+    private func spliceMore(into buffer: ChunkBuffer) throws -> Bool {
+        guard let splice else { return false }
+        var isAtEnd = false
+        let hasMore = try splice.next { step in
+            isAtEnd = try append(step.payload, flags: .streamed, lsn: step.lsn, into: buffer)
+            if assembler.isSkippingTransaction { splice.skipChanges() }
+        }
+        if !hasMore {
+            assembler.endSkipping()
+            self.splice = nil
+        }
+        return isAtEnd
+    }
+
     /// The buffer being filled. Nil while the disk holds all buffers.
     private func takeBuffer() throws -> ChunkBuffer? {
-        if let buffer { return buffer }
+        // The quota holds back reading, not the rest of what was begun.
+        if let buffer, buffer.count > 0 || !monitor.isHeldBack { return buffer }
+        if monitor.isHeldBack { return nil }
         try writer.checkFailure()
         buffer = writer.takeBuffer()
         return buffer
@@ -142,7 +217,9 @@ public final class Capture {
     private func committed() throws {
         bufferPosition = assembler.position
         if bufferSince == .never { bufferSince = .now }
-        guard options.spool != nil, writer.segmentBytes >= options.segmentSize || isSegmentOld else { return }
+        guard options.spool != nil, !writer.isRotating,
+            writer.segmentBytes >= options.segmentSize || isSegmentOld
+        else { return }
         submit()
         writer.rotate(at: assembler.position)
         assembler.beginSegment()
@@ -174,12 +251,34 @@ public final class Capture {
     /// Hands over what has waited long enough, and tells the source where the log is.
     private func housekeeping(_ stream: ReplicationStream) throws {
         try writer.checkFailure()
+        if publishAt.hasPassed { publish() }
         if bufferPosition != nil, (bufferSince + CaptureOptions.chunkDelay).hasPassed { submit() }
         if durable > acknowledged || statusAt.hasPassed {
             if statusAt.hasPassed { try markIdle() }
             try sendStatus(stream)
         }
         try nudgeIfSilent(stream)
+    }
+
+    /// Lets the monitor know how far the capture is.
+    private func publish() {
+        publishAt = .after(milliseconds: 200)
+        let acknowledged = self.acknowledged
+        let durable = self.durable
+        let isBlocked = buffer == nil && !monitor.isHeldBack
+        monitor.update { status in
+            status.received = assembler.position
+            status.durable = durable
+            status.acknowledged = acknowledged
+            status.lastCommit = assembler.lastCommitTime?.description
+            status.transactions = assembler.transactions
+            status.messages = assembler.messages
+            status.segment = writer.fileName
+            status.inProgress = collector?.count ?? 0
+            status.inProgressBytes = collector?.fileBytes ?? 0
+            guard status.state != .spoolFull else { return }
+            status.state = writer.isDiskFull ? .diskFull : (isBlocked ? .waitingForDisk : .streaming)
+        }
     }
 
     /// The server wants an answer at once: it may be shutting down, and waits until we have everything.
@@ -226,6 +325,7 @@ public final class Capture {
             deadline = min(deadline, lastActivity + CaptureOptions.nudgeAfter * 1_000)
         }
         let isBlocked = try takeBuffer() == nil
+        if splice != nil && !isBlocked { deadline = .now }
         let ready = Polling.wait(
             isBlocked ? -1 : stream.socket, wake.readDescriptor, stop.descriptor, until: deadline)
         if ready.second { wake.drain() }

@@ -21,6 +21,14 @@ public struct CaptureOptions: Sendable {
     public var segmentSize: UInt64
     /// Seconds after which a segment is sealed at the next commit; 0 for never.
     public var segmentAge: Int
+    /// Have large transactions sent while they are still in progress, where the source can and there is a spool.
+    public var streaming = true
+    /// Bytes of log at which the capture stops reading until there is room; nil for no quota.
+    public var maxSpoolSize: UInt64?
+    /// Bytes of free disk below which the capture stops reading.
+    public var minFreeDisk: UInt64 = 0
+    /// Connect again when the connection is lost.
+    public var reconnects = true
     /// The target whose replication origin decides what is acknowledged, when there is no spool that is durable.
     public var acknowledgingTarget: (string: ConnectionString, origin: String)?
     /// The version of this program, for the segment headers.
@@ -39,6 +47,11 @@ public struct CaptureOptions: Sendable {
         segmentSize = 64 << 20
         segmentAge = 0
         acknowledgingTarget = nil
+    }
+
+    /// Whether a server of the given version is asked to stream transactions in progress.
+    func streams(_ serverVersion: Int) -> Bool {
+        streaming && spool != nil && serverVersion >= 140_000
     }
 
     /// Raw bytes of records at which a chunk is closed.

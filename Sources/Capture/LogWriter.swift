@@ -1,6 +1,8 @@
+import Glibc
+import Logging
+import Postgres
 import Spool
 import Synchronization
-import Postgres
 import Threading
 
 /// Writes chunks on a thread of its own, so that status replies never wait behind the disk.
@@ -35,18 +37,27 @@ final class LogWriter: Sendable {
     private let syncIntervalMilliseconds: Int
     private let durable: Atomic<UInt64>
     private let segmentSize = Atomic<UInt64>(0)
+    private let rotationsDone = Atomic<Int>(0)
+    /// Only the capture's thread asks for rotations.
+    nonisolated(unsafe) private var rotationsAsked = 0
     private let bytesWritten = Atomic<UInt64>(0)
     private let failed = Mutex<(any Error)?>(nil)
     private let currentFile = Mutex<String>("")
     private let header: SegmentHeader
+    private let isAbandoned = Atomic<Bool>(false)
+    private let diskFull = Atomic<Bool>(false)
+    private let stop: StopRequest
+    private let logger: Logger
 
     /// Chunks that may wait for the disk, besides the one being filled.
     static let chunksInFlight = 6
 
     init(
         destination: Destination, header: SegmentHeader, durable: LSN, chunkSize: Int, syncIntervalMilliseconds: Int,
-        wake: WakePipe
+        wake: WakePipe, stop: StopRequest, logger: Logger
     ) {
+        self.stop = stop
+        self.logger = logger
         self.destination = destination
         self.header = header
         self.wake = wake
@@ -74,6 +85,9 @@ final class LogWriter: Sendable {
     /// Bytes written to disk since the start.
     var totalBytes: UInt64 { bytesWritten.load(ordering: .relaxed) }
 
+    /// True while the thread waits for space on the disk.
+    var isDiskFull: Bool { diskFull.load(ordering: .acquiring) }
+
     /// The file that is being written.
     var fileName: String { currentFile.withLock { $0 } }
 
@@ -87,11 +101,23 @@ final class LogWriter: Sendable {
 
     func submit(_ buffer: ChunkBuffer, position: LSN?) { commands.push(.write(buffer, position: position)) }
     func sync() { commands.push(.sync) }
-    func rotate(at position: LSN) { commands.push(.rotate(position)) }
+    func rotate(at position: LSN) {
+        rotationsAsked += 1
+        commands.push(.rotate(position))
+    }
+
+    /// True until the thread has opened the segment that was asked for last: till then ``segmentBytes`` is of the old.
+    var isRotating: Bool { rotationsDone.load(ordering: .acquiring) < rotationsAsked }
 
     /// Lets the thread end after what was submitted; wait for it by joining.
     func finish(seals: Bool) {
         commands.push(.finish(seals: seals))
+    }
+
+    /// Ends the thread without writing what still waits: nothing of it was acknowledged.
+    func abandon() {
+        isAbandoned.store(true, ordering: .releasing)
+        commands.close()
     }
 
     private func run() {
@@ -114,7 +140,7 @@ final class LogWriter: Sendable {
     private func work() throws {
         var state = State(segment: try openSegment(), written: durablePosition)
         publish(state)
-        while true {
+        while !isAbandoned.load(ordering: .acquiring) {
             switch commands.pop(until: state.syncAt) {
             case .timedOut:
                 try makeDurable(&state)
@@ -126,8 +152,11 @@ final class LogWriter: Sendable {
                 try makeDurable(&state)
             case .element(.rotate(let start)):
                 try makeDurable(&state)
-                state.segment = try nextSegment(after: try state.segment.seal(), start: start)
+                var sealed = ""
+                try waitingForSpace { sealed = try state.segment.seal() }
+                try waitingForSpace { state.segment = try nextSegment(after: sealed, start: start) }
                 publish(state)
+                rotationsDone.add(1, ordering: .releasing)
             case .element(.finish(let seals)):
                 try makeDurable(&state)
                 if seals && !state.segment.isEmpty { try state.segment.seal() }
@@ -156,7 +185,7 @@ final class LogWriter: Sendable {
 
     private func write(_ buffer: ChunkBuffer, position: LSN?, _ state: inout State) throws {
         let before = state.segment.fileSize
-        try state.segment.append(buffer.bytes)
+        try waitingForSpace { try state.segment.append(buffer.bytes) }
         bytesWritten.add(state.segment.fileSize - before, ordering: .relaxed)
         segmentSize.store(state.segment.fileSize, ordering: .relaxed)
         if let position { state.written = position }
@@ -166,6 +195,25 @@ final class LogWriter: Sendable {
         if state.syncAt.hasPassed { try makeDurable(&state) }
         // The capture may wait for a free buffer.
         wake.wake()
+    }
+
+    /// Repeats a write that found the disk full until there is space again. Nothing was acknowledged of it, and the
+    /// writer has taken back what it had written of the chunk.
+    private func waitingForSpace(_ write: () throws -> Void) throws {
+        while true {
+            do {
+                try write()
+                if diskFull.exchange(false, ordering: .relaxed) { logger.info("the disk has space again: writing on") }
+                return
+            } catch let error as SpoolError where error.code == .io(errno: ENOSPC) || error.code == .io(errno: EDQUOT) {
+                if !diskFull.exchange(true, ordering: .relaxed) {
+                    logger.warning("\(error); waiting for space, nothing is lost: the source keeps its WAL")
+                    wake.wake()
+                }
+                guard !stop.isRequested, !isAbandoned.load(ordering: .acquiring) else { throw error }
+                _ = Polling.wait(stop.descriptor, until: .after(milliseconds: 500))
+            }
+        }
     }
 
     /// The order of these two steps is the promise of the whole log: first on disk, then acknowledged.

@@ -10,6 +10,7 @@ enum PluginOptions {
             (name: "publication_names", value: publications),
         ]
         if serverVersion >= 140_000 { list.append((name: "messages", value: "true")) }
+        if options.streams(serverVersion) { list.append((name: "streaming", value: "on")) }
         return list
     }
 

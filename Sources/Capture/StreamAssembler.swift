@@ -57,6 +57,14 @@ public struct StreamAssembler {
         return position >= end
     }
 
+    /// Inside a transaction that the log has already.
+    public var isSkippingTransaction: Bool { isSkipping }
+
+    /// Leaves such a transaction without its Commit message.
+    public mutating func endSkipping() {
+        isSkipping = false
+    }
+
     /// Forgets which layouts the log has: the next segment repeats each before its first use.
     public mutating func beginSegment() {
         written.removeAll(keepingCapacity: true)
@@ -70,7 +78,7 @@ public struct StreamAssembler {
     ///   - facts: asked for what the catalog says of a table, once per Relation message.
     /// - Throws: ``PgOutputError`` or ``CaptureError`` with `protocolViolation`.
     public mutating func consume(
-        _ payload: UnsafeRawBufferPointer, lsn: LSN, into buffer: ChunkBuffer,
+        _ payload: UnsafeRawBufferPointer, flags: RecordFlags = [], lsn: LSN, into buffer: ChunkBuffer,
         facts: (Relation) -> RelationFacts?
     ) throws -> Action {
         switch MessageKind(rawValue: payload.first ?? 0) {
@@ -85,7 +93,7 @@ public struct StreamAssembler {
             if try !start(begin) { return isSkipping ? .none : .reachedEnd }
         case .commit:
             guard case .commit(let commit) = try Message(decoding: payload) else { return .none }
-            return try finish(commit, payload, lsn: lsn, into: buffer)
+            return try finish(commit, payload, flags: flags, lsn: lsn, into: buffer)
         case .relation:
             guard case .relation(let relation) = try Message(decoding: payload) else { return .none }
             layouts[relation.id] = Layout(
@@ -117,7 +125,7 @@ public struct StreamAssembler {
             throw PgOutputError(.unknownMessage, kind: payload.first ?? 0, offset: 0)
         }
         messages += 1
-        buffer.append(.change, lsn: lsn, payload: payload)
+        buffer.append(.change, flags: flags, lsn: lsn, payload: payload)
         return .none
     }
 
@@ -139,7 +147,8 @@ public struct StreamAssembler {
     }
 
     private mutating func finish(
-        _ commit: Message.Commit, _ payload: UnsafeRawBufferPointer, lsn: LSN, into buffer: ChunkBuffer
+        _ commit: Message.Commit, _ payload: UnsafeRawBufferPointer, flags: RecordFlags, lsn: LSN,
+        into buffer: ChunkBuffer
     ) throws -> Action {
         if isSkipping {
             isSkipping = false
@@ -147,7 +156,7 @@ public struct StreamAssembler {
         }
         guard isInTransaction else { throw outside("COMMIT") }
         isInTransaction = false
-        buffer.append(.change, lsn: lsn, payload: payload)
+        buffer.append(.change, flags: flags, lsn: lsn, payload: payload)
         messages += 1
         transactions += 1
         position = commit.endLSN

@@ -34,6 +34,13 @@ public enum Message {
         public let commitTime: Timestamp
         /// The transaction's id.
         public let xid: UInt32
+
+        /// The fields as given.
+        public init(finalLSN: LSN, commitTime: Timestamp, xid: UInt32) {
+            self.finalLSN = finalLSN
+            self.commitTime = commitTime
+            self.xid = xid
+        }
     }
 
     /// The fields of Commit.

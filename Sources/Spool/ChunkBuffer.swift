@@ -42,13 +42,15 @@ public final class ChunkBuffer: @unchecked Sendable {
     }
 
     /// Appends one record. The payload must be shorter than ``Record/maximumLength`` - 10.
-    public func append(_ kind: RecordKind, lsn: LSN, payload: UnsafeRawBufferPointer) {
+    public func append(
+        _ kind: RecordKind, flags: RecordFlags = [], lsn: LSN, payload: UnsafeRawBufferPointer
+    ) {
         let size = Record.headerSize + payload.count
         reserve(size)
         let start = storage + count
         start.storeBytes(of: UInt32(size - 4).littleEndian, as: UInt32.self)
         start.storeBytes(of: kind.rawValue, toByteOffset: 4, as: UInt8.self)
-        start.storeBytes(of: 0, toByteOffset: 5, as: UInt8.self)
+        start.storeBytes(of: flags.rawValue, toByteOffset: 5, as: UInt8.self)
         start.storeBytes(of: lsn.rawValue.littleEndian, toByteOffset: 6, as: UInt64.self)
         if let base = payload.baseAddress {
             memcpy(start + Record.headerSize, base, payload.count)

@@ -5,7 +5,7 @@ import Postgres
 /// ```
 /// u32 length   of what follows it: 10 + the payload
 /// u8  kind     see RecordKind; 0 is never valid, so zeroed space is the end and not data
-/// u8  flags    reserved, 0
+/// u8  flags    bit 0: see RecordFlags.streamed; the others are reserved, 0
 /// u64 LSN
 /// payload
 /// ```
@@ -13,6 +13,8 @@ import Postgres
 public struct Record {
     /// What the payload is.
     public let kind: RecordKind
+    /// How the payload came to be.
+    public let flags: RecordFlags
     /// The position in the source's WAL of what the record carries.
     public let lsn: LSN
     /// The payload.
@@ -24,6 +26,21 @@ public struct Record {
     public static let headerSize = 14
     /// The largest length that is accepted: PostgreSQL's messages stay below 1 GiB.
     public static let maximumLength = 1 << 30
+}
+
+/// How a record's payload came to be.
+public struct RecordFlags: OptionSet, Sendable {
+    /// The bits as stored.
+    public let rawValue: UInt8
+
+    /// The given bits.
+    public init(rawValue: UInt8) {
+        self.rawValue = rawValue
+    }
+
+    /// The transaction was sent while it was in progress: its messages lost the transaction id that follows their kind
+    /// byte in a stream, and its Begin and Commit were made from the Stream Commit message. Nothing else was changed.
+    public static let streamed = RecordFlags(rawValue: 1)
 }
 
 /// What a record's payload is.

@@ -34,7 +34,9 @@ public struct RecordCursor {
         let lsn = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset + 6, as: UInt64.self))
         let payload = UnsafeRawBufferPointer(rebasing: bytes[offset + Record.headerSize..<offset + 4 + length])
         defer { offset += 4 + length }
-        return Record(kind: kind, lsn: LSN(rawValue: lsn), payload: payload, offset: offset)
+        return Record(
+            kind: kind, flags: RecordFlags(rawValue: bytes[offset + 5]), lsn: LSN(rawValue: lsn), payload: payload,
+            offset: offset)
     }
 
     private func corrupt(_ what: String) -> SpoolError {

@@ -24,9 +24,15 @@ public final class SegmentWriter {
         descriptor = try FileSystem.create(path, flags: O_WRONLY | O_EXCL)
         fileSize = 0
         indexer = SegmentIndexer(start: header.start)
-        try write(header: header)
-        try sync()
-        try FileSystem.syncDirectory(directory)
+        do throws(SpoolError) {
+            try write(header: header)
+            try sync()
+            try FileSystem.syncDirectory(directory)
+        } catch {
+            // A full disk may have room later: the next try must find the name free.
+            unlink(path)
+            throw error
+        }
     }
 
     /// Writes to a descriptor that is no spool file, such as standard output. Never synced, never sealed by renaming.
@@ -80,12 +86,25 @@ public final class SegmentWriter {
     /// Compresses and writes one chunk of whole records.
     public func append(_ records: UnsafeRawBufferPointer) throws(SpoolError) {
         let offset = fileSize
+        let frame = try compressor.frame(of: records)
+        try write(frame)
         indexer.beginChunk(offset: offset)
         var cursor = RecordCursor(Chunk(bytes: records, file: path, offset: offset))
         while let record = try cursor.next() { try indexer.consume(record, file: path) }
-        let frame = try compressor.frame(of: records)
+    }
+
+    /// Writes a whole frame, or leaves the file as it was: a part of one would hide all that follows from readers.
+    private func write(_ frame: UnsafeRawBufferPointer) throws(SpoolError) {
         isDirty = true
-        try FileSystem.write(frame, to: descriptor, file: path)
+        do throws(SpoolError) {
+            try FileSystem.write(frame, to: descriptor, file: path)
+        } catch {
+            if directory != nil {
+                ftruncate(descriptor, off_t(fileSize))
+                lseek(descriptor, off_t(fileSize), SEEK_SET)
+            }
+            throw error
+        }
         fileSize += UInt64(frame.count)
     }
 
@@ -100,11 +119,7 @@ public final class SegmentWriter {
     @discardableResult
     public func seal() throws(SpoolError) -> String {
         let footer = indexer.finished().frame()
-        isDirty = true
-        try footer.withBytes { bytes throws(SpoolError) in
-            try FileSystem.write(bytes, to: descriptor, file: path)
-        }
-        fileSize += UInt64(footer.count)
+        try footer.withBytes { bytes throws(SpoolError) in try write(bytes) }
         guard let directory else { return path }
         try sync()
         let sealed = name.sealed.fileName

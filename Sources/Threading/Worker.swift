@@ -56,6 +56,17 @@ public final class Worker: @unchecked Sendable {
         }
     }
 
+    /// Waits until the thread's work has ended, but not longer than `deadline`. False if it still runs.
+    @discardableResult
+    public func join(until deadline: Deadline) -> Bool {
+        condition.locked {
+            while !isFinished {
+                guard condition.wait(until: deadline) else { break }
+            }
+            return isFinished
+        }
+    }
+
     private func finish() {
         condition.locked {
             isFinished = true

@@ -59,6 +59,14 @@ struct ReceiveCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("End once everything up to this LSN is received; or 'current'.", valueName: "lsn"))
     var endpos: EndPosition = .none
 
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Have large transactions sent while they are in progress (source 14 or newer, with a spool).")
+    var streaming = true
+
+    @Flag(help: "Do not connect again when the connection is lost.")
+    var noLoop = false
+
     @Option(help: ArgumentHelp("Time between status replies to the source.", valueName: "seconds"))
     var statusInterval = 10
 
@@ -70,6 +78,13 @@ struct ReceiveCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Age at which a segment is sealed; 0 for never.", valueName: "seconds"))
     var segmentAge = 0
+
+    @Option(
+        help: ArgumentHelp("Size of the log at which receive stops reading until there is room.", valueName: "size"))
+    var maxSpoolSize: ByteCount?
+
+    @Option(help: ArgumentHelp("Free disk space below which receive stops reading.", valueName: "size"))
+    var minFree = ByteCount(bytes: 64 << 20)
 
     @Option(
         help: ArgumentHelp(
@@ -102,7 +117,7 @@ struct ReceiveCommand: AsyncParsableCommand {
         let outcome = try await Program.run { stop -> Capture.Outcome? in
             try actions.perform(on: slot, options: options, logger: logger, stop: stop)
             guard actions.streams, !stop.isRequested else { return nil }
-            return try Capture(options, logger: logger, stop: stop).run()
+            return try ResilientCapture(options, logger: logger, stop: stop).run()
         }
         try conclude(outcome, logger)
     }
@@ -114,6 +129,10 @@ struct ReceiveCommand: AsyncParsableCommand {
             tool: Program.tool)
         options.spool = stdout ? nil : SpoolDirectory(dir)
         options.end = endpos
+        options.streaming = streaming
+        options.reconnects = !noLoop
+        options.maxSpoolSize = maxSpoolSize?.bytes
+        options.minFreeDisk = minFree.bytes
         options.statusInterval = statusInterval
         options.syncInterval = fsyncInterval
         options.segmentSize = segmentSize.bytes

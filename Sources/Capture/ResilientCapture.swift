@@ -1,0 +1,70 @@
+import Logging
+import Observability
+import Postgres
+import Spool
+import Threading
+
+/// A capture that outlives its connection: after a restart of the source, a terminated walsender or a cut network it
+/// connects again, with growing pauses, and goes on where the log ends.
+///
+/// Each attempt opens the spool anew, just as a new process would, so that there is one way to resume and not two.
+public final class ResilientCapture {
+    private var options: CaptureOptions
+    private let logger: Logger
+    private let stop: StopRequest
+
+    /// Seconds between attempts at most.
+    static let longestPause = 5.0
+
+    /// A capture with the given options; connects when it is run.
+    public init(_ options: CaptureOptions, logger: Logger, stop: StopRequest) {
+        self.options = options
+        self.logger = logger
+        self.stop = stop
+    }
+
+    /// Streams until the end position, a stop request or an error that connecting again does not mend.
+    ///
+    /// - Throws: what ``Capture`` throws. The first connection is not retried: a wrong address is a mistake to report.
+    public func run() throws -> Capture.Outcome {
+        var pause = 0.1
+        var wasConnected = false
+        while true {
+            do {
+                let capture = try Capture(options, logger: logger, stop: stop)
+                wasConnected = true
+                pause = 0.1
+                // "current" means the position at the first start.
+                if let end = capture.end { options.end = .at(end) }
+                return try capture.run()
+            } catch  where wasConnected && options.reconnects && Self.isPassing(error) && !stop.isRequested {
+                logger.warning("\(error); connecting again in \(Self.text(pause)) s")
+                _ = Polling.wait(stop.descriptor, until: .after(milliseconds: Int(pause * 1000)))
+                pause = min(pause * 2, Self.longestPause)
+                if stop.isRequested { return .stopped(try options.spool?.end() ?? .zero) }
+            }
+        }
+    }
+
+    /// True for what a source that is coming back mends by itself.
+    static func isPassing(_ error: any Error) -> Bool {
+        switch error {
+        case let error as PostgresError:
+            switch error.code {
+            case .connectionLost, .cannotConnect: true
+            case .server: error.sqlState == .adminShutdown || error.sqlState?.errorClass == "57"
+            case .invalidConnectionString, .unexpectedAnswer: false
+            }
+        case let error as CaptureError:
+            // The walsender of the lost connection may hold the slot until it notices.
+            error.code == .streamEnded || error.code == .slotActive
+        default:
+            false
+        }
+    }
+
+    private static func text(_ seconds: Double) -> String {
+        let tenths = Int((seconds * 10).rounded())
+        return "\(tenths / 10).\(tenths % 10)"
+    }
+}

@@ -1,0 +1,87 @@
+import Glibc
+import PgOutput
+import Postgres
+import Spool
+
+/// Collects transactions that the source sends while they are still in progress, each in a file beside the log.
+///
+/// Memory is bounded by the number of transactions that are streamed at the same time; their size does not matter.
+final class StreamCollector {
+    private struct Collected {
+        let file: TransactionFile
+        /// Rolled-back subtransactions, whose changes do not join the log.
+        var aborted: Set<UInt32> = []
+    }
+
+    private let folder: String
+    private var transactions: [UInt32: Collected] = [:]
+    private var current: UInt32?
+
+    /// A collector that keeps its files in `folder`, which is emptied: what a crash left there is sent again.
+    init(folder: String) throws {
+        self.folder = folder
+        guard mkdir(folder, 0o755) == 0 || errno == EEXIST else {
+            throw SpoolError(.io(errno: errno), "cannot make the folder", file: folder)
+        }
+        if let directory = opendir(folder) {
+            defer { closedir(directory) }
+            while let entry = readdir(directory) {
+                let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                    pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+                }
+                if name.hasSuffix(".txn") { unlink(folder + "/" + name) }
+            }
+        }
+    }
+
+    /// True between Stream Start and Stream Stop.
+    var isInStream: Bool { current != nil }
+
+    /// Bytes of all files.
+    var fileBytes: UInt64 { transactions.values.reduce(0) { $0 + $1.file.fileSize } }
+
+    /// Transactions in progress.
+    var count: Int { transactions.count }
+
+    func start(_ xid: UInt32) throws {
+        guard current == nil else { throw Self.misplaced("Stream Start inside a stream") }
+        current = xid
+        if transactions[xid] == nil {
+            transactions[xid] = Collected(file: try TransactionFile(path: "\(folder)/\(xid).txn"))
+        }
+    }
+
+    func append(_ payload: UnsafeRawBufferPointer, lsn: LSN) throws {
+        guard let current, let transaction = transactions[current] else {
+            throw Self.misplaced("a streamed change outside a stream")
+        }
+        try transaction.file.append(lsn: lsn, payload: payload)
+    }
+
+    func stop() throws {
+        guard let xid = current else { throw Self.misplaced("Stream Stop outside a stream") }
+        current = nil
+        // What has arrived is on disk while the transaction is still running on the source.
+        try transactions[xid]?.file.flush()
+    }
+
+    func abort(_ xid: UInt32, subtransaction: UInt32) {
+        if xid == subtransaction {
+            transactions[xid] = nil
+        } else {
+            transactions[xid]?.aborted.insert(subtransaction)
+        }
+    }
+
+    /// Takes a committed transaction out, to be spliced into the log.
+    func take(_ xid: UInt32, _ commit: Message.Commit) throws -> Splice {
+        guard let collected = transactions.removeValue(forKey: xid) else {
+            throw Self.misplaced("Stream Commit of transaction \(xid), of which nothing was streamed")
+        }
+        return try Splice(xid: xid, commit: commit, file: collected.file, aborted: collected.aborted)
+    }
+
+    private static func misplaced(_ what: String) -> CaptureError {
+        CaptureError(.protocolViolation, "the source sent \(what)")
+    }
+}

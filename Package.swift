@@ -84,6 +84,7 @@ let package = Package(
         ),
         tests("Apply", ["Apply", "Batches", "Postgres", "Threading", "TestSupport", logging]),
         tests("Batches", ["Batches", "PgOutput", "Postgres"]),
+        tests("Capture", ["Capture", "PgOutput", "Postgres", "Spool"]),
         // The programs as dependencies, so that they are built.
         tests(
             "Pipeline",
@@ -93,6 +94,7 @@ let package = Package(
             ]),
         tests("PgOutput", ["PgOutput", "Postgres", "TestSupport"]),
         tests("Postgres", ["Postgres", "TestSupport", "Threading"]),
+        tests("Spool", ["PgOutput", "Postgres", "Spool", "TestSupport", "Threading"]),
         tests("TestSupport", ["TestSupport"]),
         tests("Threading", ["Threading"]),
     ]

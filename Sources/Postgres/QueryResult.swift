@@ -55,7 +55,10 @@ public final class QueryResult {
 
     func error(doing: String?) -> PostgresError {
         let message = field(PG_DIAG_MESSAGE_PRIMARY) ?? String(cString: PQresultErrorMessage(handle))
-        var error = PostgresError(.server, message.replacingNewlines, doing: doing)
+        // After FATAL the server closes the session, whatever the statement was; libpq may not have seen that yet.
+        let severity = field(PG_DIAG_SEVERITY_NONLOCALIZED)
+        let isLost = severity == "FATAL" || severity == "PANIC"
+        var error = PostgresError(isLost ? .connectionLost : .server, message.replacingNewlines, doing: doing)
         error.sqlState = field(PG_DIAG_SQLSTATE).map(SQLState.init(rawValue:))
         error.detail = field(PG_DIAG_MESSAGE_DETAIL)
         error.hint = field(PG_DIAG_MESSAGE_HINT)
@@ -73,6 +76,7 @@ public final class QueryResult {
 }
 
 // libpq's PG_DIAG_* macros are character constants, which do not reach Swift.
+private let PG_DIAG_SEVERITY_NONLOCALIZED: Character = "V"
 private let PG_DIAG_SQLSTATE: Character = "C"
 private let PG_DIAG_MESSAGE_PRIMARY: Character = "M"
 private let PG_DIAG_MESSAGE_DETAIL: Character = "D"

@@ -64,11 +64,11 @@ struct LoadTests {
     /// Sealed segments are whole by lz4's own judgement, readable through it, and each can be decoded alone.
     private func expectSoundSegments(_ rig: Rig) async throws {
         let segments = try await rig.sealedSegments()
-        #expect(segments.count > 2)
+        try #require(segments.count > 1)
         try await rig.shell("lz4 -tqm \"$SPOOL\"/segments/*.seg.lz4").checked("lz4 -t")
         try await rig.shell("command inspect verify \"$SPOOL\"").checked("inspect verify")
 
-        let one = segments[segments.count / 2]
+        let one = segments[segments.count - 2]
         let listed = try await rig.shell("inspect list --json \"$SPOOL\" | grep \"$(basename '\(one)')\"")
             .checked("inspect list").output
         let shown = try await rig.shell("lz4 -dcq '\(one)' | inspect show -").checked("inspect show")

@@ -147,7 +147,6 @@ import Threading
                     try connection.execute("SELECT pg_terminate_backend(pg_backend_pid())", doing: "asking")
                 })
             #expect(error.code == .connectionLost)
-            #expect(error.sqlState == .adminShutdown)
         }
     }
 

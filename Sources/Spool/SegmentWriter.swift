@@ -80,7 +80,8 @@ public final class SegmentWriter {
     private func write(header: SegmentHeader) throws(SpoolError) {
         let buffer = ChunkBuffer(capacity: 4096)
         buffer.append(.header, lsn: header.start, payload: JSON.encode(header))
-        try append(buffer.bytes)
+        // The bytes are the buffer's own, which nothing else keeps until they are written.
+        try withExtendedLifetime(buffer) { () throws(SpoolError) in try append(buffer.bytes) }
     }
 
     /// Compresses and writes one chunk of whole records.

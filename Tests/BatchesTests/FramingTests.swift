@@ -100,10 +100,17 @@ import Testing
     @Test func anotherSourceIsRefused() throws {
         let it = try Rendering()
         var other = Rendering.identity
-        other.start = LSN(rawValue: 0x900)
         try it.renderer.start(other)
         other.systemIdentifier = "8"
         let error = #expect(throws: BatchError.self) { try it.renderer.start(other) }
         #expect(error?.code == .foreignStream)
+    }
+
+    @Test func aMissingSegmentIsAGap() throws {
+        let it = try Rendering()
+        var later = Rendering.identity
+        later.start = LSN(rawValue: 0x900)
+        let error = #expect(throws: BatchError.self) { try it.renderer.start(later) }
+        #expect(error?.code == .gap)
     }
 }

@@ -60,8 +60,8 @@ import Threading
         Sample.appendLayout(to: buffer)
         buffer.append(.change, lsn: .zero, payload: Build.insert(1, value))
         buffer.append(.change, lsn: .zero, payload: Build.commit(0x10F8, end: 0x1100))
-        try writer.append(buffer.bytes)
-        try writer.append(Sample.chunk(1..<3).bytes)
+        try writer.write(buffer)
+        try writer.write(Sample.chunk(1..<3))
         let expected =
             [Sample.Transaction(end: Sample.end(0), values: [String(decoding: value, as: UTF8.self)])]
             + Sample.transactions(1..<3)

@@ -84,8 +84,15 @@ enum Sample {
             directory: spool.segmentsPath, header: header(start: end(numbers.lowerBound - 1), previous: previous))
         for first in stride(from: numbers.lowerBound, to: numbers.upperBound, by: 2) {
             let some = first..<min(first + 2, numbers.upperBound)
-            try writer.append(chunk(some, layout: first == numbers.lowerBound).bytes)
+            try writer.write(chunk(some, layout: first == numbers.lowerBound))
         }
         return writer
+    }
+}
+
+extension SegmentWriter {
+    /// Writes a chunk that nobody else keeps.
+    func write(_ chunk: ChunkBuffer) throws {
+        try withExtendedLifetime(chunk) { try append(chunk.bytes) }
     }
 }

@@ -22,7 +22,7 @@ import Testing
         let writer = try SegmentWriter(directory: it.spool.segmentsPath, header: Sample.header())
         let begin = Int(writer.fileSize)
         let chunk = Sample.chunk(0..<2, layout: true)
-        try writer.append(chunk.bytes)
+        try writer.write(chunk)
         let frame = Array(try it.read(writer.fileName)[begin...])
         #expect(UInt64(begin + frame.count) == writer.fileSize)
         #expect(Array(frame[..<4]) == [0x04, 0x22, 0x4D, 0x18])
@@ -80,7 +80,7 @@ import Testing
         // One that the source will send again does not count; the one that it sends then does.
         transaction(0x1300, commits: false, [Build.insert(1, value), Build.insert(2, value)])
         transaction(0x1300, commits: true, [Build.insert(3, value)])
-        try writer.append(buffer.bytes)
+        try writer.write(buffer)
         let footer = try #require(try it.spool.summary(of: try sealed(writer)).footer)
         #expect(footer.transactions == 3)
         #expect(footer.changes == 8)
@@ -108,7 +108,7 @@ import Testing
             let value = (0..<50_000).map { _ in UInt8.random(in: 0...255, using: &random) }
             buffer.append(.change, lsn: .zero, payload: Build.insert(1, value))
             if number < 9 { buffer.append(.change, lsn: .zero, payload: Build.commit(end - 8, end: end)) }
-            try writer.append(buffer.bytes)
+            try writer.write(buffer)
         }
         let name = try sealed(writer)
         let footer = try #require(try it.spool.summary(of: name).footer)
@@ -130,7 +130,7 @@ import Testing
         let buffer = ChunkBuffer(capacity: 100)
         buffer.append(.watermark, lsn: LSN(rawValue: 0x1180), payload: [])
         buffer.append(.end, lsn: LSN(rawValue: 0x1190), payload: JSON.encode(EndMark(reason: "endpos")))
-        try writer.append(buffer.bytes)
+        try writer.write(buffer)
         #expect(writer.end == LSN(rawValue: 0x1190))
         let footer = try #require(try it.spool.summary(of: try sealed(writer)).footer)
         #expect(footer.hasEnd)
@@ -145,7 +145,7 @@ import Testing
         let buffer = ChunkBuffer(capacity: 100)
         Sample.appendHead(0, to: buffer, layout: true)
         buffer.append(.watermark, lsn: LSN(rawValue: 0x1180), payload: [])
-        let error = try #require(#expect(throws: SpoolError.self) { try writer.append(buffer.bytes) })
+        let error = try #require(#expect(throws: SpoolError.self) { try writer.write(buffer) })
         #expect(error.code == .corrupt)
         #expect(try it.read(writer.fileName).count == size)
     }

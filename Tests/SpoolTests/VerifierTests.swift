@@ -52,7 +52,7 @@ import Testing
         try Sample.segment(0..<2, in: it.spool)
         let other = try SegmentWriter(
             directory: it.spool.segmentsPath, header: Sample.header(start: Sample.end(1), system: "8"))
-        try other.append(Sample.chunk(2..<3, layout: true).bytes)
+        try other.write(Sample.chunk(2..<3, layout: true))
         try other.seal()
         #expect(try states(it) == [.ok, .foreign])
     }
@@ -69,7 +69,7 @@ import Testing
         try Sample.segment(0..<2, in: it.spool)
         let other = try SegmentWriter(
             directory: it.spool.segmentsPath, header: Sample.header(start: Sample.end(1), timeline: 2))
-        try other.append(Sample.chunk(2..<3, layout: true).bytes)
+        try other.write(Sample.chunk(2..<3, layout: true))
         try other.seal()
         #expect(try states(it) == [.ok, .timelineSwitch])
     }

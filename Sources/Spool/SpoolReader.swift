@@ -24,6 +24,8 @@ public final class SpoolReader: ChunkSource {
         let frames: FrameReader
         let identity: FileIdentity?
         var indexer: SegmentIndexer
+        /// At least its header was read.
+        var isBegun = false
     }
 
     /// Opens the spool at the segment that holds `from`, or at its first.
@@ -114,6 +116,7 @@ public final class SpoolReader: ChunkSource {
 
     private func follow(_ bytes: UnsafeRawBufferPointer, offset: UInt64) throws(SpoolError) -> Chunk {
         let chunk = Chunk(bytes: bytes, file: current?.name.fileName ?? "", offset: offset)
+        current?.isBegun = true
         current?.indexer.beginChunk(offset: offset)
         var cursor = RecordCursor(chunk)
         while let record = try cursor.next() { try current?.indexer.consume(record, file: chunk.file) }
@@ -154,6 +157,11 @@ public final class SpoolReader: ChunkSource {
             return false
         }
         guard identity != nil else {
+            if !segment.isBegun {
+                // A writer that died before the header's end: the next one puts the file aside and begins it anew.
+                current = nil
+                return true
+            }
             throw SpoolError(.gap, "the segment was removed while it was read", file: path + segment.name.fileName)
         }
         current = try open(segment.name)

@@ -9,7 +9,8 @@ import Testing
         try it.take(Build.relation(1, "one"))
         try it.take(Build.relation(2, "two"))
         #expect(try it.records() == [])
-        try it.transaction(0x200, Build.insert(1, "a"), Build.update(1, "b"), Build.insert(2, "c"), Build.delete(1, "b"))
+        try it.transaction(
+            0x200, Build.insert(1, "a"), Build.update(1, "b"), Build.insert(2, "c"), Build.delete(1, "b"))
         #expect(
             try it.records() == [
                 "begin 0/200", "facts one", "layout one", "insert 1", "update 1", "facts two", "layout two", "insert 2",

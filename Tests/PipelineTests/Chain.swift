@@ -41,8 +41,10 @@ final class Chain {
         try await shell.awaitLog(containing: text)
     }
 
-    /// Signals a member, once it has started. Its number is its own while the shell runs, which waits for all members.
+    /// Signals a member, once it has started; nothing happens for a name that is none. Its number is its own while the
+    /// shell runs, which waits for all members.
     func signal(_ name: String, _ number: Int32) async throws {
+        guard names.contains(name) else { return }
         for _ in 0..<500 {
             if let text = try? rig.folder.read("\(prefix).\(name)"), text.last == 0x0A,
                 let pid = Int32(String(decoding: text.dropLast(), as: UTF8.self))
@@ -57,13 +59,15 @@ final class Chain {
 
     /// Waits for the end of all members.
     ///
-    /// - Parameter wakes: writes something on the source, so that a stage which waits for input sees that its reader
-    ///   is gone.
+    /// - Parameter wakes: keeps writing something on the source, so that a stage which waits for input sees that its
+    ///   reader is gone.
     func end(wakes: Bool = false) async throws -> ExitCodes {
-        if wakes {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while wakes, isRunning, ContinuousClock.now < deadline {
             try await rig.onSource("SELECT pg_logical_emit_message(true, 'test', 'wake')")
+            try await Task.sleep(for: .milliseconds(200))
         }
-        let finished = try await shell.wait(within: .seconds(30))
+        let finished = try await shell.wait(within: .seconds(60))
         let codes = finished.outputLines.last?.split(separator: " ").compactMap { Int32($0) } ?? []
         try #require(codes.count == names.count, "\(finished)")
         return Dictionary(uniqueKeysWithValues: zip(names, codes))

@@ -1,4 +1,5 @@
 import Glibc
+import Postgres
 import TestSupport
 import Testing
 
@@ -26,6 +27,26 @@ struct KillTests {
             #expect(kills > 0)
             try await stop(receiver, pipeline)
             try await rig.catchUp()
+        }
+    }
+
+    @Test func aReaderOutlivesASegmentThatNeverBegan() async throws {
+        try await Rig.run("CREATE TABLE t (id int PRIMARY KEY)") { rig in
+            // What a receive leaves that dies before it has written the segment's header.
+            let confirmed = "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '\(rig.name)'"
+            let position = try #require(LSN(try await rig.source.sql(confirmed)))
+            let digits = String(position.rawValue, radix: 16, uppercase: true)
+            let name = "00000001-" + String(repeating: "0", count: 16 - digits.count) + digits + ".seg.lz4.partial"
+            try await rig.shell("mkdir -p \"$SPOOL/segments\" && : >\"$SPOOL/segments/\(name)\"").checked()
+            let pipeline = try follow(rig, from: "0/0")
+            try await Task.sleep(for: .milliseconds(300))
+            try await rig.shell("cd \"$SPOOL/segments\" && mv \(name) \(name).damaged && : >other").checked()
+            try await Task.sleep(for: .milliseconds(300))
+            #expect(pipeline.isRunning, "\(pipeline.stderr)")
+            try await rig.onSource("INSERT INTO t VALUES (1)")
+            try await rig.capture()
+            #expect(try await pipeline.end() == ["transform": 0, "replay": 0], "\(pipeline.stderr)")
+            try await rig.expectEqual()
         }
     }
 

@@ -82,8 +82,8 @@ struct SignalTests {
                 equals: "1", database: rig.targetDatabase)
             let chain =
                 switch name {
-                case "receive": try Chain(rig, ["receive": "--stdout", "sleep": "3"])
-                case "transform": try Chain(rig, ["transform": "\"$SPOOL\"", "sleep": "3"])
+                case "receive": try Chain(rig, ["receive": "--stdout", "sleep": "100"])
+                case "transform": try Chain(rig, ["transform": "\"$SPOOL\"", "sleep": "100"])
                 default: try Chain(rig, ["transform": "\"$SPOOL\"", "replay": ""])
                 }
             if name == "receive" {
@@ -100,6 +100,9 @@ struct SignalTests {
             try await chain.awaitLog(containing: "once more to stop at once")
             #expect(chain.isRunning)
             try await chain.signal(name, SIGINT)
+            try await Task.sleep(for: .milliseconds(500))
+            // By now it has ended, so that nothing of this makes a difference to it.
+            try await chain.signal("sleep", SIGKILL)
             let codes = try await chain.end()
             #expect(codes[name] == 130, "\(codes) \(chain.stderr)")
             blocker.killGroup()

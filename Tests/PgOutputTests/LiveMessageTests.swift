@@ -13,15 +13,13 @@ import Testing
         // What was sent is the same as ever, but for positions, ids and moments.
         let kept = try GoldenMessages.all.map { try shape(words($0)) }
         let found = try messages.map { try shape(words($0)) }
-        #expect(found.filter { !kept.contains($0) } == [])
-        #expect(kept.filter { !found.contains($0) } == [])
         #expect(found == kept)
     }
 
     /// The words without what differs from server to server.
     private func shape(_ words: String) -> String {
-        words.replacing(/[0-9A-F]+\/[0-9A-F]+/, with: "LSN").replacing(/\b\d{4,}\b/, with: "OID")
-            .replacing(/\bat\s[^ ]+\s[^ ]+\+00/, with: "").replacing(/xid\s\d+/, with: "")
+        words.replacing(/xid\s\d+/, with: "xid").replacing(/[0-9A-F]+\/[0-9A-F]+/, with: "LSN")
+            .replacing(/\b\d{4,}\b/, with: "OID").replacing(/\bat\s[^ ]+\s[^ ]+\+00/, with: "")
             .replacing(/messages_\d+/, with: "database")
     }
 }

@@ -20,7 +20,7 @@ final class DescriptorSink: BatchSink {
             if count >= 0 {
                 rest = UnsafeRawBufferPointer(rebasing: rest[count...])
             } else if errno == EPIPE {
-                throw ProgramFailure(.inputOutput, "the program that reads \(name) has ended; see its message")
+                throw readerIsGone
             } else if errno != EINTR {
                 throw ProgramFailure(.inputOutput, "cannot write to \(name): \(String(cString: strerror(errno)))")
             }
@@ -28,4 +28,16 @@ final class DescriptorSink: BatchSink {
     }
 
     func flush() {}
+
+    /// Throws when the descriptor is a pipe that nobody reads any more.
+    func checkReader() throws {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFIFO else { return }
+        var set = pollfd(fd: descriptor, events: 0, revents: 0)
+        if poll(&set, 1, 0) > 0, Int32(set.revents) & POLLERR != 0 { throw readerIsGone }
+    }
+
+    private var readerIsGone: ProgramFailure {
+        ProgramFailure(.inputOutput, "the program that reads \(name) has ended; see its message")
+    }
 }

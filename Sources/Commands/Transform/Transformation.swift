@@ -13,6 +13,7 @@ final class Transformation {
     private let options: RenderOptions
     private let logger: Logger
     private let stop: StopRequest
+    private let sink = DescriptorSink(1, name: "standard output")
     private let renderer: BatchRenderer
     private var endMark: (lsn: LSN, reason: String)?
 
@@ -21,7 +22,7 @@ final class Transformation {
         self.options = options
         self.logger = logger
         self.stop = stop
-        renderer = BatchRenderer(options: options, sink: DescriptorSink(1, name: "standard output"))
+        renderer = BatchRenderer(options: options, sink: sink)
     }
 
     func run() throws {
@@ -42,7 +43,9 @@ final class Transformation {
                 if renderer.hasReachedEnd { return true }
             case .idle:
                 try renderer.inputIdle()
-                source.wait(stop, until: .never)
+                // Without anything to write, only a look tells that the program behind is gone.
+                try sink.checkReader()
+                source.wait(stop, until: .after(milliseconds: 500))
             case .finished:
                 return true
             }

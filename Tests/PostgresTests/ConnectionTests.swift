@@ -94,7 +94,8 @@ import Threading
     @Test func anErrorCarriesTheServersFieldsAndShowsValuesOnlyWhenDebugged() async throws {
         try await session { connection in
             try connection.execute(
-                "CREATE TEMPORARY TABLE people (mail text CONSTRAINT one_mail UNIQUE); INSERT INTO people VALUES ('a@b')",
+                "CREATE TEMPORARY TABLE people (mail text CONSTRAINT one_mail UNIQUE); "
+                    + "INSERT INTO people VALUES ('a@b')",
                 doing: "creating")
             let error = try #require(
                 #expect(throws: PostgresError.self) {

@@ -3,7 +3,8 @@ import Postgres
 import Spool
 import Testing
 
-/// Does what any consumer of the log does: takes whole transactions, drops those that it had, knows layouts per segment.
+/// Does what any consumer of the log does: takes whole transactions, drops those that it had, and knows the layouts of
+/// each segment.
 final class Consumer {
     private(set) var transactions: [Sample.Transaction] = []
     /// All bytes of records, in the order in which they came.
@@ -11,6 +12,8 @@ final class Consumer {
     private(set) var headers: [SegmentHeader] = []
     private(set) var watermarks: [LSN] = []
     private(set) var hasEnd = false
+    /// The last transaction has no commit yet.
+    private(set) var isInTransaction = false
     private var pending: [String] = []
     private var layouts: Set<UInt32> = []
 
@@ -49,7 +52,9 @@ final class Consumer {
 
     private func take(_ message: Message) {
         switch message {
-        case .begin: pending = []
+        case .begin:
+            pending = []
+            isInTransaction = true
         case .relation(let relation): layouts.insert(relation.id)
         case .insert(let relation, let new):
             #expect(layouts.contains(relation), "the layout must stand in the segment before its first use")
@@ -60,6 +65,7 @@ final class Consumer {
                 transactions.append(Sample.Transaction(end: commit.endLSN, values: pending))
             }
             pending = []
+            isInTransaction = false
         default: break
         }
     }

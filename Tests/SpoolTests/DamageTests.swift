@@ -76,7 +76,7 @@ import Testing
             if offset >= footer {
                 expect(!report.isSound && report.message != nil, "byte \(offset)")
             } else if report.isSound {
-                // LZ4 can say the same in several ways (a match may lie in two places); the checksum is of what is said.
+                // LZ4 can say one thing in several ways (a match may lie in two places); what it says is checked.
                 expect(found.allSatisfy { $0.error == nil && $0.bytes == records }, "byte \(offset)")
                 same += 1
             }

@@ -45,6 +45,7 @@ import Testing
         let recovered = try #require(try it.spool.recover(), "\(what)")
         let kept = try #require((-1..<5).first { Sample.end($0) == recovered.end }, "\(what): \(recovered.end)") + 1
         expect(SegmentVerifier().verify(path: it.path(name)).state == .open, what)
+        expect(try !contents(it.path(name)).isInTransaction, what)
         let writer = try it.spool.resume(recovered)
         expect(writer.end == recovered.end, what)
         try writer.write(Sample.chunk(kept..<7, layout: true))

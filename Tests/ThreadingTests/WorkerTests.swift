@@ -36,7 +36,9 @@ import Threading
         let stop = StopRequest()
         let workers = try (0..<16).map { number in
             try #require(
-                Worker.start(name: "blocked \(number)") { _ = Polling.wait(stop.descriptor, until: .never) })
+                Worker.start(name: "blocked \(number)") {
+                    #expect(Polling.wait(stop.descriptor, until: .after(milliseconds: 20_000)).first)
+                })
         }
         #expect(try await Worker.run(name: "free") { true })
         stop.request()

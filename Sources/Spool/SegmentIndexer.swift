@@ -48,6 +48,15 @@ public struct SegmentIndexer: Sendable {
         if part == nil { part = SegmentFooter.Part(offset: offset) }
     }
 
+    /// Takes in a whole chunk.
+    ///
+    /// - Throws: ``SpoolError`` with `corrupt`, as for a record.
+    public mutating func consume(_ chunk: Chunk) throws(SpoolError) {
+        beginChunk(offset: chunk.offset)
+        var cursor = RecordCursor(chunk)
+        while let record = try cursor.next() { try consume(record, file: chunk.file) }
+    }
+
     /// Takes in one record.
     ///
     /// - Throws: ``SpoolError`` with `corrupt` when a message cannot be decoded or the order is broken.

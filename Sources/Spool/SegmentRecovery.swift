@@ -158,9 +158,7 @@ struct SegmentRecovery {
         let frames = FrameReader(try ByteInput.open(path))
         var indexer = SegmentIndexer(start: start)
         while case .frame(let bytes, let offset) = try frames.next() {
-            indexer.beginChunk(offset: offset)
-            var cursor = RecordCursor(Chunk(bytes: bytes, file: path, offset: offset))
-            while let record = try cursor.next() { try indexer.consume(record, file: path) }
+            try indexer.consume(Chunk(bytes: bytes, file: path, offset: offset))
         }
         return indexer
     }

@@ -89,9 +89,7 @@ public final class SegmentWriter {
         let offset = fileSize
         let frame = try compressor.frame(of: records)
         try write(frame)
-        indexer.beginChunk(offset: offset)
-        var cursor = RecordCursor(Chunk(bytes: records, file: path, offset: offset))
-        while let record = try cursor.next() { try indexer.consume(record, file: path) }
+        try indexer.consume(Chunk(bytes: records, file: path, offset: offset))
     }
 
     /// Writes a whole frame, or leaves the file as it was: a part of one would hide all that follows from readers.

@@ -179,9 +179,7 @@ public struct SpoolDirectory: Sendable {
         let path = segmentsPath + "/" + last.fileName
         let frames = FrameReader(try ByteInput.open(path))
         while case .frame(let bytes, let offset) = try frames.next() {
-            indexer.beginChunk(offset: offset)
-            var cursor = RecordCursor(Chunk(bytes: bytes, file: path, offset: offset))
-            while let record = try cursor.next() { try indexer.consume(record, file: path) }
+            try indexer.consume(Chunk(bytes: bytes, file: path, offset: offset))
         }
         return indexer.footer.end
     }

@@ -117,9 +117,7 @@ public final class SpoolReader: ChunkSource {
     private func follow(_ bytes: UnsafeRawBufferPointer, offset: UInt64) throws(SpoolError) -> Chunk {
         let chunk = Chunk(bytes: bytes, file: current?.name.fileName ?? "", offset: offset)
         current?.isBegun = true
-        current?.indexer.beginChunk(offset: offset)
-        var cursor = RecordCursor(chunk)
-        while let record = try cursor.next() { try current?.indexer.consume(record, file: chunk.file) }
+        try current?.indexer.consume(chunk)
         return chunk
     }
 

@@ -34,11 +34,7 @@ public final class ReplicationOrigin {
     /// How far the source's history was applied, durably; nil when nothing was.
     public func position() throws(ApplyError) -> LSN? {
         do throws(PostgresError) {
-            let text = try connection.query(
-                "SELECT pg_catalog.pg_replication_origin_progress($1, true)", [name],
-                doing: "asking for the replication origin's position"
-            ).text(0, 0)
-            return text.flatMap { LSN($0) }.flatMap { $0 == .zero ? nil : $0 }
+            return try connection.replicationOriginProgress(name)
         } catch {
             throw explain(error)
         }

@@ -59,7 +59,11 @@ public final class BatchRenderer {
     public init(options: RenderOptions, sink: any BatchSink) {
         self.options = options
         self.sink = sink
-        strategy = OrderedStatements(maxRunRows: options.maxChanges, maxRunBytes: options.maxBytes)
+        strategy =
+            switch options.order {
+            case .net: NetStatements(maxRunRows: options.maxChanges, maxRunBytes: options.maxBytes)
+            case .source: OrderedStatements(maxRunRows: options.maxChanges, maxRunBytes: options.maxBytes)
+            }
     }
 
     /// True once everything up to the wanted end (``RenderOptions/to``) was consumed: call ``end(at:reason:)`` next.
@@ -159,11 +163,11 @@ extension BatchRenderer {
             try limitMemory()
         case .update(let relation, let old, let new):
             guard try startChange() else { return }
-            try strategy.update(try table(relation), old: old, new: new)
+            try strategy.update(try table(relation), old: old, new: new, message: bytes)
             try limitMemory()
         case .delete(let relation, let old):
             guard try startChange() else { return }
-            try strategy.delete(try table(relation), old: old)
+            try strategy.delete(try table(relation), old: old, message: bytes)
             try limitMemory()
         case .truncate(let truncate):
             guard try startChange() else { return }
@@ -171,7 +175,7 @@ extension BatchRenderer {
             try strategy.truncate(plans, cascade: truncate.cascade, restartIdentity: truncate.restartIdentity)
         case .begin(let begin): try self.begin(begin)
         case .commit(let commit): try self.commit(commit)
-        case .relation(let relation): learn(relation)
+        case .relation(let relation): try learn(relation)
         case .type: break
         case .origin(let name, let lsn): try origin(name, lsn)
         case .logicalMessage(let message): try logicalMessage(message)
@@ -215,7 +219,7 @@ extension BatchRenderer {
         statistics.changes += transaction.changes
         if transaction.isStreamed { return try finishStreamed(transaction) }
         open = nil
-        strategy.commit()
+        try strategy.commit()
         pending.transactions += 1
         pending.changes += transaction.changes
         pending.end = commit.endLSN
@@ -247,11 +251,13 @@ extension BatchRenderer {
         return plan
     }
 
-    private func learn(_ relation: Relation) {
+    private func learn(_ relation: Relation) throws(BatchError) {
         let known = facts[relation.id]
         if let plan = tables[relation.id], plan.relation == relation, plan.facts == known { return }
-        tables[relation.id] = TablePlan(relation, facts: known)
+        let plan = TablePlan(relation, facts: known)
+        tables[relation.id] = plan
         lastTable = nil
+        try strategy.layout(plan)
     }
 
     private func origin(_ name: String, _ lsn: LSN) throws {
@@ -317,7 +323,7 @@ extension BatchRenderer {
     private func finishStreamed(_ transaction: OpenTransaction) throws {
         open = nil
         try strategy.takeAll { try write($0) }
-        strategy.commit()
+        try strategy.commit()
         frame.clear()
         if !transaction.hasWrites && !strategy.tookWrites { writeTransactionID() }
         writeOriginSetup(position)

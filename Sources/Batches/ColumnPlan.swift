@@ -19,4 +19,14 @@ struct ColumnPlan {
     var isGenerated: Bool
     /// GENERATED ALWAYS AS IDENTITY: an UPDATE must not set it.
     var isAlwaysIdentity: Bool
+    /// How values stand in an array literal.
+    var arrayForm: BuiltInType.ArrayForm
+    /// What follows an array of the column's values, such as `::pg_catalog.int4[]`.
+    var arrayCast: Range<Int>
+    /// What follows an element of that array where it is text: `::public.mood`, or nothing.
+    var elementCast: Range<Int>
+    /// The type's name is known, so that values can be sent as an array.
+    var fitsArray: Bool
+    /// The column holds integers, for sorting keys as the target's index does.
+    var isInteger: Bool
 }

@@ -2,8 +2,10 @@ import PgOutput
 
 // UPDATE and DELETE.
 extension OrderedStatements {
-    func update(_ table: TablePlan, old: Message.OldTuple?, new: Tuple) throws(BatchError) {
-        let identifying = try identifyingTuple(table, old: old, new: new)
+    func update(
+        _ table: TablePlan, old: Message.OldTuple?, new: Tuple, message: UnsafeRawBufferPointer
+    ) throws(BatchError) {
+        let identifying = try OrderedStatements.identifyingTuple(table, old: old, new: new)
         try RowWriter.check(table, new, allowsUnchanged: true)
         let oldTuple = old?.tuple
         let isReplaced = table.hasAlwaysIdentity && changesAlwaysIdentity(table, old: oldTuple, new: new)
@@ -27,8 +29,10 @@ extension OrderedStatements {
         wrote()
     }
 
-    func delete(_ table: TablePlan, old: Message.OldTuple) throws(BatchError) {
-        let identifying = try identifyingTuple(table, old: old, new: old.tuple)
+    func delete(
+        _ table: TablePlan, old: Message.OldTuple, message: UnsafeRawBufferPointer
+    ) throws(BatchError) {
+        let identifying = try OrderedStatements.identifyingTuple(table, old: old, new: old.tuple)
         try closeRun()
         let start = text.count
         do {
@@ -43,7 +47,7 @@ extension OrderedStatements {
     }
 
     /// The tuple whose columns say which row is meant.
-    private func identifyingTuple(
+    static func identifyingTuple(
         _ table: TablePlan, old: Message.OldTuple?, new: Tuple
     ) throws(BatchError) -> Tuple {
         guard table.identity != .none else {

@@ -51,6 +51,8 @@ final class OrderedStatements: StatementStrategy {
         if isOpen { openWrites = true } else { completedWrites = true }
     }
 
+    func layout(_ table: TablePlan) {}
+
     func insert(_ table: TablePlan, _ new: Tuple, message: UnsafeRawBufferPointer) throws(BatchError) {
         try RowWriter.check(table, new)
         if run.table !== table || run.rows >= maxRunRows || run.byteCount >= maxRunBytes { try closeRun() }

@@ -2,6 +2,16 @@ import Postgres
 
 /// How batches are cut and which transactions they hold.
 public struct RenderOptions: Sendable {
+    /// How changes become statements.
+    public enum Order: Sendable {
+        /// Each table's net effect.
+        case net
+        /// Every change, in the source's order.
+        case source
+    }
+
+    /// How changes become statements.
+    public var order: Order
     /// The replication origin on the target that records the progress.
     public var origin: String
     /// A batch is closed at the first commit at which it holds this many changes.
@@ -18,9 +28,11 @@ public struct RenderOptions: Sendable {
 
     /// The defaults, and what differs from them.
     public init(
-        origin: String = "walrelay", maxChanges: Int = 5000, maxBytes: Int = 8 << 20, from: LSN? = nil,
+        order: Order = .net, origin: String = "walrelay", maxChanges: Int = 5000, maxBytes: Int = 8 << 20,
+        from: LSN? = nil,
         to: LSN? = nil, tool: String = "walrelay"
     ) {
+        self.order = order
         self.origin = origin
         self.maxChanges = max(1, maxChanges)
         self.maxBytes = max(1, maxBytes)

@@ -18,14 +18,18 @@ protocol StatementStrategy: AnyObject {
     /// The open transaction never happened.
     func rollback()
     /// The open transaction is complete.
-    func commit()
+    func commit() throws(BatchError)
 
-    /// A row was inserted. `message` is the whole Insert message that `new` was decoded from.
+    /// A table has a layout that it did not have before; the changes that follow name it.
+    func layout(_ table: TablePlan) throws(BatchError)
+    /// A row was inserted. `message` is the whole message that `new` was decoded from.
     func insert(_ table: TablePlan, _ new: Tuple, message: UnsafeRawBufferPointer) throws(BatchError)
     /// A row was updated.
-    func update(_ table: TablePlan, old: Message.OldTuple?, new: Tuple) throws(BatchError)
+    func update(
+        _ table: TablePlan, old: Message.OldTuple?, new: Tuple, message: UnsafeRawBufferPointer
+    ) throws(BatchError)
     /// A row was deleted.
-    func delete(_ table: TablePlan, old: Message.OldTuple) throws(BatchError)
+    func delete(_ table: TablePlan, old: Message.OldTuple, message: UnsafeRawBufferPointer) throws(BatchError)
     /// Tables were emptied.
     func truncate(_ tables: [TablePlan], cascade: Bool, restartIdentity: Bool) throws(BatchError)
     /// A comment line, without its newline, to stand where it came.

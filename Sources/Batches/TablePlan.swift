@@ -21,6 +21,10 @@ final class TablePlan {
     let isFull: Bool
     let isPartitioned: Bool
     let hasAlwaysIdentity: Bool
+    /// Changes of one row can be netted: each row has a key, and no column needs statements of its own.
+    let canNet: Bool
+    /// The columns of the key by which changes are netted, in the tuples' order.
+    let netKey: ContiguousArray<Int>
     let columns: ContiguousArray<ColumnPlan>
     /// The number of columns that are not generated.
     let writableCount: Int
@@ -34,6 +38,8 @@ final class TablePlan {
     let copy: Range<Int>
     /// `UPDATE "s"."t" SET `
     let update: Range<Int>
+    /// `UPDATE "s"."t" AS t SET `
+    let arrayUpdate: Range<Int>
     /// `DELETE FROM "s"."t" WHERE `
     let delete: Range<Int>
     /// `"s"."t"`, or `ONLY "s"."t"` where other tables inherit from it.
@@ -60,10 +66,21 @@ final class TablePlan {
         insert = writer.add("INSERT INTO \(name) (\(names)) OVERRIDING SYSTEM VALUE ")
         copy = writer.add("COPY \(name) (\(names)) FROM stdin; -- rows:")
         update = writer.add("UPDATE \(only)\(name) SET ")
+        arrayUpdate = writer.add("UPDATE \(only)\(name) AS t SET ")
         delete = writer.add("DELETE FROM \(only)\(name) WHERE ")
         target = writer.add(only + name)
         writableCount = writable.count
         hasAlwaysIdentity = plans.contains { $0.isAlwaysIdentity && !$0.isGenerated }
+        let keys = TablePlan.netKey(identity, plans)
+        netKey = keys
+        canNet =
+            !keys.isEmpty
+            && !plans.indices.contains { index in
+                let column = plans[index]
+                // SQL cannot SET an ALWAYS identity; where it is no key, every update seems to set it.
+                return keys.contains(index)
+                    ? column.isGenerated : column.isAlwaysIdentity && !column.isGenerated
+            }
         columns = plans
         text = writer.bytes
     }
@@ -72,6 +89,14 @@ final class TablePlan {
     @inline(__always)
     func write(_ range: Range<Int>, to buffer: TextBuffer) {
         text.withUnsafeBytes { buffer.append(UnsafeRawBufferPointer(rebasing: $0[range])) }
+    }
+
+    private static func netKey(_ identity: Identity, _ columns: ContiguousArray<ColumnPlan>) -> ContiguousArray<Int> {
+        switch identity {
+        case .key: ContiguousArray(columns.indices.filter { columns[$0].isKey })
+        case .primaryKey: ContiguousArray(columns.indices.filter { columns[$0].isPrimaryKey })
+        case .wholeRow, .none: []
+        }
     }
 
     private static func identity(of relation: Relation, facts: RelationFacts?) -> Identity {
@@ -105,10 +130,16 @@ private struct PreparedText {
         // Composite types have no `=` for an untyped literal. OIDs below this are built in and need no cast.
         let firstUserOID: UInt32 = 16_384
         let type = column.typeOID >= firstUserOID ? fact.flatMap { SQLText.typeName($0.type) } : nil
+        let form = BuiltInType.arrayForm(column.typeOID)
+        let builtIn = BuiltInType.name(column.typeOID).map { "pg_catalog." + $0 }
+        let fullType = type ?? builtIn
         return ColumnPlan(
             name: add(name), assignment: add("\(name) = "), equals: add(equals),
             keyCast: add(type.map { "::\($0)" } ?? ""), comparison: ValueComparison(typeOID: column.typeOID),
             isKey: column.isKey || isFull, isPrimaryKey: isPrimaryKey, isGenerated: fact?.isGenerated ?? false,
-            isAlwaysIdentity: fact?.identity == "a")
+            isAlwaysIdentity: fact?.identity == "a", arrayForm: form,
+            arrayCast: add("::\(form == .text ? "pg_catalog.text" : fullType ?? "pg_catalog.text")[]"),
+            elementCast: add(form == .text ? fullType.map { "::\($0)" } ?? "" : ""),
+            fitsArray: fullType != nil, isInteger: [20, 21, 23, 26].contains(column.typeOID))
     }
 }

@@ -37,11 +37,30 @@ final class TextBuffer {
 
     /// Forgets everything; gives back the memory that one huge transaction took.
     func clear() {
+        clear(keeping: 16 << 20)
+    }
+
+    /// Forgets everything; gives memory beyond `kept` bytes back.
+    func clear(keeping kept: Int) {
         count = 0
-        guard capacity > max(16 << 20, initialCapacity) else { return }
+        guard capacity > max(kept, initialCapacity) else { return }
         base.deallocate()
         capacity = initialCapacity
         base = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
+    }
+
+    /// Writes over bytes that are there already.
+    func overwrite(at offset: Int, _ value: UnsafeRawBufferPointer) {
+        guard let source = value.baseAddress, offset + value.count <= count else { return }
+        memmove(base + offset, source, value.count)
+    }
+
+    /// Appends `length` bytes of no meaning, to be written over later.
+    func appendRoom(_ length: Int) {
+        guard length > 0 else { return }
+        reserve(length)
+        memset(base + count, 0, length)
+        count += length
     }
 
     /// Forgets the first `length` bytes and moves the rest to the front.

@@ -28,7 +28,8 @@ struct CatalogReader {
                      (pg_catalog.to_jsonb(i) ->> 'indnkeyatts')::pg_catalog.int4, i.indnatts) AS count) keys
               CROSS JOIN LATERAL pg_catalog.unnest(i.indkey) WITH ORDINALITY k (attnum, position)
               JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
-             WHERE i.indrelid = c.oid AND i.indisprimary AND k.position <= keys.count), '[]'),
+             WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate AND i.indisvalid
+               AND k.position <= keys.count), '[]'),
           'uniqueIndexes', COALESCE((
             SELECT pg_catalog.json_agg(pg_catalog.json_build_object('name', x.relname, 'columns', (
                      SELECT pg_catalog.json_agg(a.attname ORDER BY k.position)

@@ -13,7 +13,8 @@ public struct RelationFacts: Codable, Sendable, Equatable {
     public var kind: String
     /// Other tables inherit from this ordinary table, so that statements about it must say ONLY.
     public var hasChildren: Bool
-    /// The primary key's columns, in its order; empty when there is none.
+    /// The primary key's columns, in its order; empty when there is none, or when it is deferrable: within a
+    /// transaction two rows may then have the same key.
     public var primaryKey: [String]
     /// The other unique indexes without predicate or expression.
     public var uniqueIndexes: [UniqueIndex]

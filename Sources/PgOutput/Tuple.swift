@@ -12,8 +12,8 @@
 public struct Tuple {
     /// The number of columns.
     public let columnCount: Int
-    /// The columns' bytes, all of them checked.
-    let bytes: UnsafeRawBufferPointer
+    /// The columns' bytes as they were sent, all of them checked; what ``init(checked:columnCount:)`` takes.
+    public let bytes: UnsafeRawBufferPointer
 
     /// Checks a tuple and steps over it.
     public init(_ reader: inout MessageReader) throws(PgOutputError) {
@@ -27,6 +27,13 @@ public struct Tuple {
             }
         }
         bytes = UnsafeRawBufferPointer(rebasing: reader.bytes[start..<reader.offset])
+    }
+
+    /// A tuple of columns that were checked before: a copy of another tuple's ``bytes``, or values put together anew in
+    /// the same form.
+    public init(checked bytes: UnsafeRawBufferPointer, columnCount: Int) {
+        self.bytes = bytes
+        self.columnCount = columnCount
     }
 
     /// A cursor at the first column.

@@ -48,7 +48,7 @@ struct MemorySource: ByteSource {
     }
 
     private func sample() throws -> String {
-        let it = try Rendering(RenderOptions(maxBytes: 400))
+        let it = try Rendering(RenderOptions(order: .source, maxBytes: 400))
         try it.feed(Build.begin(0x100), Build.simple)
         for row in 1...9 { try it.feed(Build.insert(1, [.text("\(row)"), "\\. ; -- rows:9\n"])) }
         try it.feed(Build.update(1, ["1", "a ; -- rows:7"]), Build.commit(0x100, end: 0x108))

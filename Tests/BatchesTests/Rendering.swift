@@ -27,7 +27,7 @@ final class Rendering {
         systemIdentifier: "7", timeline: 1, database: "app", slot: "s", encoding: "UTF8", serverVersion: 150_018,
         start: LSN(rawValue: 0x10))
 
-    init(_ options: RenderOptions = RenderOptions(), starts: Bool = true) throws {
+    init(_ options: RenderOptions = RenderOptions(order: .source), starts: Bool = true) throws {
         renderer = BatchRenderer(options: options, sink: sink)
         if starts { try renderer.start(Rendering.identity) }
     }

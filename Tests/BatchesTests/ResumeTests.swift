@@ -37,7 +37,7 @@ import Testing
     }
 
     @Test func aLargeTransactionIsABatchOfItsOwn() throws {
-        let it = try Rendering(RenderOptions(maxBytes: 300))
+        let it = try Rendering(RenderOptions(order: .source, maxBytes: 300))
         try it.transaction(0x100, Build.simple, Build.insert(1, ["0", "before"]))
         try it.feed(Build.begin(0x200))
         for row in 1...9 { try it.feed(Build.update(1, [.text("\(row)"), .text(String(repeating: "x", count: 50))])) }
@@ -55,14 +55,14 @@ import Testing
     }
 
     @Test func aLargeTransactionWithoutRowsStillMovesTheOrigin() throws {
-        let it = try Rendering(RenderOptions(maxBytes: 100))
+        let it = try Rendering(RenderOptions(order: .source, maxBytes: 100))
         let message = Build.message("p", Array(String(repeating: "m", count: 90).utf8))
         try it.transaction(0x200, message, message)
         #expect(try it.body().contains("SELECT pg_catalog.txid_current();"))
     }
 
     @Test func aLargeTransactionCutOffIsRolledBack() throws {
-        let it = try Rendering(RenderOptions(maxBytes: 100))
+        let it = try Rendering(RenderOptions(order: .source, maxBytes: 100))
         try it.feed(Build.begin(0x200), Build.simple)
         for row in 1...3 { try it.feed(Build.update(1, [.text("\(row)"), .text(String(repeating: "x", count: 90))])) }
         try it.transaction(0x200, Build.update(1, ["1", "again"]))

@@ -1,0 +1,82 @@
+import PgOutput
+
+// Statements over arrays: the values of each column in one array, all unnested side by side as `n(c1,c2,…)`. The key's
+// columns come first.
+extension NetWriter {
+    /// Gathers the values of `columns` of the entries in `order`, and has `statement` write a statement, with the number
+    /// of its rows, each time that there is enough for one.
+    func writeArrays(
+        _ table: NetTable, _ order: ContiguousArray<SortKey>, columns: ContiguousArray<Int>, isKeyOnly: Bool,
+        _ statement: (Int) -> Void
+    ) {
+        while arrays.count < columns.count { arrays.append(TextBuffer(capacity: 4 << 10)) }
+        let plan = table.plan
+        // Which array takes a column's value, if any: looked up for each value, so not searched for.
+        var takers = ContiguousArray(repeating: -1, count: plan.columns.count)
+        for (number, column) in columns.enumerated() { takers[column] = number }
+        for number in columns.indices { arrays[number].clear() }
+        var rows = 0
+        var bytes = 0
+        for sorted in order {
+            let entry = table.entries[sorted.index]
+            table.forEachKeyValue(entry) { index, value in
+                append(.text(value), plan.columns[index], to: arrays[takers[index]])
+            }
+            if !isKeyOnly {
+                var cursor = table.row(entry).columns
+                for index in plan.columns.indices {
+                    guard let value = cursor.next() else { break }
+                    let taker = takers[index]
+                    if taker >= plan.netKey.count { append(value, plan.columns[index], to: arrays[taker]) }
+                }
+            }
+            rows += 1
+            bytes += entry.row.count + entry.key.count
+            if rows >= NetWriter.arrayRowsMax || bytes >= NetWriter.arrayBytesMax {
+                statement(rows)
+                for number in columns.indices { arrays[number].clear() }
+                rows = 0
+                bytes = 0
+            }
+        }
+        if rows > 0 { statement(rows) }
+    }
+
+    @inline(__always)
+    private func append(_ value: ColumnValue, _ column: ColumnPlan, to array: TextBuffer) {
+        if array.count > 0 { array.append(UInt8(ascii: ",")) }
+        switch value {
+        case .text(let bytes): array.appendElement(bytes, isPlain: column.arrayForm == .plain)
+        case .null, .unchanged, .binary: array.appendNullElement()
+        }
+    }
+
+    /// `n.c3`, with the cast that the column's values need.
+    func writeElementName(_ plan: TablePlan, _ columns: ContiguousArray<Int>, _ number: Int) {
+        text.append("n.c")
+        text.append(decimal: number + 1)
+        plan.write(plan.columns[columns[number]].elementCast, to: text)
+    }
+
+    /// `unnest(E'{…}'::…[],…) AS n(c1,…) WHERE t."id" = n.c1; -- rows:9`
+    func finishArrayStatement(_ plan: TablePlan, columns: ContiguousArray<Int>, rows: Int) {
+        for number in columns.indices {
+            text.append(number == 0 ? "unnest(E'{" : ",E'{")
+            text.append(arrays[number].bytes)
+            text.append("}'")
+            plan.write(plan.columns[columns[number]].arrayCast, to: text)
+        }
+        text.append(") AS n(")
+        for number in columns.indices {
+            text.append(number == 0 ? "c" : ",c")
+            text.append(decimal: number + 1)
+        }
+        text.append(") WHERE ")
+        for number in plan.netKey.indices {
+            text.append(number == 0 ? "t." : " AND t.")
+            plan.write(plan.columns[plan.netKey[number]].equals, to: text)
+            writeElementName(plan, columns, number)
+        }
+        finish(rows: rows)
+    }
+}

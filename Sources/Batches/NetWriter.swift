@@ -1,0 +1,174 @@
+import PgOutput
+
+/// Writes a table's net effect: deletes, then updates, then inserts, so that what is freed is free when it is taken.
+///
+/// Few rows become plain statements. Many become one statement over arrays, which costs the target one plan, and per
+/// row only the row's own work:
+/// ```
+/// DELETE FROM "s"."t" AS t USING unnest('{1,2}'::pg_catalog.int4[]) AS n(c1) WHERE t."id" = n.c1; -- rows:2
+/// UPDATE "s"."t" AS t SET "v" = n.c2 FROM unnest(…, …) AS n(c1,c2) WHERE t."id" = n.c1; -- rows:2
+/// ```
+final class NetWriter {
+    /// Groups of fewer rows become plain statements.
+    static let arrayThreshold = 4
+    /// A statement over arrays has at most so many rows, and so many bytes of values.
+    static let arrayRowsMax = 10_000
+    static let arrayBytesMax = 1 << 20
+    /// Updates of one table that set differing columns (values that were not sent) are told apart into at most so many
+    /// groups; what is left becomes plain statements.
+    static let groupsMax = 16
+
+    let text: TextBuffer
+    /// The columns of the statement being written, each as the inside of an array literal.
+    var arrays: [TextBuffer] = []
+    /// Indexes of entries, and what they are sorted by.
+    private var order: ContiguousArray<SortKey> = []
+    private var rest: ContiguousArray<SortKey> = []
+
+    /// What an entry is sorted by: for locality on the target only, so equal keys may come in any order.
+    struct SortKey {
+        var prefix: UInt64
+        var index: Int
+    }
+
+    /// A writer that appends to `text`.
+    init(text: TextBuffer) {
+        self.text = text
+    }
+
+    /// Writes all that `table` holds. False when that changes nothing.
+    func write(_ table: NetTable) throws(BatchError) -> Bool {
+        let start = text.count
+        writeDeletes(table)
+        writeUpdates(table)
+        writeInserts(table)
+        return text.count > start
+    }
+
+    private func writeDeletes(_ table: NetTable) {
+        collect(table) { $0.state.deletes }
+        let plan = table.plan
+        guard order.count >= NetWriter.arrayThreshold, plan.netKey.allSatisfy({ plan.columns[$0].fitsArray }) else {
+            for sorted in order { writeDelete(table, table.entries[sorted.index]) }
+            return
+        }
+        writeArrays(table, order, columns: plan.netKey, isKeyOnly: true) { rows in
+            text.append("DELETE FROM ")
+            plan.write(plan.target, to: text)
+            text.append(" AS t USING ")
+            finishArrayStatement(plan, columns: plan.netKey, rows: rows)
+        }
+    }
+
+    private func writeUpdates(_ table: NetTable) {
+        collect(table) { $0.state == .update }
+        guard !order.isEmpty else { return }
+        rest.removeAll(keepingCapacity: true)
+        if order.contains(where: { table.entries[$0.index].hasUnchanged }) {
+            rest.append(contentsOf: order.filter { table.entries[$0.index].hasUnchanged })
+            order.removeAll { table.entries[$0.index].hasUnchanged }
+        }
+        writeGroup(table)
+        var groups = 1
+        while let first = rest.first {
+            groups += 1
+            order.removeAll(keepingCapacity: true)
+            if groups > NetWriter.groupsMax {
+                for sorted in rest { writeUpdate(table, table.entries[sorted.index]) }
+                return
+            }
+            let pattern = table.row(table.entries[first.index])
+            order.append(contentsOf: rest.filter { table.row(table.entries[$0.index]).lacksSame(as: pattern) })
+            rest.removeAll { table.row(table.entries[$0.index]).lacksSame(as: pattern) }
+            writeGroup(table)
+        }
+    }
+
+    /// Writes the updates in `order`, which all set the same columns.
+    private func writeGroup(_ table: NetTable) {
+        guard let first = order.first else { return }
+        let plan = table.plan
+        let sets = plan.settable(in: table.row(table.entries[first.index]))
+        // Only the key is there, or nothing was sent of the rest: nothing to set.
+        guard !sets.isEmpty else { return }
+        let columns = plan.netKey + sets
+        guard order.count >= NetWriter.arrayThreshold, columns.allSatisfy({ plan.columns[$0].fitsArray }) else {
+            for sorted in order { writeUpdate(table, table.entries[sorted.index]) }
+            return
+        }
+        writeArrays(table, order, columns: columns, isKeyOnly: false) { rows in
+            plan.write(plan.arrayUpdate, to: text)
+            for (number, column) in sets.enumerated() {
+                if number > 0 { text.append(", ") }
+                plan.write(plan.columns[column].assignment, to: text)
+                writeElementName(plan, columns, number + plan.netKey.count)
+            }
+            text.append(" FROM ")
+            finishArrayStatement(plan, columns: columns, rows: rows)
+        }
+    }
+
+    private func writeInserts(_ table: NetTable) {
+        order.removeAll(keepingCapacity: true)
+        for index in table.entries.indices where table.entries[index].state.inserts {
+            order.append(SortKey(prefix: 0, index: index))
+        }
+        guard !order.isEmpty else { return }
+        let plan = table.plan
+        if order.count >= InsertRun.copyThreshold {
+            plan.write(plan.copy, to: text)
+            text.append(decimal: order.count)
+            text.append("\n")
+            for sorted in order { RowWriter.copyLine(plan, table.row(table.entries[sorted.index]), to: text) }
+            text.append("\\.\n")
+            return
+        }
+        plan.write(plan.insert, to: text)
+        for (number, sorted) in order.enumerated() {
+            text.append(number == 0 ? "VALUES (" : ",(")
+            RowWriter.values(plan, table.row(table.entries[sorted.index]), to: text)
+            text.append(")")
+        }
+        finish(rows: order.count)
+    }
+
+    func finish(rows: Int) {
+        text.append("; -- rows:")
+        text.append(decimal: rows)
+        text.append("\n")
+    }
+
+    /// Puts the entries that `isWanted` in `order`, sorted as an index on the key would have them.
+    private func collect(_ table: NetTable, where isWanted: (NetTable.Entry) -> Bool) {
+        order.removeAll(keepingCapacity: true)
+        let isInteger = table.plan.netKey.first.map { table.plan.columns[$0].isInteger } ?? false
+        let hasLength = table.plan.netKey.count > 1
+        for index in table.entries.indices where isWanted(table.entries[index]) {
+            let key = table.key(table.entries[index])
+            order.append(
+                SortKey(prefix: NetWriter.prefix(key, isInteger: isInteger, hasLength: hasLength), index: index))
+        }
+        order.sort { $0.prefix < $1.prefix }
+    }
+
+    /// The first key column as a number that sorts as it does.
+    private static func prefix(_ key: UnsafeRawBufferPointer, isInteger: Bool, hasLength: Bool) -> UInt64 {
+        var value = key
+        if hasLength {
+            let length = Int(key.loadUnaligned(as: UInt32.self))
+            value = UnsafeRawBufferPointer(rebasing: key[4..<4 + length])
+        }
+        guard isInteger else {
+            var prefix: UInt64 = 0
+            for offset in 0..<8 { prefix = prefix << 8 | UInt64(offset < value.count ? value[offset] : 0) }
+            return prefix
+        }
+        var number: UInt64 = 0
+        let isNegative = value.first == UInt8(ascii: "-")
+        for byte in value.dropFirst(isNegative ? 1 : 0) {
+            number = number &* 10 &+ UInt64(byte &- UInt8(ascii: "0"))
+        }
+        let middle = UInt64(1) << 63
+        return isNegative ? middle &- number : middle &+ number
+    }
+}

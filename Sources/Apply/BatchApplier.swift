@@ -53,7 +53,7 @@ public final class BatchApplier {
             abandon()
             // The program before this one in the pipeline ends on the same signal and may leave a batch unfinished.
             if error.code == .truncated {
-                if stop?.isRequested == true { return .stopped(statistics.position) }
+                if isStopping { return .stopped(statistics.position) }
                 throw ApplyError(.inputEndedEarly, error.description)
             }
             throw ApplyError(.malformedInput, error.description)
@@ -64,6 +64,9 @@ public final class BatchApplier {
             throw error
         }
     }
+
+    /// The input ended early, which a stop explains, also one that comes a moment later.
+    private var isStopping: Bool { stop?.isRequested(by: .after(milliseconds: 500)) ?? false }
 
     private func abandon() {
         transaction?.rollback()
@@ -84,8 +87,8 @@ public final class BatchApplier {
         case .rollback: abandon()
         case .end(let end): return try finish(end)
         case .endOfInput:
-            if stop?.isRequested == true { return .stopped(statistics.position) }
             guard options.allowsOpenEnd else {
+                if isStopping { return .stopped(statistics.position) }
                 throw ApplyError(
                     .inputEndedEarly,
                     "the input ended without an end mark: the program before this one failed or was stopped; the "

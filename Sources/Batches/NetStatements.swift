@@ -10,6 +10,7 @@ final class NetStatements: StatementStrategy {
     /// The transaction being read: frames of `u32 kind or plan, u32 length, bytes`.
     private let open = TextBuffer(capacity: 64 << 10)
     private var openPlans: [TablePlan] = []
+    private var isOpen = false
     /// Where everything is written to. It sees committed transactions only.
     private let ordered: OrderedStatements
     private let writer: NetWriter
@@ -39,14 +40,17 @@ final class NetStatements: StatementStrategy {
     var hasCompleted: Bool { !touched.isEmpty || ordered.hasCompleted }
 
     func begin() {
+        isOpen = true
         forgetOpen()
     }
 
     func rollback() {
+        isOpen = false
         forgetOpen()
     }
 
     func commit() throws(BatchError) {
+        isOpen = false
         try foldOpen()
     }
 
@@ -70,10 +74,11 @@ final class NetStatements: StatementStrategy {
         keep(table, message)
     }
 
-    func layout(_ table: TablePlan) {
+    func layout(_ table: TablePlan) throws(BatchError) {
         open.append(fixed: Frame.layout)
         open.append(fixed: 4 as UInt32)
         open.append(fixed: index(of: table))
+        if !isOpen { try foldOpen() }
     }
 
     func truncate(_ tables: [TablePlan], cascade: Bool, restartIdentity: Bool) throws(BatchError) {
@@ -88,6 +93,7 @@ final class NetStatements: StatementStrategy {
         open.append(fixed: Frame.comment)
         open.append(fixed: UInt32(truncatingIfNeeded: line.count))
         open.append(line)
+        if !isOpen { try foldOpen() }
     }
 
     func takeCompleted(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {

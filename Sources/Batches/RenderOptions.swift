@@ -28,7 +28,7 @@ public struct RenderOptions: Sendable {
 
     /// The defaults, and what differs from them.
     public init(
-        order: Order = .net, origin: String = "walrelay", maxChanges: Int = 5000, maxBytes: Int = 8 << 20,
+        order: Order = .net, origin: String = "walrelay", maxChanges: Int = 50_000, maxBytes: Int = 16 << 20,
         from: LSN? = nil,
         to: LSN? = nil, tool: String = "walrelay"
     ) {

@@ -18,6 +18,15 @@ public final class StopRequest: Sendable {
         requested.load(ordering: .acquiring)
     }
 
+    /// Waits until somebody asks to stop, but not longer than `deadline`. A signal from the terminal goes to every program
+    /// of a pipeline: one that finds its neighbour gone may be told a moment later.
+    public func isRequested(by deadline: Deadline) -> Bool {
+        while !isRequested && !deadline.hasPassed {
+            _ = Polling.wait(-1, descriptor, until: deadline)
+        }
+        return isRequested
+    }
+
     /// Readable once somebody asked to stop; -1, which `poll` ignores, if no pipe could be opened.
     public var descriptor: Int32 {
         pipe?.readDescriptor ?? -1

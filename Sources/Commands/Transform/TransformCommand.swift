@@ -53,10 +53,13 @@ struct TransformCommand: AsyncParsableCommand {
     var origin = "walrelay"
 
     @Option(help: ArgumentHelp("Close a batch at this many changes.", valueName: "n"))
-    var maxChanges = 5000
+    var maxChanges = 50_000
 
     @Option(help: ArgumentHelp("Close a batch at this much text.", valueName: "size"))
-    var maxBytes = ByteCount(bytes: 8 << 20)
+    var maxBytes = ByteCount(bytes: 16 << 20)
+
+    @Flag(help: "Write every change by itself, in the source's order, instead of each row's net change.")
+    var ordered = false
 
     @OptionGroup(title: "Logging")
     var log: LogOptions
@@ -80,7 +83,7 @@ struct TransformCommand: AsyncParsableCommand {
         // A target without progress says 0/0: from the beginning.
         let from = self.from == .zero ? nil : self.from
         let options = RenderOptions(
-            origin: origin, maxChanges: maxChanges, maxBytes: Int(maxBytes.bytes), from: from, to: to,
+            order: ordered ? .source : .net, origin: origin, maxChanges: maxChanges, maxBytes: Int(maxBytes.bytes), from: from, to: to,
             tool: Program.tool)
         let paths = self.paths.isEmpty ? ["-"] : self.paths
         let follow = self.follow

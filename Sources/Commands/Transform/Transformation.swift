@@ -13,19 +13,36 @@ final class Transformation {
     private let options: RenderOptions
     private let logger: Logger
     private let stop: StopRequest
-    private let sink = DescriptorSink(1, name: "standard output")
+    private let sink: BackgroundSink
     private let renderer: BatchRenderer
     private var endMark: (lsn: LSN, reason: String)?
 
-    init(_ inputs: TransformInputs, options: RenderOptions, logger: Logger, stop: StopRequest) {
+    init(_ inputs: TransformInputs, options: RenderOptions, logger: Logger, stop: StopRequest) throws {
         self.inputs = inputs
         self.options = options
         self.logger = logger
         self.stop = stop
+        sink = try BackgroundSink(DescriptorSink(1, name: "standard output"))
         renderer = BatchRenderer(options: options, sink: sink)
     }
 
     func run() throws {
+        do {
+            try readAll()
+            try sink.finish()
+        } catch let failure as ProgramFailure where failure.status == .inputOutput {
+            // The reader ends on the same signal, and perhaps sooner.
+            guard stop.isRequested(by: .after(milliseconds: 500)) else { throw failure }
+            logger.info("stopped; what the reader has not taken can be written again")
+            try checkStoppedBeforeEnd()
+        } catch {
+            // What could be rendered is of use to the reader, and the reason is told after it.
+            try? sink.finish()
+            throw error
+        }
+    }
+
+    private func readAll() throws {
         for open in inputs.sources {
             let source = try open()
             guard try read(source) else { return try interrupted() }
@@ -42,10 +59,12 @@ final class Transformation {
                 try consume(chunk)
                 if renderer.hasReachedEnd { return true }
             case .idle:
-                try renderer.inputIdle()
                 // Without anything to write, only a look tells that the program behind is gone.
                 try sink.checkReader()
-                source.wait(stop, until: .after(milliseconds: 500))
+                // While the reader is busy with what it has, the next batch may grow.
+                let isWanted = sink.isDrained
+                if isWanted { try renderer.inputIdle() }
+                source.wait(stop, until: .after(milliseconds: isWanted ? 500 : 2))
             case .finished:
                 return true
             }
@@ -111,7 +130,12 @@ final class Transformation {
 
     private func interrupted() throws {
         try renderer.inputIdle()
+        try sink.finish()
         logger.info("stopped; everything up to \(renderer.position) is written")
+        try checkStoppedBeforeEnd()
+    }
+
+    private func checkStoppedBeforeEnd() throws {
         guard options.to == nil else {
             throw ProgramFailure(.incomplete, "stopped at \(renderer.position), before --to")
         }

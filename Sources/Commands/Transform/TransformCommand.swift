@@ -83,7 +83,8 @@ struct TransformCommand: AsyncParsableCommand {
         // A target without progress says 0/0: from the beginning.
         let from = self.from == .zero ? nil : self.from
         let options = RenderOptions(
-            order: ordered ? .source : .net, origin: origin, maxChanges: maxChanges, maxBytes: Int(maxBytes.bytes), from: from, to: to,
+            order: ordered ? .source : .net, origin: origin, maxChanges: maxChanges, maxBytes: Int(maxBytes.bytes),
+            from: from, to: to,
             tool: Program.tool)
         let paths = self.paths.isEmpty ? ["-"] : self.paths
         let follow = self.follow

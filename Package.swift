@@ -58,6 +58,7 @@ let package = Package(
         module("Spool", ["CLZ4", "PgOutput", "Postgres", "Threading", system]),
         module("Capture", ["Observability", "PgOutput", "Postgres", "Spool", "Threading", logging, system]),
         module("Batches", ["PgOutput", "Postgres"]),
+        module("LogRendering", ["Batches", "PgOutput", "Postgres", "Spool", "Threading"]),
         module("Apply", ["Batches", "Observability", "Postgres", "Threading", logging]),
         module("Migration", ["Apply", "Capture", "Observability", "Postgres", "Spool", logging, subprocess, system]),
 
@@ -71,8 +72,8 @@ let package = Package(
             swiftSettings: settings
         ),
         command("Receive", ["Capture", "PgOutput", "Postgres", "Spool", "Threading"]),
-        command("Transform", ["Batches", "PgOutput", "Postgres", "Spool", "Threading"]),
-        command("Replay", ["Apply", "Batches", "Postgres", "Threading"]),
+        command("Transform", ["Batches", "LogRendering", "Postgres", "Spool", "Threading"]),
+        command("Replay", ["Apply", "Batches", "LogRendering", "Postgres", "Spool", "Threading"]),
         command("Inspect", ["PgOutput", "Postgres", "Spool"]),
         command("Clone", ["Migration", "Postgres", "Threading"]),
 

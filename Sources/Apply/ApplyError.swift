@@ -37,7 +37,7 @@ public struct ApplyError: Error, Sendable {
     /// What kind of failure it is.
     public let code: Code
     /// What happened and what to do next.
-    public let message: String
+    public internal(set) var message: String
     /// The batch's range in words, if it happened in one.
     public internal(set) var batch: String?
     /// The table, schema-qualified and quoted.

@@ -6,16 +6,23 @@ public struct ApplyOptions: Sendable {
     public var originWaitSeconds: Int
     /// An input that ends between batches without an end mark is a success.
     public var allowsOpenEnd: Bool
+    /// A lost connection, a deadlock or a serialization failure is not the end: the batch is applied again.
+    public var reconnects: Bool
+    /// The log that the batches come from; without it a collision of net changes is an error.
+    public var log: (any BatchLog)?
     /// Statements are sent when they reach this many bytes; at most twice as much is in flight.
     public var sendBytes: Int
 
     /// The defaults, and what differs from them.
     public init(
-        origin: String? = nil, originWaitSeconds: Int = 30, allowsOpenEnd: Bool = false, sendBytes: Int = 256 << 10
+        origin: String? = nil, originWaitSeconds: Int = 30, allowsOpenEnd: Bool = false, reconnects: Bool = true,
+        log: (any BatchLog)? = nil, sendBytes: Int = 256 << 10
     ) {
         self.origin = origin
         self.originWaitSeconds = originWaitSeconds
         self.allowsOpenEnd = allowsOpenEnd
+        self.reconnects = reconnects
+        self.log = log
         self.sendBytes = sendBytes
     }
 }

@@ -6,6 +6,10 @@ public struct ApplyStatistics: Sendable, Equatable {
     public var batchesApplied = 0
     /// Batches that the target had already.
     public var batchesSkipped = 0
+    /// Batches that were applied in the source's own order because their net changes were refused.
+    public var batchesInOrder = 0
+    /// How often the target was connected to again.
+    public var reconnections = 0
     /// Source transactions in the applied batches.
     public var transactions = 0
     /// Source changes in the applied batches, where their headers say them.

@@ -7,19 +7,23 @@ import Threading
 ///
 /// Batches that the target has already are skipped. Lives on one thread, together with its connection.
 public final class BatchApplier {
-    private let target: ConnectionString
-    private let options: ApplyOptions
-    private let stop: StopRequest?
-    private let logger: Logger
+    let options: ApplyOptions
+    let stop: StopRequest?
+    let logger: Logger
+    let link: TargetLink
+    let executor: BatchExecutor
+    var recorder = BatchRecorder()
     private let report: (ApplyStatistics) -> Void
+    private(set) var source: BatchPreamble?
+    /// Why the open batch is not being applied though it should be; dealt with at its commit line.
+    private var failure: ApplyError?
+    private var open: BatchHeader?
 
-    private var source: BatchPreamble?
-    private var session: TargetSession?
-    private var origin: ReplicationOrigin?
-    private var transaction: BatchTransaction?
-    private var header: BatchHeader?
     /// Counts so far; ``ApplyStatistics/position`` is the target's position.
-    public private(set) var statistics = ApplyStatistics()
+    public var statistics: ApplyStatistics { executor.statistics }
+
+    /// The batches hold net changes.
+    var isNet: Bool { source?.order == .net }
 
     /// An applier that connects to `target` when the stream's preamble has said its encoding.
     ///
@@ -30,11 +34,12 @@ public final class BatchApplier {
         target: ConnectionString, options: ApplyOptions = ApplyOptions(), stop: StopRequest? = nil, logger: Logger,
         report: @escaping (ApplyStatistics) -> Void = { _ in }
     ) {
-        self.target = target
         self.options = options
         self.stop = stop
         self.logger = logger
         self.report = report
+        link = TargetLink(target, options: options, stop: stop, logger: logger)
+        executor = BatchExecutor(link, sendBytes: options.sendBytes)
     }
 
     /// Applies batches until the end mark, a stop or an error.
@@ -43,7 +48,9 @@ public final class BatchApplier {
     public func run(reader: inout BatchReader) throws -> ApplyOutcome {
         do {
             while true {
-                if transaction == nil, header == nil, stop?.isRequested == true { return .stopped(statistics.position) }
+                if executor.header == nil, failure == nil, stop?.isRequested == true {
+                    return .stopped(statistics.position)
+                }
                 if let outcome = try handle(try reader.next()) { return outcome }
             }
         } catch is DescriptorSource.Stopped {
@@ -57,7 +64,10 @@ public final class BatchApplier {
                 throw ApplyError(.inputEndedEarly, error.description)
             }
             throw ApplyError(.malformedInput, error.description)
-        } catch let error as ApplyError where error.code == .originBusy && stop?.isRequested == true {
+        } catch let error as ApplyError
+            where stop?.isRequested == true && (error.code == .originBusy || error.isPassing)
+        {
+            abandon()
             return .stopped(statistics.position)
         } catch {
             abandon()
@@ -69,20 +79,21 @@ public final class BatchApplier {
     private var isStopping: Bool { stop?.isRequested(by: .after(milliseconds: 500)) ?? false }
 
     private func abandon() {
-        transaction?.rollback()
-        transaction = nil
-        header = nil
+        executor.abandon()
+        failure = nil
     }
 
     private func handle(_ event: BatchEvent) throws -> ApplyOutcome? {
         switch event {
         case .preamble(let preamble): try begin(preamble)
         case .preambleStatement: break
-        case .batchBegin(let header): try begin(header)
-        case .statement(let sql, let rows): try transaction?.append(sql, expectedRows: rows)
-        case .copy(let sql, let rows): try transaction?.beginCopy(sql, expectedRows: rows)
-        case .copyData(let data): try transaction?.copyData(data)
-        case .copyEnd: try transaction?.endCopy()
+        case .batchBegin(let header):
+            recorder.begin()
+            open = header
+            try attempt { () throws(ApplyError) in try executor.begin(header) }
+        case .statement, .copy, .copyData, .copyEnd:
+            if executor.isApplying || failure != nil { recorder.append(event) }
+            try attempt { () throws(ApplyError) in try executor.perform(event) }
         case .commit(let end): try commit(end)
         case .rollback: abandon()
         case .end(let end): return try finish(end)
@@ -99,80 +110,65 @@ public final class BatchApplier {
         return nil
     }
 
-    private func begin(_ preamble: BatchPreamble) throws(ApplyError) {
-        if let source {
-            guard source.systemIdentifier == preamble.systemIdentifier, source.database == preamble.database,
-                source.encoding == preamble.encoding, options.origin != nil || source.origin == preamble.origin
-            else {
-                throw ApplyError(
-                    .foreignStream,
-                    "the input goes on with system \(preamble.systemIdentifier), database "
-                        + "\(Quoting.identifier(preamble.database)), origin \(Quoting.identifier(preamble.origin)), "
-                        + "but it began with another; replay one source at a time")
-            }
-            return
+    /// Does a step of the open batch. One that fails in a way that can be mended later ends the batch for now.
+    private func attempt(_ step: () throws(ApplyError) -> Void) throws(ApplyError) {
+        guard failure == nil else { return }
+        do throws(ApplyError) {
+            try step()
+        } catch {
+            guard canRecover(error) else { throw advise(error) }
+            executor.abandon()
+            failure = error
         }
-        let session = try TargetSession(target, encoding: preamble.encoding, logger: logger)
-        let origin = try ReplicationOrigin(
-            name: options.origin ?? preamble.origin, session: session, waitSeconds: options.originWaitSeconds,
-            stop: stop, logger: logger)
+    }
+
+    /// Net changes that were refused may be right, and only their order be wrong.
+    private func advise(_ error: ApplyError) -> ApplyError {
+        guard error.code == .constraint, isNet, options.log == nil, let open else { return error }
+        var advised = error
+        advised.message +=
+            "; if rows only swapped a unique value, the source's own order passes: transform --ordered --from "
+            + "\(open.from) --to \(open.to?.description ?? "the commit's end"), or give replay the log with --spool"
+        return advised
+    }
+
+    private func commit(_ end: LSN) throws {
+        try attempt { () throws(ApplyError) in try executor.commit(end) }
+        if let failed = failure, let open {
+            failure = nil
+            try recover(open, to: end, after: failed)
+        }
+        open = nil
+        report(statistics)
+    }
+
+    private func begin(_ preamble: BatchPreamble) throws(ApplyError) {
+        guard source == nil else { return try check(preamble) }
+        let origin = options.origin ?? preamble.origin
+        executor.statistics.position = try link.open(encoding: preamble.encoding, origin: origin)
         source = preamble
-        self.session = session
-        self.origin = origin
-        statistics.position = try origin.position()
         logger.info(
             "connected to the target",
-            metadata: [
-                "origin": "\(origin.name)", "position": "\(statistics.position?.description ?? "none")",
-            ])
+            metadata: ["origin": "\(origin)", "position": "\(statistics.position?.description ?? "none")"])
     }
 
-    /// Opens the batch's transaction, unless the target has the batch already.
-    private func begin(_ header: BatchHeader) throws(ApplyError) {
-        guard let session else { throw ApplyError(.malformedInput, "a batch comes before any preamble") }
-        self.header = header
-        if let position = statistics.position {
-            let isApplied = header.to.map { $0 <= position } ?? header.commit.map { $0 < position } ?? false
-            if isApplied { return }
-            guard header.from >= position else {
-                throw ApplyError(
-                    .straddling,
-                    "the target is at \(position), inside the batch; write the batches again with: "
-                        + "transform --from \(position)", batch: header.range)
-            }
-            guard header.from <= position else {
-                throw ApplyError(
-                    .gap,
-                    "the batch continues from \(header.from) but the target is at \(position): what lies between is "
-                        + "missing from the input; write the batches again with: transform --from \(position)",
-                    batch: header.range)
-            }
+    /// Checks that the stream goes on with the source that it began with.
+    func check(_ preamble: BatchPreamble) throws(ApplyError) {
+        guard let source else { return }
+        guard source.systemIdentifier == preamble.systemIdentifier, source.database == preamble.database,
+            source.encoding == preamble.encoding, options.origin != nil || source.origin == preamble.origin
+        else {
+            throw ApplyError(
+                .foreignStream,
+                "the input goes on with system \(preamble.systemIdentifier), database "
+                    + "\(Quoting.identifier(preamble.database)), origin \(Quoting.identifier(preamble.origin)), "
+                    + "but it began with another; replay one source at a time")
         }
-        transaction = BatchTransaction(session.connection, batch: header.range, sendBytes: options.sendBytes)
-    }
-
-    private func commit(_ end: LSN) throws(ApplyError) {
-        guard let header else { throw ApplyError(.malformedInput, "a commit comes outside any batch") }
-        if let transaction {
-            try transaction.commit()
-            statistics.position = end
-            statistics.batchesApplied += 1
-            statistics.transactions += header.transactions
-            statistics.changes += header.changes ?? 0
-            statistics.rows += transaction.rows
-            statistics.bytes += transaction.bytes
-        } else {
-            statistics.batchesSkipped += 1
-        }
-        transaction = nil
-        self.header = nil
-        report(statistics)
     }
 
     private func finish(_ end: BatchEnd) throws(ApplyError) -> ApplyOutcome {
         // Read from the target again: this is what the success is claimed on.
-        let position = try origin?.position() ?? statistics.position
-        statistics.position = position
+        let position = try durablePosition()
         guard let position, position >= end.to else {
             throw ApplyError(
                 .gap,
@@ -180,5 +176,18 @@ public final class BatchApplier {
                     + "batches again with: transform --from \(position?.description ?? "the start")")
         }
         return .reachedEnd(position)
+    }
+
+    /// The target's position, read from it; the connection may have been lost since the last batch.
+    private func durablePosition() throws(ApplyError) -> LSN? {
+        while true {
+            do throws(ApplyError) {
+                executor.statistics.position = try link.position() ?? statistics.position
+                return statistics.position
+            } catch {
+                guard canRecover(error), error.isPassing else { throw error }
+                executor.statistics.position = try link.reopen(after: error)
+            }
+        }
     }
 }

@@ -23,17 +23,27 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
     public var serverVersion: Int
     /// The position after which the first batch begins.
     public var from: LSN
+    /// Whether changes stand in the source's order; nil in text of versions that did not say.
+    public var order: Order?
     /// The program that wrote the text.
     public var tool: String
 
+    /// How changes became statements.
+    public enum Order: String, Codable, Sendable {
+        /// Each row's net change.
+        case net
+        /// Every change, in the source's order.
+        case source
+    }
+
     enum CodingKeys: String, CodingKey {
-        case format, origin, encoding, timeline, database, slot, from, tool
+        case format, origin, encoding, timeline, database, slot, from, order, tool
         case systemIdentifier = "system_identifier"
         case serverVersion = "server_version"
     }
 
     /// The preamble of a stream of `identity` from `from` on.
-    public init(identity: StreamIdentity, from: LSN, origin: String, tool: String) {
+    public init(identity: StreamIdentity, from: LSN, origin: String, order: Order, tool: String) {
         format = BatchPreamble.currentFormat
         self.origin = origin
         encoding = identity.encoding
@@ -43,6 +53,7 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
         slot = identity.slot
         serverVersion = identity.serverVersion
         self.from = from
+        self.order = order
         self.tool = tool
     }
 
@@ -93,6 +104,10 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
         text.append(",")
         text.appendJSON(key: "from", from)
         text.append(",")
+        if let order {
+            text.appendJSON(key: "order", order.rawValue)
+            text.append(",")
+        }
         text.appendJSON(key: "tool", tool)
         text.append("}\n")
         // psql without ON_ERROR_STOP would go on after a refused COPY and read its data lines as SQL. So the server

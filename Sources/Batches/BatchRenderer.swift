@@ -13,38 +13,38 @@ import Postgres
 /// Positions move only by what is consumed: ``position`` is the end of the last commit. A transaction that the source
 /// sends again is dropped, one that is cut off by another Begin is discarded. Lives on one thread.
 public final class BatchRenderer {
-    private let options: RenderOptions
-    private let sink: any BatchSink
+    let options: RenderOptions
+    let sink: any BatchSink
     let strategy: any StatementStrategy
     private var identity: StreamIdentity?
     private var tables: [UInt32: TablePlan] = [:]
     private var facts: [UInt32: RelationFacts] = [:]
     private var lastTable: TablePlan?
-    private let frame = TextBuffer(capacity: 4 << 10)
-    private var isDirty = false
+    let frame = TextBuffer(capacity: 4 << 10)
+    var isDirty = false
 
-    private var batchFrom = LSN.zero
-    private var pending = Pending()
-    private var open: OpenTransaction?
-    private var lastCommitTime: Timestamp?
+    var batchFrom = LSN.zero
+    var pending = Pending()
+    var open: OpenTransaction?
+    var lastCommitTime: Timestamp?
     private var isPastEnd = false
 
     /// The end of the last transaction consumed, whether it was rendered or left out.
-    public private(set) var position = LSN.zero
+    public internal(set) var position = LSN.zero
     /// The last watermark given: the stream is complete up to it.
     public private(set) var lastWatermark = LSN.zero
     /// Counts of what was written so far.
-    public private(set) var statistics = RenderStatistics()
+    public internal(set) var statistics = RenderStatistics()
 
     /// The complete transactions that wait to be written.
-    private struct Pending {
+    struct Pending {
         var transactions = 0
         var changes = 0
         var end = LSN.zero
     }
 
     /// The transaction being read.
-    private struct OpenTransaction {
+    struct OpenTransaction {
         let begin: Message.Begin
         var changes = 0
         /// Left out: the source sent it before, or it lies beyond the wanted end.
@@ -96,7 +96,9 @@ public final class BatchRenderer {
         position = from
         batchFrom = from
         frame.clear()
-        BatchPreamble(identity: next, from: from, origin: options.origin, tool: options.tool).write(to: frame)
+        BatchPreamble(
+            identity: next, from: from, origin: options.origin, order: options.order, tool: options.tool
+        ).write(to: frame)
         try writeFrame()
     }
 
@@ -291,109 +293,5 @@ extension BatchRenderer {
         if open != nil || strategy.hasCompleted { return try strategy.comment(frame.bytes) }
         frame.append("\n")
         try writeFrame()
-    }
-}
-
-// The batches.
-extension BatchRenderer {
-    /// Keeps the text held within the limit: what is complete goes out first, then the open transaction by itself.
-    private func limitMemory() throws {
-        guard strategy.byteCount > options.maxBytes else { return }
-        if open?.isStreamed != true {
-            if pending.transactions > 0 && strategy.hasCompleted { try writePending() }
-            guard strategy.byteCount > options.maxBytes, let transaction = open, !transaction.isSkipped else { return }
-            try beginStreamed(transaction)
-        }
-        try strategy.takeAll { try write($0) }
-        if strategy.tookWrites { open?.hasWrites = true }
-    }
-
-    private func beginStreamed(_ transaction: OpenTransaction) throws {
-        open?.isStreamed = true
-        // Transactions without any statement that came before are part of this batch's range.
-        pending = Pending()
-        frame.clear()
-        BatchHeader(
-            from: batchFrom, to: nil, commit: transaction.begin.finalLSN, transactions: 1,
-            committedAt: transaction.begin.commitTime.description
-        ).write(to: frame)
-        try writeFrame()
-    }
-
-    private func finishStreamed(_ transaction: OpenTransaction) throws {
-        open = nil
-        try strategy.takeAll { try write($0) }
-        try strategy.commit()
-        frame.clear()
-        if !transaction.hasWrites && !strategy.tookWrites { writeTransactionID() }
-        writeOriginSetup(position)
-        try finishBatch(position)
-    }
-
-    /// Drops the transaction being read; if its batch is being written, that batch is rolled back.
-    private func abandonOpen() throws {
-        guard let transaction = open else { return }
-        open = nil
-        guard !transaction.isSkipped else { return }
-        strategy.rollback()
-        guard transaction.isStreamed else { return }
-        frame.clear()
-        frame.append("ROLLBACK;\n-- walrelay rollback {}\n")
-        try writeFrame()
-    }
-
-    /// Writes the complete transactions as a batch.
-    private func writePending() throws {
-        let batch = pending
-        pending = Pending()
-        frame.clear()
-        BatchHeader(
-            from: batchFrom, to: batch.end, transactions: batch.transactions, changes: batch.changes,
-            committedAt: batch.transactions > 0 ? lastCommitTime?.description : nil
-        ).write(to: frame)
-        writeOriginSetup(batch.end)
-        try writeFrame()
-        try strategy.takeCompleted { try write($0) }
-        frame.clear()
-        if !strategy.tookWrites { writeTransactionID() }
-        try finishBatch(batch.end)
-    }
-
-    private func finishBatch(_ end: LSN) throws {
-        frame.append("COMMIT;\n-- walrelay commit {")
-        frame.appendJSON(key: "to", end)
-        frame.append("}\n")
-        try writeFrame()
-        batchFrom = end
-        statistics.batches += 1
-        try flush()
-    }
-
-    private func writeOriginSetup(_ end: LSN) {
-        let time = lastCommitTime ?? Timestamp(rawValue: 0)
-        frame.append(
-            string: "SELECT pg_catalog.pg_replication_origin_xact_setup('\(end)', '\(time)');\n")
-    }
-
-    /// A transaction that gets no id writes no commit record, and the origin would stay where it is.
-    private func writeTransactionID() {
-        frame.append("SELECT pg_catalog.txid_current();\n")
-    }
-
-    private func writeFrame() throws {
-        try write(frame.bytes)
-        frame.clear()
-    }
-
-    private func write(_ bytes: UnsafeRawBufferPointer) throws {
-        guard !bytes.isEmpty else { return }
-        isDirty = true
-        statistics.bytes += bytes.count
-        try sink.write(bytes)
-    }
-
-    private func flush() throws {
-        isDirty = false
-        try sink.flush()
     }
 }

@@ -3,15 +3,7 @@ import Postgres
 /// How batches are cut and which transactions they hold.
 public struct RenderOptions: Sendable {
     /// How changes become statements.
-    public enum Order: Sendable {
-        /// Each table's net effect.
-        case net
-        /// Every change, in the source's order.
-        case source
-    }
-
-    /// How changes become statements.
-    public var order: Order
+    public var order: BatchPreamble.Order
     /// The replication origin on the target that records the progress.
     public var origin: String
     /// A batch is closed at the first commit at which it holds this many changes.
@@ -28,7 +20,8 @@ public struct RenderOptions: Sendable {
 
     /// The defaults, and what differs from them.
     public init(
-        order: Order = .net, origin: String = "walrelay", maxChanges: Int = 50_000, maxBytes: Int = 16 << 20,
+        order: BatchPreamble.Order = .net, origin: String = "walrelay", maxChanges: Int = 50_000,
+        maxBytes: Int = 16 << 20,
         from: LSN? = nil,
         to: LSN? = nil, tool: String = "walrelay"
     ) {

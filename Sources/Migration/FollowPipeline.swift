@@ -120,7 +120,7 @@ public struct FollowPipeline: Sendable {
                 arguments: ["--follow", "--origin", options.origin, "--from", "\(position)", options.spool],
                 input: try Self.null(), output: pipe.writeEnd),
             Stage(
-                name: "replay", arguments: ["--origin", options.origin], input: pipe.readEnd,
+                name: "replay", arguments: ["--origin", options.origin, "--spool", options.spool], input: pipe.readEnd,
                 output: try Self.null()),
         ]
     }

@@ -31,7 +31,7 @@ import Testing
             lines.first
                 == "-- walrelay preamble {\"format\":1,\"origin\":\"walrelay\",\"encoding\":\"UTF8\","
                 + "\"system_identifier\":\"7\",\"timeline\":1,\"database\":\"app\",\"slot\":\"s\","
-                + "\"server_version\":150018,\"from\":\"0/10\",\"tool\":\"walrelay\"}")
+                + "\"server_version\":150018,\"from\":\"0/10\",\"order\":\"source\",\"tool\":\"walrelay\"}")
         #expect(lines[1] == "SET exit_on_error = on;")
         #expect(lines.contains("SET search_path = '';"))
         #expect(lines.last == "-- walrelay preamble end")

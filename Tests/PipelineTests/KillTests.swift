@@ -75,7 +75,7 @@ struct KillTests {
         try await underLoad(seconds: 6, target: target) { rig, load, random in
             let receiver = try receive(rig)
             for blow in 0..<4 {
-                let pipeline = try follow(rig, from: try await rig.position())
+                let pipeline = try follow(rig, from: try await rig.position(), "--no-loop")
                 try await Task.sleep(for: .milliseconds(Int.random(in: 400...900, using: &random)))
                 try await strike(target, rig.targetDatabase, blow)
                 let codes = try await pipeline.end(wakes: true)
@@ -84,6 +84,24 @@ struct KillTests {
             }
             try await load.wait().checked("pgbench")
             try await stop(receiver, try follow(rig, from: try await rig.position()))
+            try await rig.catchUp()
+        }
+    }
+
+    @Test func replayOutlivesItsTarget() async throws {
+        let target = try await Cluster.start(name: "phoenix", settings: ["fsync": "on", "full_page_writes": "on"])
+        try await underLoad(seconds: 6, target: target) { rig, load, random in
+            let receiver = try receive(rig)
+            let pipeline = try follow(rig, from: try await rig.position(), "--spool \"$SPOOL\"")
+            try await pipeline.awaitLog(containing: "connected to the target")
+            for blow in 0..<4 {
+                try await Task.sleep(for: .milliseconds(Int.random(in: 400...900, using: &random)))
+                try await strike(target, rig.targetDatabase, blow)
+                try await target.awaitSQL("SELECT 1", equals: "1")
+            }
+            try await load.wait().checked("pgbench")
+            try await pipeline.awaitLog(containing: "connected to the target again")
+            try await stop(receiver, pipeline)
             try await rig.catchUp()
         }
     }
@@ -110,8 +128,8 @@ struct KillTests {
         try Chain(rig, ["receive": "--dir \"$SPOOL\" --segment-size 64kB"])
     }
 
-    private func follow(_ rig: Rig, from position: String) throws -> Chain {
-        try Chain(rig, ["transform": "--from \(position) --follow \"$SPOOL\"", "replay": ""])
+    private func follow(_ rig: Rig, from position: String, _ replay: String = "") throws -> Chain {
+        try Chain(rig, ["transform": "--from \(position) --follow \"$SPOOL\"", "replay": replay])
     }
 
     /// Ends all stages in good order.

@@ -6,6 +6,7 @@ import Glibc
 import Logging
 import Observability
 import Postgres
+import Spool
 import Threading
 
 @main
@@ -25,7 +26,7 @@ struct ReplayCommand: AsyncParsableCommand {
             again change nothing.
 
             EXAMPLES
-              transform spool | replay --target 'host=db2 dbname=shop'
+              transform spool | replay --spool spool --target 'host=db2 dbname=shop'
               replay --target 'host=db2 dbname=shop' batches.sql
               replay --position --target 'host=db2 dbname=shop'
 
@@ -52,6 +53,17 @@ struct ReplayCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How long to wait for an origin that another session holds.", valueName: "seconds"))
     var originWait = 30
 
+    @Option(
+        help: ArgumentHelp(
+            "The log that the batches come from, to write a batch again whose net changes collide, or which the "
+                + "target lost in a crash.", valueName: "dir"))
+    var spool: String?
+
+    @Flag(
+        name: [.customLong("no-loop"), .customShort("n")],
+        help: "End when the connection is lost, instead of connecting again.")
+    var noLoop = false
+
     @OptionGroup(title: "Logging")
     var log: LogOptions
 
@@ -67,9 +79,14 @@ struct ReplayCommand: AsyncParsableCommand {
         let logger = log.logger("replay")
         let target = try ConnectionArgument.resolve(target, option: "--target", variable: "WALRELAY_TARGET")
         if position { return try await printPosition(target) }
-        let options = ApplyOptions(origin: origin, originWaitSeconds: originWait)
-        let files = self.files
+        let (files, origin, originWait, noLoop, spool) = (files, origin, originWait, noLoop, spool)
         let (outcome, counts) = try await Program.run { stop in
+            if let spool, try SpoolDirectory(spool).identity() == nil {
+                logger.warning("there is no log at \(spool) yet")
+            }
+            let log = spool.map { SpoolBatches($0, stop: stop) }
+            let options = ApplyOptions(
+                origin: origin, originWaitSeconds: originWait, reconnects: !noLoop, log: log)
             let applier = BatchApplier(target: target, options: options, stop: stop, logger: logger)
             var reader = BatchReader(source: try ReplayInput(files, stop: stop))
             return (try applier.run(reader: &reader), applier.statistics)
@@ -91,6 +108,8 @@ struct ReplayCommand: AsyncParsableCommand {
         if counts.batchesSkipped > 0 {
             summary += "; \(counts.batchesSkipped) batches were on the target already"
         }
+        if counts.batchesInOrder > 0 { summary += "; \(counts.batchesInOrder) in the source's own order" }
+        if counts.reconnections > 0 { summary += "; connected again \(counts.reconnections) times" }
         logger.info("\(summary)")
         switch outcome {
         case .reachedEnd(let position): logger.info("reached the end: the target is at \(position)")

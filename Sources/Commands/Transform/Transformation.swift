@@ -1,8 +1,8 @@
 import Batches
 import CommandSupport
+import LogRendering
 import Logging
 import Observability
-import PgOutput
 import Postgres
 import Spool
 import Threading
@@ -14,8 +14,8 @@ final class Transformation {
     private let logger: Logger
     private let stop: StopRequest
     private let sink: BackgroundSink
-    private let renderer: BatchRenderer
-    private var endMark: (lsn: LSN, reason: String)?
+    private let log: LogRenderer
+    private var renderer: BatchRenderer { log.renderer }
 
     init(_ inputs: TransformInputs, options: RenderOptions, logger: Logger, stop: StopRequest) throws {
         self.inputs = inputs
@@ -23,7 +23,7 @@ final class Transformation {
         self.logger = logger
         self.stop = stop
         sink = try BackgroundSink(DescriptorSink(1, name: "standard output"))
-        renderer = BatchRenderer(options: options, sink: sink)
+        log = LogRenderer(options: options, sink: sink)
     }
 
     func run() throws {
@@ -56,7 +56,7 @@ final class Transformation {
         while !stop.isRequested {
             switch try source.next() {
             case .chunk(let chunk):
-                try consume(chunk)
+                try log.consume(chunk)
                 if renderer.hasReachedEnd { return true }
             case .idle:
                 // Without anything to write, only a look tells that the program behind is gone.
@@ -72,29 +72,6 @@ final class Transformation {
         return false
     }
 
-    private func consume(_ chunk: Chunk) throws {
-        var cursor = RecordCursor(chunk)
-        while let record = try cursor.next() {
-            // An end counts only while nothing follows it: the log may have been taken up again.
-            endMark = nil
-            switch record.kind {
-            case .change:
-                try renderer.consume(record.payload)
-            case .header:
-                try renderer.start(StreamIdentity(SegmentHeader(payload: record.payload, file: chunk.file)))
-            case .relation:
-                renderer.relationFacts(
-                    try JSON.decode(record.payload, what: "a relation record", file: chunk.file))
-            case .watermark:
-                renderer.watermark(record.lsn)
-            case .end:
-                let mark: EndMark = try JSON.decode(record.payload, what: "the end record", file: chunk.file)
-                endMark = (record.lsn, mark.reason)
-                renderer.watermark(record.lsn)
-            }
-        }
-    }
-
     private func finish() throws {
         if let to = options.to {
             guard renderer.hasReachedEnd else {
@@ -105,7 +82,7 @@ final class Transformation {
             }
             return try end(at: to, reason: "to")
         }
-        if let endMark { return try end(at: endMark.lsn, reason: endMark.reason) }
+        if let endMark = log.endMark { return try end(at: endMark.lsn, reason: endMark.reason) }
         if inputs.openEnd == .suspicious {
             try renderer.inputIdle()
             throw ProgramFailure(
@@ -139,13 +116,5 @@ final class Transformation {
         guard options.to == nil else {
             throw ProgramFailure(.incomplete, "stopped at \(renderer.position), before --to")
         }
-    }
-}
-
-extension StreamIdentity {
-    init(_ header: SegmentHeader) {
-        self.init(
-            systemIdentifier: header.systemIdentifier, timeline: Int(header.timeline), database: header.database,
-            slot: header.slot, encoding: header.encoding, serverVersion: header.serverVersion, start: header.start)
     }
 }

@@ -1,0 +1,88 @@
+import Batches
+import Postgres
+
+/// Applies one batch after the other on the link, each as a transaction, unless the target has it already.
+final class BatchExecutor {
+    private let link: TargetLink
+    private let sendBytes: Int
+    private var transaction: BatchTransaction?
+    /// The open batch.
+    private(set) var header: BatchHeader?
+    /// Counts so far; its position is the target's.
+    var statistics = ApplyStatistics()
+
+    init(_ link: TargetLink, sendBytes: Int) {
+        self.link = link
+        self.sendBytes = sendBytes
+    }
+
+    /// The open batch is being applied, not skipped.
+    var isApplying: Bool { transaction != nil }
+
+    /// Opens the batch's transaction, unless the target has the batch already.
+    func begin(_ header: BatchHeader) throws(ApplyError) {
+        self.header = header
+        if let position = statistics.position {
+            let isApplied = header.to.map { $0 <= position } ?? header.commit.map { $0 < position } ?? false
+            if isApplied { return }
+            guard header.from >= position else {
+                throw ApplyError(
+                    .straddling,
+                    "the target is at \(position), inside the batch; write the batches again with: "
+                        + "transform --from \(position)", batch: header.range)
+            }
+            guard header.from <= position else {
+                throw ApplyError(
+                    .gap,
+                    "the batch continues from \(header.from) but the target is at \(position): what lies between is "
+                        + "missing from the input; write the batches again with: transform --from \(position)",
+                    batch: header.range)
+            }
+        }
+        transaction = BatchTransaction(try link.connection(), batch: header.range, sendBytes: sendBytes)
+    }
+
+    /// Sends what the event says, unless the batch is skipped.
+    func perform(_ event: BatchEvent) throws(ApplyError) {
+        guard let transaction else { return }
+        switch event {
+        case .statement(let sql, let rows): try transaction.append(sql, expectedRows: rows)
+        case .copy(let sql, let rows): try transaction.beginCopy(sql, expectedRows: rows)
+        case .copyData(let data): try transaction.copyData(data)
+        case .copyEnd: try transaction.endCopy()
+        default: break
+        }
+    }
+
+    /// Commits the batch, which takes the target to `end`.
+    func commit(_ end: LSN) throws(ApplyError) {
+        guard let header else {
+            throw ApplyError(.malformedInput, "a commit comes outside any batch; write it again with transform")
+        }
+        if let transaction {
+            try transaction.commit()
+            statistics.rows += transaction.rows
+            statistics.bytes += transaction.bytes
+            noteApplied(header, end)
+        } else {
+            statistics.batchesSkipped += 1
+        }
+        transaction = nil
+        self.header = nil
+    }
+
+    /// Counts a batch that the target has now.
+    func noteApplied(_ header: BatchHeader, _ end: LSN) {
+        statistics.position = end
+        statistics.batchesApplied += 1
+        statistics.transactions += header.transactions
+        statistics.changes += header.changes ?? 0
+    }
+
+    /// Undoes the open batch.
+    func abandon() {
+        transaction?.rollback()
+        transaction = nil
+        header = nil
+    }
+}

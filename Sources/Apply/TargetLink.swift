@@ -1,0 +1,87 @@
+import Logging
+import Postgres
+import Threading
+
+/// The session with the target and the replication origin that it holds; opened again when it is lost.
+final class TargetLink {
+    private let target: ConnectionString
+    private let options: ApplyOptions
+    private let stop: StopRequest?
+    private let logger: Logger
+    private var encoding = "UTF8"
+    private var originName = ""
+    private var opened: (session: TargetSession, origin: ReplicationOrigin)?
+
+    /// Milliseconds before the first attempt to connect again; doubled each time, up to the longest.
+    private static let firstPauseMilliseconds = 100
+    private static let longestPauseMilliseconds = 5_000
+
+    init(_ target: ConnectionString, options: ApplyOptions, stop: StopRequest?, logger: Logger) {
+        self.target = target
+        self.options = options
+        self.stop = stop
+        self.logger = logger
+    }
+
+    var isOpen: Bool { opened != nil }
+
+    /// The connection, while there is one.
+    func connection() throws(ApplyError) -> Connection {
+        guard let opened else {
+            throw ApplyError(.malformedInput, "a batch comes before any preamble; write it again with transform")
+        }
+        return opened.session.connection
+    }
+
+    /// Opens the session for text in `encoding` and takes the origin. Returns the target's position.
+    func open(encoding: String, origin: String) throws(ApplyError) -> LSN? {
+        self.encoding = encoding
+        originName = origin
+        let session = try TargetSession(target, encoding: encoding, logger: logger)
+        let taken = try ReplicationOrigin(
+            name: origin, session: session, waitSeconds: options.originWaitSeconds, stop: stop, logger: logger)
+        opened = (session, taken)
+        return try taken.position()
+    }
+
+    /// The target's position, durable and read from it now.
+    func position() throws(ApplyError) -> LSN? {
+        guard let opened else { return nil }
+        return try opened.origin.position()
+    }
+
+    /// Opens the session again after `failure`, with growing pauses, for as long as it takes. Returns the target's
+    /// position, which after a crash of the target may lie before the one that was seen last.
+    ///
+    /// - Throws: an error that trying again does not mend; `failure` itself when a stop is asked for meanwhile.
+    func reopen(after failure: ApplyError) throws(ApplyError) -> LSN? {
+        // The old session must let go of the origin first.
+        opened = nil
+        var pause = TargetLink.firstPauseMilliseconds
+        var last = failure
+        while true {
+            logger.warning("\(last); connecting again in \(pause) ms")
+            _ = Polling.wait(stop?.descriptor ?? -1, until: .after(milliseconds: pause))
+            if stop?.isRequested == true { throw failure }
+            pause = min(pause * 2, TargetLink.longestPauseMilliseconds)
+            do throws(ApplyError) {
+                let position = try open(encoding: encoding, origin: originName)
+                logger.info(
+                    "connected to the target again",
+                    metadata: ["origin": "\(originName)", "position": "\(position?.description ?? "none")"])
+                return position
+            } catch {
+                guard error.isPassing else { throw error }
+                last = error
+            }
+        }
+    }
+}
+
+extension ApplyError {
+    /// Trying again, on a new connection if need be, can succeed without anything being mended.
+    var isPassing: Bool { code == .connectionLost || code == .conflict }
+
+    /// The server refused what a batch says, or it had another effect than expected.
+    var isRefusal: Bool { code == .constraint || code == .rowCountMismatch || code == .server }
+}

@@ -57,6 +57,7 @@ let package = Package(
         module("PgOutput", ["Postgres"]),
         module("Spool", ["CLZ4", "PgOutput", "Postgres", "Threading", system]),
         module("Capture", ["Observability", "PgOutput", "Postgres", "Spool", "Threading", logging, system]),
+        module("Selection"),
         module("Batches", ["PgOutput", "Postgres"]),
         module("LogRendering", ["Batches", "PgOutput", "Postgres", "Spool", "Threading"]),
         module("Apply", ["Batches", "Observability", "Postgres", "Threading", logging]),
@@ -65,7 +66,8 @@ let package = Package(
         .target(
             name: "CommandSupport",
             dependencies: [
-                "Apply", "Batches", "Capture", "Observability", "PgOutput", "Postgres", "Spool", "Threading",
+                "Apply", "Batches", "Capture", "Observability", "PgOutput", "Postgres", "Selection", "Spool",
+                "Threading",
                 argumentParser, logging, unixSignals,
             ],
             path: "Sources/Commands/Support",
@@ -95,6 +97,7 @@ let package = Package(
             ]),
         tests("PgOutput", ["PgOutput", "Postgres", "TestSupport"]),
         tests("Postgres", ["Postgres", "TestSupport", "Threading"]),
+        tests("Selection", ["Selection"]),
         tests("Spool", ["PgOutput", "Postgres", "Spool", "TestSupport", "Threading"]),
         tests("TestSupport", ["TestSupport"]),
         tests("Threading", ["Threading"]),

@@ -5,6 +5,7 @@ import Glibc
 import Observability
 import PgOutput
 import Postgres
+import Selection
 import Spool
 import Threading
 
@@ -18,6 +19,7 @@ extension ExitStatus {
         case let error as BatchError: self = ExitStatus(error)
         case let error as ApplyError: self = ExitStatus(error)
         case is PgOutputError: self = .corrupt
+        case is SelectionError: self = .usage
         case is ThreadError: self = .failure
         default: return nil
         }

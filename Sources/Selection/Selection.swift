@@ -1,0 +1,86 @@
+/// Which schemas, tables, operations, indexes and extensions are meant: the one filter that every program uses.
+///
+/// ```swift
+/// var selection = try FilterFile.parse(bytes, file: "filters.ini")
+/// selection.includeTables.append(try TablePattern("public.order*"))
+/// selection.operations = try Operations("insert,delete")
+/// if selection.includesData(schema: relation.namespace, table: relation.name) { … }
+/// ```
+///
+/// A list of inclusions that is empty includes everything. What is included must be so by every list, and what any
+/// list excludes is excluded, whatever includes it. A new selection selects everything.
+///
+/// Matching compares text and does no input or output. It is meant to be done once a relation, not once a change.
+public struct Selection: Sendable {
+    /// Only tables in these schemas.
+    public var includeSchemas: [NamePattern] = []
+    /// No table in these schemas.
+    public var excludeSchemas: [NamePattern] = []
+    /// Only these tables.
+    public var includeTables: [TablePattern] = []
+    /// None of these tables.
+    public var excludeTables: [TablePattern] = []
+    /// These tables, but without their rows.
+    public var excludeTableData: [TablePattern] = []
+    /// None of these indexes.
+    public var excludeIndexes: [TablePattern] = []
+    /// Only these extensions.
+    public var includeExtensions: [NamePattern] = []
+    /// None of these extensions.
+    public var excludeExtensions: [NamePattern] = []
+    /// Only these kinds of change.
+    public var operations: Operations = .all
+
+    /// A selection of everything.
+    public init() {}
+
+    /// True when no table and no row can be left out. Operations do not count.
+    public var includesAllTables: Bool {
+        includeSchemas.isEmpty && excludeSchemas.isEmpty && includeTables.isEmpty && excludeTables.isEmpty
+            && excludeTableData.isEmpty
+    }
+
+    /// True when the schema is selected. It may still hold no table that is.
+    public func includes(schema: String) -> Bool {
+        (includeSchemas.isEmpty || includeSchemas.contains { $0.matches(schema) })
+            && !excludeSchemas.contains { $0.matches(schema) }
+    }
+
+    /// True when the table is selected: its definition, and unless ``includesData(schema:table:)`` says otherwise its
+    /// rows.
+    public func includes(schema: String, table: String) -> Bool {
+        includes(schema: schema)
+            && (includeTables.isEmpty || includeTables.contains { $0.matches(schema: schema, table: table) })
+            && !excludeTables.contains { $0.matches(schema: schema, table: table) }
+    }
+
+    /// True when the table's rows are selected, and so the changes of them.
+    public func includesData(schema: String, table: String) -> Bool {
+        includes(schema: schema, table: table)
+            && !excludeTableData.contains { $0.matches(schema: schema, table: table) }
+    }
+
+    /// True when the index is selected. That its table is must be asked separately.
+    public func includesIndex(schema: String, index: String) -> Bool {
+        !excludeIndexes.contains { $0.matches(schema: schema, table: index) }
+    }
+
+    /// True when the extension is selected.
+    public func includes(extension name: String) -> Bool {
+        (includeExtensions.isEmpty || includeExtensions.contains { $0.matches(name) })
+            && !excludeExtensions.contains { $0.matches(name) }
+    }
+
+    /// False when no table that is written `schema.table` without quotes, as segment footers write it, can have its
+    /// rows selected. Either name may hold dots, so each dot is tried as the one between them.
+    public func mayIncludeData(joined name: String) -> Bool {
+        var hasDot = false
+        for dot in name.indices where name[dot] == "." {
+            hasDot = true
+            if includesData(schema: String(name[..<dot]), table: String(name[name.index(after: dot)...])) {
+                return true
+            }
+        }
+        return !hasDot
+    }
+}

@@ -48,11 +48,15 @@ public struct SegmentFooter: Codable, Sendable, Equatable {
         public var first: Mark?
         /// The last commit that ends in it.
         public var last: Mark?
+        /// The earliest commit time of those that end in it, in UTC. Commit times need not rise in commit order.
+        public var earliest: String?
+        /// The latest commit time of those that end in it, in UTC.
+        public var latest: String?
         /// It holds Relation messages, which a reader that begins later must read first.
         public var hasRelations = false
 
         enum CodingKeys: String, CodingKey {
-            case offset, first, last
+            case offset, first, last, earliest, latest
             case hasRelations = "relations"
         }
     }

@@ -23,6 +23,7 @@ public struct SegmentIndexer: Sendable {
     private var lastCounts = SegmentFooter.Counts()
     private var part: SegmentFooter.Part?
     private var lastOfPart: (lsn: LSN, time: Timestamp)?
+    private var timesOfPart: (earliest: Timestamp, latest: Timestamp)?
 
     /// An index of a segment that begins at `start`.
     public init(start: LSN) {
@@ -44,6 +45,7 @@ public struct SegmentIndexer: Sendable {
             footer.lastCommit = footer.parts.last?.last ?? footer.lastCommit
             part = nil
             lastOfPart = nil
+            timesOfPart = nil
         }
         if part == nil { part = SegmentFooter.Part(offset: offset) }
     }
@@ -157,12 +159,16 @@ public struct SegmentIndexer: Sendable {
         if part?.first == nil { part?.first = SegmentFooter.Mark(commit.endLSN, commit.commitTime) }
         if footer.firstCommit == nil { footer.firstCommit = part?.first }
         lastOfPart = (commit.endLSN, commit.commitTime)
+        let times = timesOfPart ?? (commit.commitTime, commit.commitTime)
+        timesOfPart = (min(times.earliest, commit.commitTime), max(times.latest, commit.commitTime))
         isInTransaction = false
     }
 
     private func closed(_ part: SegmentFooter.Part) -> SegmentFooter.Part {
         var part = part
         part.last = lastOfPart.map { SegmentFooter.Mark($0.lsn, $0.time) }
+        part.earliest = timesOfPart?.earliest.description
+        part.latest = timesOfPart?.latest.description
         return part
     }
 

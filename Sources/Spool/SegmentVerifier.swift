@@ -1,96 +1,73 @@
 import Postgres
 
-/// What an audit found of one segment.
-public struct SegmentReport: Codable, Sendable, Equatable {
-    /// How a segment is.
-    public enum State: String, Codable, Sendable {
-        /// Sealed and whole.
-        case ok = "OK"
-        /// Being written, or left by a stopped writer; whole as far as it goes.
-        case open = "OPEN"
-        /// Open, and ending in the middle of a chunk; the writer cuts it when it goes on.
-        case torn = "TORN"
-        /// Whole, but the segment before it does not end where it begins.
-        case gap = "GAP"
-        /// Damaged.
-        case corrupt = "CORRUPT"
-        /// From another source than the spool.
-        case foreign = "FOREIGN"
-        /// On another timeline than the segment before it.
-        case timelineSwitch = "TIMELINE-SWITCH"
-    }
-
-    /// The file.
-    public var file: String
-    /// How it is.
-    public var state: State
-    /// Its start position.
-    public var start: LSN?
-    /// The end of its last whole commit or watermark, as far as it can be read.
-    public var end: LSN?
-    /// Committed transactions.
-    public var transactions = 0
-    /// Row changes.
-    public var changes = 0
-    /// What is wrong, and the LSN range concerned.
-    public var message: String?
-    /// Where the first damaged chunk begins in the file, in bytes.
-    public var offset: UInt64?
-    /// The header, if it can be read.
-    var header: SegmentHeader?
-
-    enum CodingKeys: String, CodingKey {
-        case file, state, start, end, transactions, changes, message, offset
-    }
-
-    /// True for a segment that a reader can trust.
-    public var isSound: Bool { state == .ok || state == .open }
-}
-
 /// Reads segments whole and compares them with what they say of themselves.
 public struct SegmentVerifier {
     /// An auditor.
     public init() {}
 
     /// Audits every segment of a spool, and that they follow one another.
+    ///
+    /// - Throws: ``SpoolError`` when there is no spool, or its folder cannot be read. A segment that cannot be read is
+    ///   reported like a damaged one.
     public func verify(_ spool: SpoolDirectory) throws(SpoolError) -> [SegmentReport] {
+        guard FileSystem.isDirectory(spool.segmentsPath) else {
+            throw SpoolError(.missing, "there is no spool here", file: spool.path)
+        }
         let identity = try spool.identity()
+        let names = try spool.segments()
         var reports: [SegmentReport] = []
+        /// The last segment that is this spool's.
         var previous: SegmentReport?
-        for name in try spool.segments() {
+        for (index, name) in names.enumerated() {
             var report = verify(path: spool.segmentsPath + "/" + name.fileName)
             if name.isPartial && !FileSystem.exists(report.file) {
                 // It was sealed between the listing and now.
                 report = verify(path: spool.segmentsPath + "/" + name.sealed.fileName)
             }
-            if report.isSound { compare(&report, name: name, identity: identity, previous: previous) }
+            if report.isSound { compare(&report, identity: identity, previous: previous) }
+            if report.lostAfter != nil, report.lostUpTo == nil, index + 1 < names.count {
+                report.lostUpTo = names[index + 1].start
+            }
+            if report.state == .open && index + 1 < names.count {
+                report.state = .corrupt
+                report.message = "the segment is open, but another follows it; only the last one can be"
+            }
+            if report.state != .foreign { previous = report }
             reports.append(report)
-            previous = report
         }
         return reports
     }
 
-    private func compare(
-        _ report: inout SegmentReport, name: SegmentName, identity: SpoolIdentity?, previous: SegmentReport?
-    ) {
+    private func compare(_ report: inout SegmentReport, identity: SpoolIdentity?, previous: SegmentReport?) {
         guard let header = report.header else { return }
-        if header.start != name.start || header.timeline != name.timeline {
-            report.state = .corrupt
-            report.message = "the header says \(header.name.sealed.fileName): the file was renamed"
-        } else if let identity,
-            identity.systemIdentifier != header.systemIdentifier || identity.database != header.database
-        {
+        let own = SpoolIdentity(
+            systemIdentifier: header.systemIdentifier, database: header.database, slot: header.slot)
+        if let identity, identity != own {
             report.state = .foreign
             report.message =
-                "the segment is from system \(header.systemIdentifier), database \"\(header.database)\"; the spool is "
-                + "of system \(identity.systemIdentifier), database \"\(identity.database)\""
-        } else if let previous, let end = previous.end, end != header.start {
+                "the segment is from system \(own.systemIdentifier), database \"\(own.database)\", slot "
+                + "\"\(own.slot)\"; the spool is of system \(identity.systemIdentifier), database "
+                + "\"\(identity.database)\", slot \"\(identity.slot)\""
+        } else if let previous, let missing = missing(between: previous, and: header) {
             report.state = .gap
-            report.message = "the segment before it ends at \(end), this one begins at \(header.start)"
+            report.message = missing
+            report.lostAfter = previous.end
+            report.lostUpTo = header.start
         } else if let previous = previous?.header, previous.timeline != header.timeline {
             report.state = .timelineSwitch
             report.message = "the segment before it is on timeline \(previous.timeline), this one on \(header.timeline)"
         }
+    }
+
+    /// What is missing before a segment. Where a damaged segment ends is not known; whether it is the one that stood
+    /// there, the name in the header tells.
+    private func missing(between previous: SegmentReport, and header: SegmentHeader) -> String? {
+        if [.corrupt, .unreadable].contains(previous.state) {
+            guard let name = header.previous, name != previous.fileName else { return nil }
+            return "the segment before it is \(previous.fileName), this one follows \(name)"
+        }
+        guard let end = previous.end, end != header.start else { return nil }
+        return "the segment before it ends at \(end), this one begins at \(header.start)"
     }
 
     /// Audits one file.
@@ -100,15 +77,31 @@ public struct SegmentVerifier {
         do {
             try scan(path, isPartial: isPartial, &report)
         } catch {
-            report.state = error.code == .torn && isPartial ? .torn : .corrupt
+            report.message = error.message
             report.offset = error.offset
-            report.message = error.message + lost(report)
+            if case .io = error.code {
+                report.state = .unreadable
+            } else if error.code == .torn && isPartial {
+                report.state = .torn
+            } else {
+                report.state = .corrupt
+                findLost(&report)
+            }
         }
         return report
     }
 
-    private func lost(_ report: SegmentReport) -> String {
-        report.end.map { "; commits after \($0) cannot be trusted" } ?? ""
+    /// What a damaged chunk takes away: all after the last commit before it, and at least what ends in its part of the
+    /// file or begins there.
+    private func findLost(_ report: inout SegmentReport) {
+        let name = SegmentName(fileName: report.fileName)
+        report.lostAfter = report.end ?? name?.start ?? report.start
+        guard let offset = report.offset, let footer = try? SegmentFile(report.file).footer(),
+            footer.start == name?.start ?? footer.start,
+            let part = footer.parts.lastIndex(where: { $0.offset <= offset })
+        else { return }
+        let next = footer.parts[(part + 1)...].first { $0.first != nil }
+        report.lostUpTo = next?.first?.lsn ?? footer.end
     }
 
     private func scan(_ path: String, isPartial: Bool, _ report: inout SegmentReport) throws(SpoolError) {
@@ -149,6 +142,7 @@ public struct SegmentVerifier {
                     throw SpoolError(.corrupt, "the first record is no header", file: chunk.file, offset: chunk.offset)
                 }
                 let header = try SegmentHeader(payload: record.payload, file: chunk.file)
+                try checkName(header, chunk)
                 report.header = header
                 report.start = header.start
                 indexer = SegmentIndexer(start: header.start)
@@ -163,6 +157,17 @@ public struct SegmentVerifier {
             report.transactions = indexer?.footer.transactions ?? 0
             report.changes = indexer?.footer.changes ?? 0
         }
+    }
+
+    /// A file whose name says that it is another segment stands in for something else.
+    private func checkName(_ header: SegmentHeader, _ chunk: Chunk) throws(SpoolError) {
+        let fileName = chunk.file.split(separator: "/").last.map(String.init) ?? chunk.file
+        guard let name = SegmentName(fileName: fileName),
+            name.start != header.start || name.timeline != header.timeline
+        else { return }
+        throw SpoolError(
+            .corrupt, "the header says \(header.name.sealed.fileName): the file was renamed, or swapped with another",
+            file: chunk.file, offset: chunk.offset)
     }
 
     /// The file ended without a footer.
@@ -182,9 +187,15 @@ public struct SegmentVerifier {
     private func compareFooter(
         _ footer: SegmentFooter, _ indexer: SegmentIndexer?, path: String, offset: UInt64
     ) throws(SpoolError) {
-        guard let found = indexer?.finished() else {
+        guard let indexer else {
             throw SpoolError(.corrupt, "there is a footer but no header", file: path, offset: offset)
         }
+        guard !indexer.isInTransaction else {
+            throw SpoolError(
+                .corrupt, "the sealed segment ends inside a transaction; its commit is missing", file: path,
+                offset: offset)
+        }
+        let found = indexer.finished()
         guard found == footer else {
             throw SpoolError(
                 .corrupt,

@@ -141,32 +141,9 @@ public struct SpoolDirectory: Sendable {
         // One that was open when the folder was listed may be sealed by now.
         let name = FileSystem.exists(segmentsPath + "/" + name.fileName) ? name : name.sealed
         let path = segmentsPath + "/" + name.fileName
-        let frames = FrameReader(try ByteInput.open(path))
-        guard case .frame(let bytes, let offset) = try frames.next() else {
-            throw SpoolError(.torn, "the segment ends before its header does", file: path, offset: 0)
-        }
-        var cursor = RecordCursor(Chunk(bytes: bytes, file: path, offset: offset))
-        guard let record = try cursor.next(), record.kind == .header else {
-            throw SpoolError(.corrupt, "the segment does not begin with its header", file: path, offset: 0)
-        }
-        let header = try SegmentHeader(payload: record.payload, file: path)
-        let size = try FileSystem.size(path)
-        return (header, name.isPartial ? nil : try footer(path: path, size: size, frames), size)
-    }
-
-    private func footer(path: String, size: UInt64, _ frames: FrameReader) throws(SpoolError) -> SegmentFooter {
-        let noFooter = SpoolError(
-            .corrupt, "the sealed segment has no footer at its end; was it truncated?", file: path, offset: size)
-        guard size > 20 else { throw noFooter }
-        try frames.input.seek(to: size - 12)
-        _ = try frames.input.fill()
-        let tail = frames.input.available
-        guard tail.count == 12, Array(tail.suffix(8)) == SegmentFooter.closingMagic else { throw noFooter }
-        let length = UInt64(UInt32(littleEndian: tail.loadUnaligned(as: UInt32.self)))
-        guard length + 20 <= size else { throw noFooter }
-        try frames.seek(to: size - length - 20)
-        guard case .skippable(let bytes, let offset) = try frames.next() else { throw noFooter }
-        return try SegmentFooter(skippable: bytes, file: path, offset: offset)
+        let file = try SegmentFile(path)
+        let header = try file.header()
+        return (header, name.isPartial ? nil : try file.footer(), try FileSystem.size(path))
     }
 
     /// The position up to which the log is complete: the end of its last segment. Nil when the spool is empty.

@@ -55,4 +55,31 @@ import Testing
         #expect(Timestamp.now > Timestamp(rawValue: 26 * 365 * Self.day))
         #expect(Timestamp(rawValue: -1) < Timestamp(rawValue: 0))
     }
+
+    @Test(
+        arguments: [
+            ("2000-01-01", 0), ("2000-01-01 00:00:00.000001+00", 1), ("2000-01-01T01:00Z", 3_600_000_000),
+            ("2000-01-01 01:00:00+01", 0), ("2000-01-01 01:30:00.5+01:30", 500_000), ("1999-12-31 23:00:00-0100", 0),
+            ("2000-02-29 00:00", 59 * 86_400_000_000), ("1999-12-31 23:59:59.999999", -1),
+        ] as [(String, Int64)])
+    func textIsRead(_ text: String, _ value: Int64) {
+        #expect(Timestamp(text)?.rawValue == value)
+    }
+
+    @Test(arguments: [
+        "", "now", "2000-1-1", "2001-02-29", "2000-04-31", "2000-13-01", "2000-01-01 24:00", "2000-01-01 00:60",
+        "2000-01-01 00:00:60", "2000-01-01 00:00:00.", "2000-01-01 00:00:00.1234567", "2000-01-01 00:00 UTC",
+        "2000-01-01 ", "0/1A2B", "2000-01-01+01", "2000-01-01 00:00+1", "-2000-01-01", "2000-01-01 00:00+01:",
+    ])
+    func otherTextIsNoMoment(_ text: String) {
+        #expect(Timestamp(text) == nil)
+    }
+
+    @Test func whatIsWrittenIsReadBack() {
+        var value: Int64 = -30_000_000_000_000_000
+        while value < 200_000_000_000_000_000 {
+            #expect(Timestamp(Timestamp(rawValue: value).description)?.rawValue == value)
+            value += 9_876_543_219_876
+        }
+    }
 }

@@ -73,4 +73,98 @@ import Testing
         try other.seal()
         #expect(try states(it) == [.ok, .timelineSwitch])
     }
+
+    @Test func aSealedSegmentThatEndsInsideATransactionIsCorrupt() throws {
+        let it = try TestSpool()
+        let writer = try Sample.open(0..<2, in: it.spool)
+        let buffer = ChunkBuffer(capacity: 4096)
+        Sample.appendHead(2, to: buffer)
+        try writer.write(buffer)
+        let name = try writer.seal()
+        let report = SegmentVerifier().verify(path: it.path(name))
+        #expect(report.state == .corrupt)
+        #expect(report.message?.contains("inside a transaction") == true)
+        #expect(report.lostAfter == Sample.end(1))
+    }
+
+    /// Reading a folder fails as a bad disk does: read(2) returns an error.
+    @Test func whatCannotBeReadIsNotCalledCorrupt() throws {
+        let it = try TestSpool()
+        let names = try [0..<2, 2..<4, 4..<5].map { try Sample.segment($0, in: it.spool) }
+        unlink(it.path(names[1]))
+        mkdir(it.path(names[1]), 0o755)
+        let reports = try SegmentVerifier().verify(it.spool)
+        #expect(reports.map(\.state) == [.ok, .unreadable, .ok])
+        #expect(reports[1].message?.contains("read failed") == true)
+    }
+
+    @Test func aFolderWithoutASpoolIsNoSoundSpool() throws {
+        let it = try TestSpool()
+        let error = try #require(
+            #expect(throws: SpoolError.self) { try SegmentVerifier().verify(SpoolDirectory(it.spool.segmentsPath)) })
+        #expect(error.code == .missing)
+    }
+
+    @Test func swappedSegmentsAreBothNamed() throws {
+        let it = try TestSpool()
+        var names: [String] = []
+        for range in [0..<2, 2..<4, 4..<5] {
+            names.append(try Sample.segment(range, in: it.spool, previous: names.last))
+        }
+        let (first, second) = (try it.read(names[0]), try it.read(names[1]))
+        try it.write(names[0], second)
+        try it.write(names[1], first)
+        let reports = try SegmentVerifier().verify(it.spool)
+        #expect(reports.map(\.state) == [.corrupt, .corrupt, .ok])
+        #expect(reports[0].lostAfter == Sample.start && reports[0].lostUpTo == Sample.end(1))
+        #expect(reports[1].lostAfter == Sample.end(1) && reports[1].lostUpTo == Sample.end(3))
+        #expect(reports[0].offset == 0 && reports[0].message?.contains(names[1]) == true)
+    }
+
+    @Test func aTruncatedSegmentNamesWhatItLost() throws {
+        let it = try TestSpool()
+        var names: [String] = []
+        for range in [0..<5, 5..<6] { names.append(try Sample.segment(range, in: it.spool, previous: names.last)) }
+        let bytes = try it.read(names[0])
+        let frames = bytes.indices.filter { bytes[$0...].starts(with: [0x04, 0x22, 0x4D, 0x18]) }
+        // In the middle of a chunk, and between two.
+        for (count, offset) in [(frames[2] + 9, frames[2]), (frames[2], frames[2])] {
+            try it.write(names[0], Array(bytes[..<count]))
+            let reports = try SegmentVerifier().verify(it.spool)
+            #expect(reports.map(\.state) == [.corrupt, .ok], "nothing is missing before the second")
+            #expect(reports[0].offset == UInt64(offset))
+            #expect(reports[0].lostAfter == Sample.end(1) && reports[0].lostUpTo == Sample.end(4))
+        }
+    }
+
+    @Test func aMissingSegmentAfterADamagedOneIsAGap() throws {
+        let it = try TestSpool()
+        var names: [String] = []
+        for range in [0..<2, 2..<4, 4..<5] {
+            names.append(try Sample.segment(range, in: it.spool, previous: names.last))
+        }
+        try it.write(names[0], Array(try it.read(names[0]).dropLast(30)))
+        unlink(it.path(names[1]))
+        #expect(try states(it) == [.corrupt, .gap])
+    }
+
+    @Test func anOpenSegmentIsTheLastOne() throws {
+        let it = try TestSpool()
+        _ = try Sample.open(0..<2, in: it.spool)
+        try Sample.segment(2..<3, in: it.spool)
+        #expect(try states(it) == [.corrupt, .ok])
+    }
+
+    @Test func aForeignSegmentInPlaceOfAnotherLeavesAGap() throws {
+        let it = try TestSpool()
+        let names = try [0..<2, 2..<4, 4..<5].map { try Sample.segment($0, in: it.spool) }
+        let other = try TestSpool()
+        let foreign = try SegmentWriter(
+            directory: other.spool.segmentsPath, header: Sample.header(start: Sample.end(1), system: "8"))
+        try foreign.write(Sample.chunk(2..<4, layout: true))
+        try it.write(names[1], try other.read(try foreign.seal()))
+        let reports = try SegmentVerifier().verify(it.spool)
+        #expect(reports.map(\.state) == [.ok, .foreign, .gap])
+        #expect(reports[2].lostAfter == Sample.end(1) && reports[2].lostUpTo == Sample.end(3))
+    }
 }

@@ -56,6 +56,7 @@ let package = Package(
         module("Postgres", ["CLibpq", "Threading"]),
         module("PgOutput", ["Postgres"]),
         module("Spool", ["CLZ4", "PgOutput", "Postgres", "Threading", system]),
+        module("Audit", ["PgOutput", "Postgres", "Selection", "Spool"]),
         module("Capture", ["Observability", "PgOutput", "Postgres", "Spool", "Threading", logging, system]),
         module("Selection"),
         module("Batches", ["PgOutput", "Postgres"]),
@@ -76,7 +77,7 @@ let package = Package(
         command("Receive", ["Capture", "PgOutput", "Postgres", "Spool", "Threading"]),
         command("Transform", ["Batches", "LogRendering", "Postgres", "Spool", "Threading"]),
         command("Replay", ["Apply", "Batches", "LogRendering", "Postgres", "Spool", "Threading"]),
-        command("Inspect", ["PgOutput", "Postgres", "Spool"]),
+        command("Inspect", ["Audit", "PgOutput", "Postgres", "Selection", "Spool", "Threading"]),
         command("Clone", ["Migration", "Postgres", "Threading"]),
 
         .target(
@@ -86,6 +87,7 @@ let package = Package(
             swiftSettings: settings
         ),
         tests("Apply", ["Apply", "Batches", "Postgres", "Threading", "TestSupport", logging]),
+        tests("Audit", ["Audit", "InspectCommand", "PgOutput", "Postgres", "Selection", "Spool", "TestSupport"]),
         tests("Batches", ["Batches", "PgOutput", "Postgres"]),
         tests("Capture", ["Capture", "PgOutput", "Postgres", "Spool"]),
         // The programs as dependencies, so that they are built.

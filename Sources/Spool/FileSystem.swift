@@ -55,6 +55,11 @@ enum FileSystem {
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
+    static func isRegular(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    }
+
     static func size(_ path: String) throws(SpoolError) -> UInt64 {
         var status = stat()
         guard stat(path, &status) == 0 else { throw SpoolError.system("stat", file: path) }

@@ -96,6 +96,20 @@ public struct SegmentFooter: Codable, Sendable, Equatable {
         end = start
     }
 
+    /// False for an index that no writer makes. A reader that seeks by a damaged one would miss changes.
+    func isPlausible(fileSize: UInt64) -> Bool {
+        guard parts.first?.offset == 0, start <= end else { return false }
+        var position = start
+        for (index, part) in parts.enumerated() {
+            let limit = index + 1 < parts.count ? parts[index + 1].offset : fileSize
+            guard part.offset < limit, (part.first == nil) == (part.last == nil) else { return false }
+            guard let first = part.first?.lsn, let last = part.last?.lsn else { continue }
+            guard first <= last, last >= position, last <= end else { return false }
+            position = last
+        }
+        return true
+    }
+
     /// One of the sixteen numbers that LZ4 keeps for frames that its tools skip.
     static let frameMagic: UInt32 = 0x184D_2A50
     static let closingMagic = Array("WALRELAY".utf8)

@@ -193,7 +193,8 @@ extension SegmentFooter.Mark {
 }
 
 extension SegmentFooter.Counts {
-    mutating func add(_ other: SegmentFooter.Counts) {
+    /// Adds the counts of another part of the log.
+    public mutating func add(_ other: SegmentFooter.Counts) {
         insert += other.insert
         update += other.update
         delete += other.delete

@@ -10,11 +10,8 @@ public struct SegmentVerifier {
     /// - Throws: ``SpoolError`` when there is no spool, or its folder cannot be read. A segment that cannot be read is
     ///   reported like a damaged one.
     public func verify(_ spool: SpoolDirectory) throws(SpoolError) -> [SegmentReport] {
-        guard FileSystem.isDirectory(spool.segmentsPath) else {
-            throw SpoolError(.missing, "there is no spool here", file: spool.path)
-        }
+        let names = try spool.existingSegments()
         let identity = try spool.identity()
-        let names = try spool.segments()
         var reports: [SegmentReport] = []
         /// The last segment that is this spool's.
         var previous: SegmentReport?

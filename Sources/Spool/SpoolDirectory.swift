@@ -101,6 +101,16 @@ public struct SpoolDirectory: Sendable {
         return try FileSystem.list(segmentsPath).compactMap(SegmentName.init(fileName:)).sorted()
     }
 
+    /// The same for a reader that needs a spool to be there.
+    ///
+    /// - Throws: ``SpoolError`` with `missing` when the folder is no spool.
+    public func existingSegments() throws(SpoolError) -> [SegmentName] {
+        guard FileSystem.isDirectory(segmentsPath) else {
+            throw SpoolError(.missing, "there is no spool here: the folder has no segments/ in it", file: path)
+        }
+        return try segments()
+    }
+
     /// Finishes what a crash left of the open segment. Nil when there is none to go on with.
     ///
     /// - Throws: ``SpoolError``: `corrupt` when there is more than one open segment, or one cannot be read.

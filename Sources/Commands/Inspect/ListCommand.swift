@@ -17,10 +17,7 @@ struct ListCommand: AsyncParsableCommand {
         let spool = SpoolDirectory(self.spool)
         let json = self.json
         try await Program.run { _ in
-            guard InspectInput.isFolder(spool.segmentsPath) else {
-                throw SpoolError(.missing, "there is no spool here", file: spool.path)
-            }
-            let rows = try spool.segments().map { try Row($0, in: spool) }
+            let rows = try spool.existingSegments().map { try Row($0, in: spool) }
             if json {
                 rows.forEach { Output.line(JSON.text($0)) }
             } else {

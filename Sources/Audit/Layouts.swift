@@ -1,0 +1,61 @@
+import PgOutput
+import Selection
+import Spool
+
+/// The tables that a segment has introduced so far, and whether they are selected.
+public final class Layouts {
+    private struct Entry {
+        var relation: Relation
+        var isSelected: Bool
+    }
+
+    private let selection: Selection
+    private var entries: [UInt32: Entry] = [:]
+    /// Relation records as they stand in the log; they are seldom asked for.
+    private var facts: [UInt32: [UInt8]] = [:]
+
+    init(_ selection: Selection) {
+        self.selection = selection
+    }
+
+    /// The table's layout, if the segment has introduced it.
+    public func relation(_ id: UInt32) -> Relation? {
+        entries[id]?.relation
+    }
+
+    /// True when the table's rows are selected; nil for a table that was not introduced.
+    func isSelected(_ id: UInt32) -> Bool? {
+        entries[id]?.isSelected
+    }
+
+    /// The columns that identify a row: the replica identity or, when that is the whole row, the primary key. Empty
+    /// when there is neither.
+    public func keyColumns(_ id: UInt32) -> [String] {
+        guard let relation = entries[id]?.relation else { return [] }
+        if relation.replicaIdentity != .full { return relation.columns.filter(\.isKey).map(\.name) }
+        guard let bytes = facts[id] else { return [] }
+        let decoded = bytes.withUnsafeBytes { all -> RelationFacts? in
+            try? JSON.decode(all, what: "the relation record", file: "")
+        }
+        return decoded?.primaryKey.filter { name in relation.columns.contains { $0.name == name } } ?? []
+    }
+
+    func add(_ relation: Relation) {
+        let isSelected = selection.includesData(schema: relation.namespace, table: relation.name)
+        entries[relation.id] = Entry(relation: relation, isSelected: isSelected)
+    }
+
+    /// The record stands before the Relation message that it belongs to.
+    func addFacts(_ payload: UnsafeRawBufferPointer, file: String) throws(SpoolError) {
+        struct Key: Decodable {
+            let relation: UInt32
+        }
+        let key: Key = try JSON.decode(payload, what: "the relation record", file: file)
+        facts[key.relation] = Array(payload)
+    }
+
+    func removeAll() {
+        entries.removeAll(keepingCapacity: true)
+        facts.removeAll(keepingCapacity: true)
+    }
+}

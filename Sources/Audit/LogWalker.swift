@@ -1,0 +1,192 @@
+import PgOutput
+import Postgres
+import Selection
+import Spool
+
+/// Goes through the records of a log in order and says what happens in a range of it, transaction by transaction.
+///
+/// Nothing is kept of a transaction but its counters, so that its size does not matter. Repeats, which a log may hold,
+/// are left out.
+public struct LogWalker {
+    private enum State {
+        /// Chunks were left out: perhaps inside a transaction.
+        case unknown
+        case outside
+        /// Inside a transaction that is not in the range, or a repeat.
+        case hidden
+        case inside(LogTransaction)
+    }
+
+    private let range: LogRange
+    private let operations: Operations
+    private var state = State.unknown
+    /// The end of the last commit: a transaction that ends at or before it is a repeat.
+    private var lastEnd = LSN.zero
+    /// The tables that the present segment has introduced so far.
+    public let layouts: Layouts
+    /// No transaction from here to the end of the segment can be in the range.
+    public private(set) var isPast = false
+
+    /// A walk over the range, with the changes that are selected.
+    public init(range: LogRange = LogRange(), selection: Selection = Selection()) {
+        self.range = range
+        operations = selection.operations
+        layouts = Layouts(selection)
+    }
+
+    /// Takes the next chunk and hands on what is in it.
+    ///
+    /// - Throws: ``SpoolError`` with `corrupt` when a message cannot be decoded or lacks its layout, and what `visit`
+    ///   throws.
+    public mutating func take(
+        _ chunk: Chunk, _ role: RangeReader.Role, visit: (LogEvent) throws -> Void
+    ) throws {
+        if role == .resumed {
+            try abandon(visit)
+            state = .unknown
+        }
+        var cursor = RecordCursor(chunk)
+        while let record = try cursor.next() {
+            switch record.kind {
+            case .header:
+                try begin(try SegmentHeader(payload: record.payload, file: chunk.file), chunk.file, visit)
+            case .relation:
+                try layouts.addFacts(record.payload, file: chunk.file)
+            case .watermark where role != .layouts:
+                if range.contains(position: record.lsn) { try visit(.watermark(record.lsn)) }
+            case .end where role != .layouts:
+                let mark: EndMark = try JSON.decode(record.payload, what: "the end record", file: chunk.file)
+                if range.contains(position: record.lsn) { try visit(.end(mark, record.lsn)) }
+            case .watermark, .end:
+                break
+            case .change:
+                try change(record, chunk, isLayout: role == .layouts, visit)
+            }
+        }
+    }
+
+    /// Says so when the log ends inside a transaction.
+    public mutating func finish(visit: (LogEvent) throws -> Void) throws {
+        try abandon(visit)
+        state = .unknown
+    }
+
+    private mutating func begin(
+        _ header: SegmentHeader, _ file: String, _ visit: (LogEvent) throws -> Void
+    ) throws {
+        try abandon(visit)
+        state = .outside
+        lastEnd = header.start
+        isPast = false
+        layouts.removeAll()
+        try visit(.segment(header, file: file))
+    }
+
+    private mutating func abandon(_ visit: (LogEvent) throws -> Void) throws {
+        guard case .inside(let transaction) = state else { return }
+        state = .outside
+        try visit(.unfinished(transaction))
+    }
+
+    private mutating func change(
+        _ record: Record, _ chunk: Chunk, isLayout: Bool, _ visit: (LogEvent) throws -> Void
+    ) throws {
+        if case .inside(var transaction) = state {
+            transaction.bytes += UInt64(Record.headerSize + record.payload.count)
+            state = .inside(transaction)
+        }
+        let kind = MessageKind(rawValue: record.payload.first ?? 0)
+        switch kind {
+        case .relation:
+            guard case .relation(let relation) = try decode(record, chunk) else { return }
+            layouts.add(relation)
+            if !isLayout { try other(.relation(relation), record, chunk, visit) }
+        case _ where isLayout:
+            return
+        case .begin:
+            guard case .begin(let begin) = try decode(record, chunk) else { return }
+            try abandon(visit)
+            isPast = isPast || range.isPast(begin)
+            // A commit record begins where the one before it ended, or later.
+            guard begin.finalLSN >= lastEnd, range.contains(begin) else {
+                state = .hidden
+                return
+            }
+            let transaction = LogTransaction(begin)
+            state = .inside(transaction)
+            try visit(.begin(transaction))
+        case .commit:
+            guard case .commit(let commit) = try decode(record, chunk) else { return }
+            lastEnd = max(lastEnd, commit.endLSN)
+            if case .inside(let transaction) = state { try visit(.commit(commit, transaction)) }
+            state = .outside
+        case .insert: try row(record, chunk, .insert, visit)
+        case .update: try row(record, chunk, .update, visit)
+        case .delete: try row(record, chunk, .delete, visit)
+        case .truncate: try truncate(record, chunk, visit)
+        case .origin, .type, .logicalMessage, nil:
+            try other(nil, record, chunk, visit)
+        }
+    }
+
+    private mutating func row(
+        _ record: Record, _ chunk: Chunk, _ operation: Operations, _ visit: (LogEvent) throws -> Void
+    ) throws {
+        guard let transaction = counted(record) else { return }
+        guard record.payload.count >= 5 else { throw corrupt("a change is too short", record, chunk) }
+        let relation = UInt32(bigEndian: record.payload.loadUnaligned(fromByteOffset: 1, as: UInt32.self))
+        guard try isSelected(relation, record, chunk), operations.contains(operation) else { return }
+        try visit(.change(try decode(record, chunk), operation, transaction, lsn: record.lsn))
+    }
+
+    private mutating func truncate(
+        _ record: Record, _ chunk: Chunk, _ visit: (LogEvent) throws -> Void
+    ) throws {
+        guard let transaction = counted(record), operations.contains(.truncate) else { return }
+        let message = try decode(record, chunk)
+        guard case .truncate(let truncate) = message else { return }
+        var isSelected = false
+        for relation in truncate.relations where try self.isSelected(relation, record, chunk) { isSelected = true }
+        if isSelected { try visit(.change(message, .truncate, transaction, lsn: record.lsn)) }
+    }
+
+    /// The transaction with this change counted; nil when the change is not in the range.
+    private mutating func counted(_ record: Record) -> LogTransaction? {
+        guard case .inside(var transaction) = state else { return nil }
+        transaction.changes += 1
+        if transaction.firstChange == nil { transaction.firstChange = record.lsn }
+        state = .inside(transaction)
+        return transaction
+    }
+
+    private func isSelected(_ relation: UInt32, _ record: Record, _ chunk: Chunk) throws -> Bool {
+        guard let isSelected = layouts.isSelected(relation) else {
+            throw corrupt("the segment lacks the layout of relation \(relation)", record, chunk)
+        }
+        return isSelected
+    }
+
+    private func other(
+        _ decoded: Message? = nil, _ record: Record, _ chunk: Chunk, _ visit: (LogEvent) throws -> Void
+    ) throws {
+        switch state {
+        case .inside: break
+        case .outside where range.contains(position: record.lsn): break
+        case .unknown where range.isUnbounded: break
+        case .outside, .hidden, .unknown: return
+        }
+        try visit(.other(try decoded ?? decode(record, chunk), lsn: record.lsn))
+    }
+
+    private func decode(_ record: Record, _ chunk: Chunk) throws(SpoolError) -> Message {
+        do throws(PgOutputError) {
+            return try Message(decoding: record.payload)
+        } catch {
+            throw corrupt("\(error)", record, chunk)
+        }
+    }
+
+    private func corrupt(_ what: String, _ record: Record, _ chunk: Chunk) -> SpoolError {
+        SpoolError(.corrupt, "\(what) (record at LSN \(record.lsn))", file: chunk.file, offset: chunk.offset)
+    }
+}

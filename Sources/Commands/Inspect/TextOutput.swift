@@ -1,0 +1,85 @@
+import CommandSupport
+import Glibc
+import Observability
+
+/// Standard output through a buffer. Data goes through it as it comes, so that a value of any size needs no copy.
+final class TextOutput {
+    private var buffer: [UInt8] = []
+    private static let limit = 64 << 10
+
+    init() {
+        buffer.reserveCapacity(TextOutput.limit + 4096)
+    }
+
+    func write(_ text: String) throws {
+        buffer.append(contentsOf: text.utf8)
+        if buffer.count >= TextOutput.limit { try flush() }
+    }
+
+    /// Bytes as they are.
+    func write(_ bytes: UnsafeRawBufferPointer) throws {
+        if bytes.count >= TextOutput.limit {
+            try flush()
+            return try TextOutput.writeAll(bytes)
+        }
+        buffer.append(contentsOf: bytes)
+        if buffer.count >= TextOutput.limit { try flush() }
+    }
+
+    /// Text as a JSON string, with every character escaped that could end a line or steer a terminal. False, and
+    /// nothing is written, when the bytes are not UTF-8.
+    func writeString(_ bytes: UnsafeRawBufferPointer) throws -> Bool {
+        guard UTF8Scanner.isValid(bytes) else { return false }
+        buffer.append(0x22)
+        var scanner = UTF8Scanner(bytes)
+        var plainStart = 0
+        while let (scalar, start) = scanner.next() {
+            if let escape = TextOutput.escape(scalar) {
+                try write(UnsafeRawBufferPointer(rebasing: bytes[plainStart..<start]))
+                buffer.append(contentsOf: escape.utf8)
+                plainStart = scanner.position
+            }
+        }
+        try write(UnsafeRawBufferPointer(rebasing: bytes[plainStart...]))
+        buffer.append(0x22)
+        return true
+    }
+
+    private static func escape(_ scalar: UInt32) -> String? {
+        guard scalar < 0x20 || scalar >= 0x7F || scalar == 0x22 || scalar == 0x5C else { return nil }
+        guard JSONText.needsEscape(scalar), let scalar = Unicode.Scalar(scalar) else { return nil }
+        return String(JSONText.string(String(scalar)).dropFirst().dropLast())
+    }
+
+    /// Bytes as hexadecimal digits.
+    func writeHex(_ bytes: UnsafeRawBufferPointer) throws {
+        let digits = Array("0123456789abcdef".utf8)
+        for byte in bytes {
+            buffer.append(digits[Int(byte >> 4)])
+            buffer.append(digits[Int(byte & 15)])
+            if buffer.count >= TextOutput.limit { try flush() }
+        }
+    }
+
+    func flush() throws {
+        defer { buffer.removeAll(keepingCapacity: true) }
+        try buffer.withUnsafeBytes { try TextOutput.writeAll($0) }
+    }
+
+    private static func writeAll(_ bytes: UnsafeRawBufferPointer) throws {
+        var rest = bytes
+        while !rest.isEmpty {
+            let count = Glibc.write(1, rest.baseAddress, rest.count)
+            if count >= 0 {
+                rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+            } else if errno == EAGAIN {
+                // A pipe that somebody made non-blocking.
+                var set = pollfd(fd: 1, events: Int16(POLLOUT), revents: 0)
+                poll(&set, 1, -1)
+            } else if errno != EINTR {
+                throw ProgramFailure(
+                    .inputOutput, "standard output cannot be written: \(String(cString: strerror(errno)))")
+            }
+        }
+    }
+}

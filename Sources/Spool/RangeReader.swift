@@ -1,0 +1,250 @@
+import Glibc
+import Postgres
+import Threading
+
+/// Reads a range of a spool, or of segments given by name, and by the footers' index decompresses only what it needs:
+/// the parts that hold the range's transactions, and before them those that hold layouts.
+public final class RangeReader {
+    /// What was read.
+    public enum Step {
+        /// Whole records.
+        case chunk(Chunk, Role)
+        /// Nothing at present; a pipe may bring more.
+        case idle
+        /// The end.
+        case finished
+    }
+
+    /// What a chunk is there for.
+    public enum Role: Sendable {
+        /// It follows on the chunk before it.
+        case records
+        /// Chunks before it were left out: it may begin inside a transaction.
+        case resumed
+        /// Only its header and its layouts matter.
+        case layouts
+    }
+
+    private enum Input {
+        case segment(SpoolDirectory, SegmentName)
+        case file(String)
+        case pipe(StreamReader)
+    }
+
+    /// A run of chunks to read.
+    private struct Piece {
+        var start: UInt64
+        /// Where the next one begins; nil for the end of the file.
+        var end: UInt64?
+        var role: Role
+    }
+
+    private struct Current {
+        var file: SegmentFile
+        var pieces: [Piece]
+        var isSeeking = true
+        /// A `.partial` file of a spool, which may still be written.
+        var isOpen: Bool
+        var isOfSpool: Bool
+        var sawFooter = false
+    }
+
+    private let range: LogRange
+    private let needs: (SegmentFooter) -> Bool
+    private var inputs: ArraySlice<Input> = []
+    private var current: Current?
+    private var pipe: StreamReader?
+    private var pipeIsBegun = false
+    /// Where the next segment of the spool must begin, if that is known.
+    private var expected: LSN?
+
+    /// Chunks decompressed so far.
+    public private(set) var chunksRead = 0
+    /// Segments of which more than the footer was read.
+    public private(set) var segmentsRead = 0
+    /// Where the first segment of a spool begins, if that is after the range's beginning: nothing before it is there.
+    public private(set) var beginsLate: LSN?
+    /// Where an open segment ends in a chunk that is not whole, or damaged: no more for now, as for every reader.
+    public private(set) var unfinishedTail: (file: String, offset: UInt64)?
+
+    /// Reads a path: the folder of a spool, a segment or several in a row, or `-` for standard input.
+    ///
+    /// - Parameter needs: false for a sealed segment that need not be read, by what its footer counts.
+    /// - Throws: ``SpoolError``: `missing` when the folder is no spool.
+    public init(
+        path: String, range: LogRange = LogRange(), needs: @escaping (SegmentFooter) -> Bool = { _ in true }
+    ) throws(SpoolError) {
+        self.range = range
+        self.needs = needs
+        if path == "-" {
+            inputs = [.pipe(StreamReader(descriptor: 0, name: "standard input"))]
+        } else if FileSystem.isDirectory(path) {
+            inputs = try segments(SpoolDirectory(path))
+        } else {
+            inputs = [FileSystem.isRegular(path) ? .file(path) : .pipe(try StreamReader(path: path))]
+        }
+    }
+
+    /// The segments whose names do not rule them out.
+    private func segments(_ spool: SpoolDirectory) throws(SpoolError) -> ArraySlice<Input> {
+        let names = try spool.existingSegments()
+        if let from = range.fromPosition, let first = names.first, first.start > from { beginsLate = first.start }
+        let wanted = names.indices.filter { index in
+            let end = index + 1 < names.count ? names[index + 1].start : nil
+            if let from = range.fromPosition, let end, end <= from { return false }
+            return range.toPosition.map { names[index].start < $0 } ?? true
+        }
+        return wanted.map { .segment(spool, names[$0]) }[...]
+    }
+
+    /// The next chunk.
+    ///
+    /// - Throws: ``SpoolError``: `corrupt` for damage in what is read, `gap` when a segment is missing in the range.
+    public func next() throws(SpoolError) -> Step {
+        while true {
+            if let pipe {
+                switch try pipe.next() {
+                case .chunk(let chunk):
+                    chunksRead += 1
+                    defer { pipeIsBegun = true }
+                    return .chunk(chunk, pipeIsBegun ? .records : .resumed)
+                case .idle: return .idle
+                case .finished: self.pipe = nil
+                }
+            } else if current != nil {
+                if let (chunk, role) = try nextChunk() { return .chunk(chunk, role) }
+                current = nil
+            } else {
+                guard let input = inputs.popFirst() else { return .finished }
+                try open(input)
+            }
+        }
+    }
+
+    /// Leaves out the rest of the segment that is being read.
+    public func skipSegment() {
+        current = nil
+    }
+
+    /// Waits for a pipe.
+    public func wait(_ stop: StopRequest) {
+        pipe?.wait(stop, until: .never)
+    }
+
+    private func open(_ input: Input) throws(SpoolError) {
+        switch input {
+        case .pipe(let reader):
+            pipe = reader
+            pipeIsBegun = false
+            segmentsRead += 1
+        case .file(let path):
+            try plan(path, isOpen: false, isOfSpool: false)
+        case .segment(let spool, let name):
+            if let expected, name.start != expected {
+                throw SpoolError(
+                    .gap, "the log ends at \(expected) and goes on at \(name.start): a segment is missing between them",
+                    file: spool.segmentsPath)
+            }
+            expected = nil
+            let path = spool.segmentsPath + "/"
+            // One that was open when the folder was listed may be sealed by now.
+            let found = FileSystem.exists(path + name.fileName) ? name : name.sealed
+            try plan(path + found.fileName, isOpen: found.isPartial, isOfSpool: true)
+        }
+    }
+
+    /// Decides what to read of a segment.
+    private func plan(_ path: String, isOpen: Bool, isOfSpool: Bool) throws(SpoolError) {
+        let whole = [Piece(start: 0, end: nil, role: .records)]
+        var pieces = whole
+        if !isOpen, let footer = try index(path) {
+            if isOfSpool { expected = footer.end }
+            pieces = needs(footer) ? RangeReader.pieces(footer, range.neededParts(footer)) : []
+            guard !pieces.isEmpty else { return }
+        }
+        segmentsRead += 1
+        current = Current(file: try SegmentFile(path), pieces: pieces, isOpen: isOpen, isOfSpool: isOfSpool)
+    }
+
+    /// The footer, if it is the index of the file from its first byte on. Without one, or with a damaged one, the file
+    /// is read from its beginning.
+    private func index(_ path: String) throws(SpoolError) -> SegmentFooter? {
+        do throws(SpoolError) {
+            let footer = try SegmentFile(path).footer()
+            // Several segments in a row end with the footer of the last.
+            let isOwn = try SegmentFile(path).header().start == footer.start
+            let size = try FileSystem.size(path)
+            return isOwn && footer.isPlausible(fileSize: size) ? footer : nil
+        } catch {
+            if case .io = error.code { throw error }
+            return nil
+        }
+    }
+
+    private static func pieces(_ footer: SegmentFooter, _ needed: [Bool]) -> [Piece] {
+        guard let last = needed.lastIndex(of: true) else { return [] }
+        if needed.allSatisfy({ $0 }) { return [Piece(start: 0, end: nil, role: .records)] }
+        // The header has a frame of its own.
+        var pieces = needed[0] || footer.parts[0].hasRelations ? [] : [Piece(start: 0, end: 1, role: .layouts)]
+        for index in 0...last where needed[index] || footer.parts[index].hasRelations {
+            let end = index + 1 < footer.parts.count ? footer.parts[index + 1].offset : nil
+            let role: Role = needed[index] ? .records : .layouts
+            if let previous = pieces.last, previous.end == footer.parts[index].offset, previous.role == role {
+                pieces[pieces.count - 1].end = end
+            } else {
+                pieces.append(Piece(start: footer.parts[index].offset, end: end, role: role))
+            }
+        }
+        return pieces
+    }
+
+    /// The next chunk of the segment; nil at its end.
+    private func nextChunk() throws(SpoolError) -> (Chunk, Role)? {
+        while let it = current, let piece = it.pieces.first {
+            if it.isSeeking && piece.start > 0 { try it.file.frames.seek(to: piece.start) }
+            if let end = piece.end, it.file.frames.input.position >= end {
+                current?.pieces.removeFirst()
+                current?.isSeeking = true
+                continue
+            }
+            current?.isSeeking = false
+            switch try step(it) {
+            case .frame(let bytes, let offset):
+                chunksRead += 1
+                current?.sawFooter = false
+                let role = it.isSeeking && piece.role == .records ? .resumed : piece.role
+                return (Chunk(bytes: bytes, file: it.file.path, offset: offset), role)
+            case .skippable(let bytes, let offset):
+                current?.sawFooter = true
+                if it.isOfSpool {
+                    expected = try? SegmentFooter(skippable: bytes, file: it.file.path, offset: offset).end
+                }
+            case .boundary:
+                guard it.sawFooter || it.isOpen || !it.isOfSpool else {
+                    throw SpoolError(
+                        .corrupt, "the sealed segment ends without a footer; was it truncated?", file: it.file.path,
+                        offset: it.file.frames.input.position)
+                }
+                return nil
+            case .unfinished(let offset):
+                guard it.isOpen else {
+                    throw SpoolError(
+                        it.isOfSpool ? .corrupt : .torn, "the segment ends in the middle of a chunk",
+                        file: it.file.path, offset: offset)
+                }
+                unfinishedTail = (it.file.path, offset)
+                return nil
+            }
+        }
+        return nil
+    }
+
+    private func step(_ it: Current) throws(SpoolError) -> FrameReader.Step {
+        do throws(SpoolError) {
+            return try it.file.frames.next()
+        } catch  where error.code == .corrupt && it.isOpen {
+            // The tail of the open file may be torn; its writer will replace it.
+            return .unfinished(offset: error.offset ?? it.file.frames.input.position)
+        }
+    }
+}

@@ -65,6 +65,7 @@ public struct SegmentReport: Codable, Sendable, Equatable {
     /// The LSN range that is lost, in words.
     public var lostRange: String? {
         guard let lostAfter else { return nil }
+        if lostAfter == lostUpTo { return "no transaction is lost" }
         return "lost: transactions after \(lostAfter)" + (lostUpTo.map { " up to \($0)" } ?? "")
     }
 }

@@ -21,7 +21,13 @@ public struct SegmentVerifier {
                 // It was sealed between the listing and now.
                 report = verify(path: spool.segmentsPath + "/" + name.sealed.fileName)
             }
-            if report.isSound { compare(&report, identity: identity, previous: previous) }
+            if report.isSound {
+                compare(&report, identity: identity, previous: previous)
+            } else if let previous, let missing = missing(between: previous, and: report.header, named: name) {
+                // One trouble must not hide another. A torn tail is none beside it.
+                if report.state == .torn { report.state = .gap }
+                report.message = (report.message.map { $0 + "; and " } ?? "") + missing
+            }
             if report.lostAfter != nil, report.lostUpTo == nil, index + 1 < names.count {
                 report.lostUpTo = names[index + 1].start
             }
@@ -45,7 +51,7 @@ public struct SegmentVerifier {
                 "the segment is from system \(own.systemIdentifier), database \"\(own.database)\", slot "
                 + "\"\(own.slot)\"; the spool is of system \(identity.systemIdentifier), database "
                 + "\"\(identity.database)\", slot \"\(identity.slot)\""
-        } else if let previous, let missing = missing(between: previous, and: header) {
+        } else if let previous, let missing = missing(between: previous, and: header, named: header.name) {
             report.state = .gap
             report.message = missing
             report.lostAfter = previous.end
@@ -58,13 +64,15 @@ public struct SegmentVerifier {
 
     /// What is missing before a segment. Where a damaged segment ends is not known; whether it is the one that stood
     /// there, the name in the header tells.
-    private func missing(between previous: SegmentReport, and header: SegmentHeader) -> String? {
+    private func missing(
+        between previous: SegmentReport, and header: SegmentHeader?, named name: SegmentName
+    ) -> String? {
         if [.corrupt, .unreadable].contains(previous.state) {
-            guard let name = header.previous, name != previous.fileName else { return nil }
-            return "the segment before it is \(previous.fileName), this one follows \(name)"
+            guard let expected = header?.previous, expected != previous.fileName else { return nil }
+            return "the segment before it is \(previous.fileName), this one follows \(expected)"
         }
-        guard let end = previous.end, end != header.start else { return nil }
-        return "the segment before it ends at \(end), this one begins at \(header.start)"
+        guard let end = previous.end, end != name.start else { return nil }
+        return "the segment before it ends at \(end), this one begins at \(name.start)"
     }
 
     /// Audits one file.

@@ -167,4 +167,22 @@ import Testing
         #expect(reports.map(\.state) == [.ok, .foreign, .gap])
         #expect(reports[2].lostAfter == Sample.end(1) && reports[2].lostUpTo == Sample.end(3))
     }
+
+    @Test func oneTroubleDoesNotHideAnother() throws {
+        let it = try TestSpool()
+        let names = try [0..<2, 2..<4, 4..<6].map { try Sample.segment($0, in: it.spool) }
+        unlink(it.path(names[1]))
+        var bytes = try it.read(names[2])
+        for place in [bytes.count / 2, 20] {
+            bytes[place] ^= 1
+            try it.write(names[2], bytes)
+            let reports = try SegmentVerifier().verify(it.spool)
+            #expect(reports.map(\.state) == [.ok, .corrupt])
+            #expect(reports[1].message?.contains("ends at 0/1200, this one begins at 0/1400") == true)
+        }
+        unlink(it.path(names[2]))
+        let open = try Sample.open(4..<6, in: it.spool).fileName
+        try it.write(open, Array(try it.read(open).dropLast(3)))
+        #expect(try states(it) == [.ok, .gap], "a gap is worse than a torn tail")
+    }
 }

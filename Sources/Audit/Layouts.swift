@@ -14,6 +14,9 @@ public final class Layouts {
     /// Relation records as they stand in the log; they are seldom asked for.
     private var facts: [UInt32: [UInt8]] = [:]
 
+    /// Changes whenever a layout does.
+    private(set) var version = 0
+
     init(_ selection: Selection) {
         self.selection = selection
     }
@@ -43,6 +46,7 @@ public final class Layouts {
     func add(_ relation: Relation) {
         let isSelected = selection.includesData(schema: relation.namespace, table: relation.name)
         entries[relation.id] = Entry(relation: relation, isSelected: isSelected)
+        version += 1
     }
 
     /// The record stands before the Relation message that it belongs to.
@@ -57,5 +61,6 @@ public final class Layouts {
     func removeAll() {
         entries.removeAll(keepingCapacity: true)
         facts.removeAll(keepingCapacity: true)
+        version += 1
     }
 }

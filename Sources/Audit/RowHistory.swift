@@ -39,6 +39,8 @@ public struct RowHistory {
     private var columns: [String] = []
     private var key: [[UInt8]]
     private var hasMoved = false
+    /// What the columns were found for.
+    private var resolved: (relation: UInt32, version: Int)?
     private var table: (schema: String, name: String)?
 
     /// A history of the row with this key.
@@ -58,7 +60,10 @@ public struct RowHistory {
             return .truncated
         case .insert(let id, _), .update(let id, _, _), .delete(let id, _):
             guard let relation = layouts.relation(id), let rows = RowImages(message, layouts) else { return nil }
-            try resolve(relation, layouts.keyColumns(id))
+            if resolved?.relation != id || resolved?.version != layouts.version {
+                try resolve(relation, layouts.keyColumns(id))
+                resolved = (id, layouts.version)
+            }
             if case .insert = message { return try role(rows, isInsert: true) }
             return try role(rows, isInsert: false)
         default:

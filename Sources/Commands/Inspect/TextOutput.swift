@@ -29,6 +29,12 @@ final class TextOutput {
     /// Text as a JSON string, with every character escaped that could end a line or steer a terminal. False, and
     /// nothing is written, when the bytes are not UTF-8.
     func writeString(_ bytes: UnsafeRawBufferPointer) throws -> Bool {
+        if TextOutput.isPlain(bytes) {
+            buffer.append(0x22)
+            try write(bytes)
+            buffer.append(0x22)
+            return true
+        }
         guard UTF8Scanner.isValid(bytes) else { return false }
         buffer.append(0x22)
         var scanner = UTF8Scanner(bytes)
@@ -43,6 +49,15 @@ final class TextOutput {
         try write(UnsafeRawBufferPointer(rebasing: bytes[plainStart...]))
         buffer.append(0x22)
         return true
+    }
+
+    /// True for most values: ASCII without anything to escape.
+    private static func isPlain(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        var isPlain = true
+        for byte in bytes {
+            isPlain = isPlain && byte >= 0x20 && byte < 0x7F && byte != 0x22 && byte != 0x5C
+        }
+        return isPlain
     }
 
     private static func escape(_ scalar: UInt32) -> String? {

@@ -53,8 +53,9 @@ import Testing
         #expect(
             json
                 == #"{"changes":14,"end":"0/1500","ended":false,"first_commit":{"lsn":"0/1100","time":"\#(time)"},"#
-                + #""last_commit":{"lsn":"0/1500","time":"\#(time)"},"parts":[{"first":{"lsn":"0/1100","#
-                + #""time":"\#(time)"},"last":{"lsn":"0/1500","time":"\#(time)"},"offset":0,"relations":true}],"#
+                + #""last_commit":{"lsn":"0/1500","time":"\#(time)"},"parts":[{"earliest":"\#(time)","#
+                + #""first":{"lsn":"0/1100","time":"\#(time)"},"last":{"lsn":"0/1500","time":"\#(time)"},"#
+                + #""latest":"\#(time)","offset":0,"relations":true}],"#
                 + #""raw_bytes":\#(raw),"#
                 + #""relations":{"public.t":{"delete":0,"insert":14,"truncate":0,"update":0}},"start":"0/1000","#
                 + #""transactions":5}"#)

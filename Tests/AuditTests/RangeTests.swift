@@ -42,8 +42,8 @@ import Testing
         let path = log.path(try log.writeParts())
         for path in [path, log.spool.path] {
             #expect(try read(path, LogRange()) == ((1...10).map(name), 11))
-            for from in 0...10 {
-                for to in from...10 {
+            for from in [0, 1, 2, 5, 9, 10] {
+                for to in [0, 1, 2, 3, 6, 10] where to >= from {
                     let found = try read(path, LogRange(from: position(from), to: position(to)))
                     #expect(found.rows == (from..<to).map { name($0 + 1) }, "\(from)–\(to)")
                     // Both layouts (with the header three chunks), the part before the range, and one to see its end.
@@ -59,8 +59,9 @@ import Testing
         let log = try TestLog()
         let seconds = [5, 6, 1, 7, 8, 20, 9, 2, 10, 11]
         let path = log.path(try log.writeParts(seconds: seconds))
-        for from in 0...21 {
-            for to in from...21 {
+        let bounds = [0, 1, 2, 5, 8, 11, 20, 21]
+        for from in bounds {
+            for to in bounds where to >= from {
                 let found = try read(path, LogRange(from: second(from), to: second(to)))
                 let expected = (1...10).filter { (from...to).contains(seconds[$0 - 1]) }
                 #expect(found.rows == expected.map(name), "\(from)–\(to)")

@@ -63,15 +63,21 @@ final class TestLog {
 
     /// Text that LZ4 cannot make smaller, so that a chunk with it makes a part of the index.
     static func noise(_ count: Int, seed: UInt64) -> [UInt8] {
-        var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
+        let start = Int(seed % 11) * 200_000
+        return Array(allNoise[start..<start + count])
+    }
+
+    /// Made once: it takes a debug build a while.
+    private static let allNoise: [UInt8] = {
+        var state: UInt64 = 0x9E37_79B9_7F4A_7C15
         let letters = Array("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-".utf8)
-        return (0..<count).map { _ in
+        return (0..<2_400_000).map { _ in
             state ^= state << 13
             state ^= state >> 7
             state ^= state << 17
             return letters[Int(state >> 58)]
         }
-    }
+    }()
 
     /// Ten transactions of one row, each a chunk and a part of its own, and the second, fourth … of another table that
     /// the second introduces.

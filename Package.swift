@@ -59,7 +59,7 @@ let package = Package(
         module("Audit", ["PgOutput", "Postgres", "Selection", "Spool"]),
         module("Capture", ["Observability", "PgOutput", "Postgres", "Spool", "Threading", logging, system]),
         module("Selection"),
-        module("Batches", ["PgOutput", "Postgres"]),
+        module("Batches", ["PgOutput", "Postgres", "Selection"]),
         module("LogRendering", ["Batches", "PgOutput", "Postgres", "Spool", "Threading"]),
         module("Apply", ["Batches", "Observability", "Postgres", "Threading", logging]),
         module("Migration", ["Apply", "Capture", "Observability", "Postgres", "Spool", logging, subprocess, system]),
@@ -75,7 +75,7 @@ let package = Package(
             swiftSettings: settings
         ),
         command("Receive", ["Capture", "PgOutput", "Postgres", "Spool", "Threading"]),
-        command("Transform", ["Batches", "LogRendering", "Postgres", "Spool", "Threading"]),
+        command("Transform", ["Batches", "LogRendering", "Postgres", "Selection", "Spool", "Threading"]),
         command("Replay", ["Apply", "Batches", "LogRendering", "Postgres", "Spool", "Threading"]),
         command("Inspect", ["Audit", "PgOutput", "Postgres", "Selection", "Spool", "Threading"]),
         command("Clone", ["Migration", "Postgres", "Threading"]),
@@ -88,7 +88,7 @@ let package = Package(
         ),
         tests("Apply", ["Apply", "Batches", "Postgres", "Threading", "TestSupport", logging]),
         tests("Audit", ["Audit", "InspectCommand", "PgOutput", "Postgres", "Selection", "Spool", "TestSupport"]),
-        tests("Batches", ["Batches", "PgOutput", "Postgres"]),
+        tests("Batches", ["Batches", "PgOutput", "Postgres", "Selection"]),
         tests("Capture", ["Capture", "PgOutput", "Postgres", "Spool"]),
         // The programs as dependencies, so that they are built.
         tests(

@@ -8,7 +8,7 @@ extension BatchApplier {
     /// The failure can be dealt with when the batch's end is known.
     func canRecover(_ error: ApplyError) -> Bool {
         if error.isPassing { return options.reconnects && stop?.isRequested != true }
-        return error.isRefusal && isNet && options.log != nil
+        return error.isRefusal && isNet && log != nil
     }
 
     /// Brings the target to `end`, the end of the batch `header`, after `failure`.
@@ -41,7 +41,7 @@ extension BatchApplier {
             try recorder.replay { event throws(ApplyError) in try executor.perform(event) }
             return try executor.commit(end)
         }
-        guard let log = options.log else {
+        guard let log else {
             throw ApplyError(
                 .connectionLost,
                 "the connection was lost (\(failure.cause?.message ?? failure.message)) and the target is at "
@@ -54,7 +54,7 @@ extension BatchApplier {
 
     /// After a refusal: net changes reorder, and may collide where the source's own order did not.
     private func applyInOrder(from: LSN, to end: LSN, after failure: ApplyError) throws {
-        guard let log = options.log else { throw failure }
+        guard let log else { throw failure }
         let reason = failure.cause?.message ?? "a statement changed another number of rows than expected"
         logger.warning(
             "\(reason); applying the range again, in the source's own order",

@@ -22,6 +22,9 @@ public final class BatchApplier {
     /// Counts so far; ``ApplyStatistics/position`` is the target's position.
     public var statistics: ApplyStatistics { executor.statistics }
 
+    /// The log, if it says the same as the batches.
+    var log: (any BatchLog)? { source?.selection == true ? nil : options.log }
+
     /// The batches hold net changes.
     var isNet: Bool { source?.order == .net }
 
@@ -124,7 +127,7 @@ public final class BatchApplier {
 
     /// Net changes that were refused may be right, and only their order be wrong.
     private func advise(_ error: ApplyError) -> ApplyError {
-        guard error.code == .constraint, isNet, options.log == nil, let open else { return error }
+        guard error.code == .constraint, isNet, log == nil, let open else { return error }
         var advised = error
         advised.message +=
             "; if rows only swapped a unique value, the source's own order passes: transform --ordered --from "
@@ -147,6 +150,10 @@ public final class BatchApplier {
         let origin = options.origin ?? preamble.origin
         executor.statistics.position = try link.open(encoding: preamble.encoding, origin: origin)
         source = preamble
+        if options.log != nil && preamble.selection == true {
+            logger.warning(
+                "the batches leave out or rename tables: none of them can be taken from the log again (--spool)")
+        }
         logger.info(
             "connected to the target",
             metadata: ["origin": "\(origin)", "position": "\(statistics.position?.description ?? "none")"])

@@ -25,6 +25,8 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
     public var from: LSN
     /// Whether changes stand in the source's order; nil in text of versions that did not say.
     public var order: Order?
+    /// Tables or operations were left out, or tables renamed; absent where not.
+    public var selection: Bool?
     /// The program that wrote the text.
     public var tool: String
 
@@ -37,13 +39,13 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case format, origin, encoding, timeline, database, slot, from, order, tool
+        case format, origin, encoding, timeline, database, slot, from, order, selection, tool
         case systemIdentifier = "system_identifier"
         case serverVersion = "server_version"
     }
 
     /// The preamble of a stream of `identity` from `from` on.
-    public init(identity: StreamIdentity, from: LSN, origin: String, order: Order, tool: String) {
+    public init(identity: StreamIdentity, from: LSN, origin: String, order: Order, isSelection: Bool, tool: String) {
         format = BatchPreamble.currentFormat
         self.origin = origin
         encoding = identity.encoding
@@ -54,6 +56,7 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
         serverVersion = identity.serverVersion
         self.from = from
         self.order = order
+        selection = isSelection ? true : nil
         self.tool = tool
     }
 
@@ -108,6 +111,7 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
             text.appendJSON(key: "order", order.rawValue)
             text.append(",")
         }
+        if selection == true { text.append("\"selection\":true,") }
         text.appendJSON(key: "tool", tool)
         text.append("}\n")
         // psql without ON_ERROR_STOP would go on after a refused COPY and read its data lines as SQL. So the server

@@ -1,5 +1,6 @@
 import PgOutput
 import Postgres
+import Selection
 
 /// Turns the pgoutput messages of committed transactions into SQL batches.
 ///
@@ -97,7 +98,8 @@ public final class BatchRenderer {
         batchFrom = from
         frame.clear()
         BatchPreamble(
-            identity: next, from: from, origin: options.origin, order: options.order, tool: options.tool
+            identity: next, from: from, origin: options.origin, order: options.order,
+            isSelection: options.tables.isSelection, tool: options.tool
         ).write(to: frame)
         try writeFrame()
     }
@@ -160,20 +162,21 @@ extension BatchRenderer {
     private func handle(_ message: Message, _ bytes: UnsafeRawBufferPointer) throws {
         switch message {
         case .insert(let relation, let new):
-            guard try startChange() else { return }
-            try strategy.insert(try table(relation), new, message: bytes)
+            guard let table = try startChange(relation, .insert) else { return }
+            try strategy.insert(table, new, message: bytes)
             try limitMemory()
         case .update(let relation, let old, let new):
-            guard try startChange() else { return }
-            try strategy.update(try table(relation), old: old, new: new, message: bytes)
+            guard let table = try startChange(relation, .update) else { return }
+            try strategy.update(table, old: old, new: new, message: bytes)
             try limitMemory()
         case .delete(let relation, let old):
-            guard try startChange() else { return }
-            try strategy.delete(try table(relation), old: old, message: bytes)
+            guard let table = try startChange(relation, .delete) else { return }
+            try strategy.delete(table, old: old, message: bytes)
             try limitMemory()
         case .truncate(let truncate):
-            guard try startChange() else { return }
-            let plans = try truncate.relations.map { try table($0) }
+            let plans = try truncate.relations.compactMap { try included($0, .truncate) }
+            guard !plans.isEmpty else { return }
+            open?.changes += 1
             try strategy.truncate(plans, cascade: truncate.cascade, restartIdentity: truncate.restartIdentity)
         case .begin(let begin): try self.begin(begin)
         case .commit(let commit): try self.commit(commit)
@@ -228,12 +231,19 @@ extension BatchRenderer {
         if pending.changes >= options.maxChanges || strategy.byteCount >= options.maxBytes { try writePending() }
     }
 
-    /// Counts a change; false when its transaction is left out.
-    private func startChange() throws -> Bool {
-        guard open != nil else { throw outOfPlace("a change") }
-        if open?.isSkipped == true { return false }
+    /// Counts a change and returns its table; nil when it is left out.
+    private func startChange(_ relation: UInt32, _ operation: Operations) throws -> TablePlan? {
+        guard let table = try included(relation, operation) else { return nil }
         open?.changes += 1
-        return true
+        return table
+    }
+
+    /// A change's table; nil when its transaction, or such a change of the table, is left out.
+    private func included(_ relation: UInt32, _ operation: Operations) throws -> TablePlan? {
+        guard open != nil else { throw outOfPlace("a change") }
+        if open?.isSkipped == true { return nil }
+        let table = try table(relation)
+        return table.operations.contains(operation) ? table : nil
     }
 
     private func outOfPlace(_ what: String) -> BatchError {
@@ -256,7 +266,7 @@ extension BatchRenderer {
     private func learn(_ relation: Relation) throws(BatchError) {
         let known = facts[relation.id]
         if let plan = tables[relation.id], plan.relation == relation, plan.facts == known { return }
-        let plan = TablePlan(relation, facts: known)
+        let plan = TablePlan(relation, facts: known, rules: options.tables)
         tables[relation.id] = plan
         lastTable = nil
         try strategy.layout(plan)

@@ -15,6 +15,8 @@ public struct RenderOptions: Sendable {
     public var from: LSN?
     /// Transactions whose commit ends after this position are left out.
     public var to: LSN?
+    /// Which tables, under which names, and how.
+    public var tables: TableRules
     /// What the preamble names as its writer.
     public var tool: String
 
@@ -23,7 +25,7 @@ public struct RenderOptions: Sendable {
         order: BatchPreamble.Order = .net, origin: String = "walrelay", maxChanges: Int = 50_000,
         maxBytes: Int = 16 << 20,
         from: LSN? = nil,
-        to: LSN? = nil, tool: String = "walrelay"
+        to: LSN? = nil, tables: TableRules = TableRules(), tool: String = "walrelay"
     ) {
         self.order = order
         self.origin = origin
@@ -31,6 +33,7 @@ public struct RenderOptions: Sendable {
         self.maxBytes = max(1, maxBytes)
         self.from = from
         self.to = to
+        self.tables = tables
         self.tool = tool
     }
 }

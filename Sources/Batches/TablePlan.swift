@@ -1,4 +1,5 @@
 import PgOutput
+import Selection
 
 /// A table's layout with all the SQL text that does not depend on values, prepared once for each Relation message.
 final class TablePlan {
@@ -28,8 +29,10 @@ final class TablePlan {
     let columns: ContiguousArray<ColumnPlan>
     /// The number of columns that are not generated.
     let writableCount: Int
-    /// The schema-qualified, quoted name.
+    /// The schema-qualified, quoted name on the target.
     let name: String
+    /// The operations that are written; none for a table that is left out.
+    let operations: Operations
 
     private let text: ContiguousArray<UInt8>
     /// `INSERT INTO "s"."t" ("a","b") OVERRIDING SYSTEM VALUE `
@@ -45,12 +48,16 @@ final class TablePlan {
     /// `"s"."t"`, or `ONLY "s"."t"` where other tables inherit from it.
     let target: Range<Int>
 
-    init(_ relation: Relation, facts: RelationFacts?) {
+    init(_ relation: Relation, facts: RelationFacts?, rules: TableRules = TableRules()) {
         self.relation = relation
         self.facts = facts
         isFull = relation.replicaIdentity == .full
         isPartitioned = facts?.kind == "p"
-        name = SQLText.qualified(relation.namespace, relation.name)
+        let (schema, table) = rules.name(schema: relation.namespace, table: relation.name)
+        name = SQLText.qualified(schema, table)
+        let isIncluded = rules.selection.includesData(schema: relation.namespace, table: relation.name)
+        operations = isIncluded ? rules.selection.operations : []
+        let isOrdered = rules.isOrdered(schema: relation.namespace, table: relation.name)
         identity = TablePlan.identity(of: relation, facts: facts)
 
         var writer = PreparedText()
@@ -74,7 +81,7 @@ final class TablePlan {
         let keys = TablePlan.netKey(identity, plans)
         netKey = keys
         canNet =
-            !keys.isEmpty
+            !isOrdered && !keys.isEmpty
             && !plans.indices.contains { index in
                 let column = plans[index]
                 // SQL cannot SET an ALWAYS identity; where it is no key, every update seems to set it.

@@ -18,7 +18,7 @@ struct CrashTests {
             }
             text.end(300_100)
             for mode in [ServerStopMode.immediate, .fast] {
-                async let applied = target.apply(text.text)
+                async let applied = target.apply(text.text, options: ApplyOptions(reconnects: false))
                 try await Task.sleep(for: .milliseconds(150))
                 try await cluster.restart(mode: mode)
                 let result = try await applied

@@ -5,6 +5,7 @@ import Glibc
 import Logging
 import Observability
 import Postgres
+import Selection
 import Spool
 import Threading
 
@@ -61,6 +62,19 @@ struct TransformCommand: AsyncParsableCommand {
     @Flag(help: "Write every change by itself, in the source's order, instead of each row's net change.")
     var ordered = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Write these tables change by change all the same: table, or schema.table. Repeatable.",
+            valueName: "pattern"))
+    var orderedTable: [String] = []
+
+    @Option(
+        help: ArgumentHelp("Write a table under another name. Repeatable.", valueName: "schema.table=schema.table"))
+    var map: [String] = []
+
+    @OptionGroup(title: "Selection")
+    var selection: SelectionOptions
+
     @OptionGroup(title: "Logging")
     var log: LogOptions
 
@@ -82,10 +96,14 @@ struct TransformCommand: AsyncParsableCommand {
         let logger = log.logger("transform")
         // A target without progress says 0/0: from the beginning.
         let from = self.from == .zero ? nil : self.from
+        var tables = TableRules()
+        tables.selection = try selection.selection()
+        tables.ordered = try orderedTable.map { try TablePattern($0) }
+        tables.mappings = try map.map { try TableMapping($0) }
         let options = RenderOptions(
             order: ordered ? .source : .net, origin: origin, maxChanges: maxChanges, maxBytes: Int(maxBytes.bytes),
             from: from, to: to,
-            tool: Program.tool)
+            tables: tables, tool: Program.tool)
         let paths = self.paths.isEmpty ? ["-"] : self.paths
         let follow = self.follow
         try await Program.run { stop in

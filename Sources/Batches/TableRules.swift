@@ -1,0 +1,31 @@
+import Selection
+
+/// What is asked for about single tables; looked up once for each layout.
+public struct TableRules: Sendable {
+    /// Which tables and operations are written.
+    public var selection = Selection()
+    /// Tables whose changes are written in the source's order also among net changes: those whose triggers fire on the
+    /// target, say.
+    public var ordered: [TablePattern] = []
+    /// Other names on the target; the first that fits counts.
+    public var mappings: [TableMapping] = []
+
+    /// Everything, under its own name.
+    public init() {}
+
+    /// Something is left out or renamed: the text says other things than the log.
+    var isSelection: Bool {
+        !selection.includesAllTables || selection.operations != .all || !mappings.isEmpty
+    }
+
+    func isOrdered(schema: String, table: String) -> Bool {
+        ordered.contains { $0.matches(schema: schema, table: table) }
+    }
+
+    func name(schema: String, table: String) -> (schema: String, table: String) {
+        for mapping in mappings {
+            if let name = mapping.apply(schema: schema, table: table) { return name }
+        }
+        return (schema, table)
+    }
+}

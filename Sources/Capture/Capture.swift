@@ -46,13 +46,13 @@ public final class Capture {
     ///
     /// - Throws: ``CaptureError``, ``SpoolError`` or ``PostgresError``.
     public init(_ options: CaptureOptions, logger: Logger, stop: StopRequest) throws {
-        self.options = options
         self.logger = logger
         self.stop = stop
         source = try Source(options.source)
         facts = CatalogReader(connection: source.catalog)
-        try source.checkPublications(options.publications)
         let slot = try source.usableSlot(options.slot)
+        let options = try source.withPublications(options, logger: logger)
+        self.options = options
         let start = try CaptureStart(options, source: source, confirmed: slot.confirmed, logger: logger)
         lock = start.lock
         collector =

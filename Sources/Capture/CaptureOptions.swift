@@ -7,7 +7,7 @@ public struct CaptureOptions: Sendable {
     public var source: ConnectionString
     /// The slot to stream from.
     public var slot: String
-    /// The publications to decode.
+    /// The publications to decode; empty for those with the slot's name.
     public var publications: [String]
     /// Where to put the log; nil for standard output.
     public var spool: SpoolDirectory?

@@ -23,6 +23,11 @@ extension Source {
         }
     }
 
+    /// True when there is a slot of this name, of whatever kind.
+    public func hasSlot(_ slot: String) throws -> Bool {
+        try SlotState.read(slot, on: catalog) != nil
+    }
+
     /// Drops a slot; with `ifExists`, its absence is fine. False when there was none.
     public func dropSlot(_ slot: String, ifExists: Bool) throws -> Bool {
         guard try SlotState.read(slot, on: catalog) != nil else {

@@ -25,9 +25,9 @@ struct ReceiveCommand: AsyncParsableCommand {
 
             EXAMPLES
               receive --source 'host=db1 dbname=shop' --slot relay --create-slot
-              receive --source 'host=db1 dbname=shop' --slot relay --publication relay --dir spool
-              receive --source … --publication relay --endpos current
-              receive --source … --publication relay --stdout | transform - | replay --target …
+              receive --source 'host=db1 dbname=shop' --slot relay --dir spool
+              receive --source … --slot relay --endpos current
+              receive --source … --publication mine --stdout | transform - | replay --target …
               receive --source … --slot relay --drop-slot
 
             EXIT CODES
@@ -44,7 +44,10 @@ struct ReceiveCommand: AsyncParsableCommand {
     @Option(help: "The logical replication slot.")
     var slot = "walrelay"
 
-    @Option(help: ArgumentHelp("A publication to decode; repeatable. (default: walrelay)", valueName: "name"))
+    @Option(
+        help: ArgumentHelp(
+            "A publication to decode; repeatable. (default: the one with the slot's name, which --create-slot makes)",
+            valueName: "name"))
     var publication: [String] = []
 
     @Option(help: ArgumentHelp("The spool's folder.", valueName: "folder"))
@@ -125,8 +128,7 @@ struct ReceiveCommand: AsyncParsableCommand {
     private func captureOptions() throws -> CaptureOptions {
         let source = try ConnectionArgument.resolve(source, option: "--source", variable: "WALRELAY_SOURCE")
         var options = CaptureOptions(
-            source: source, slot: slot, publications: publication.isEmpty ? ["walrelay"] : publication,
-            tool: Program.tool)
+            source: source, slot: slot, publications: publication, tool: Program.tool)
         options.spool = stdout ? nil : SpoolDirectory(dir)
         options.end = endpos
         options.streaming = streaming

@@ -47,13 +47,12 @@ struct SlotActions: ParsableArguments {
         if dropSlot {
             let dropped = try source.dropSlot(slot, ifExists: ifExists)
             logger.info(dropped ? "dropped slot \"\(slot)\"" : "there was no slot \"\(slot)\"")
+            for name in try source.dropPublications(of: slot) { logger.info("dropped publication \"\(name)\"") }
             return
         }
-        // A publication that is made after the slot would make decoding fail for the changes between them.
-        try source.checkPublications(options.publications)
         var slotOptions = SlotOptions()
         slotOptions.exportsSnapshot = exportSnapshot
-        guard let created = try source.createSlot(slot, options: slotOptions, ifNotExists: ifNotExists) else {
+        guard let created = try create(slot, slotOptions, source, options, logger) else {
             logger.info("slot \"\(slot)\" exists already")
             return
         }
@@ -62,6 +61,26 @@ struct SlotActions: ParsableArguments {
         Output.line(JSON.text(created))
         logger.info("keeping the snapshot until standard input ends or a signal comes")
         holdSnapshot(source, stop)
+    }
+
+    /// Makes the slot, and before it its publications: changes between a slot and a later publication cannot be decoded.
+    private func create(
+        _ slot: String, _ slotOptions: SlotOptions, _ source: Source, _ options: CaptureOptions, _ logger: Logger
+    ) throws -> CreatedSlot? {
+        var hasMade = false
+        if options.publications.isEmpty, try !source.hasSlot(slot), let remarks = try source.makePublications(for: slot)
+        {
+            hasMade = true
+            for remark in remarks { logger.warning("\(remark)") }
+            logger.info("made publication \"\(slot)\"; tables that are made later must be added to it")
+        }
+        do {
+            _ = try source.publications(options)
+            return try source.createSlot(slot, options: slotOptions, ifNotExists: ifNotExists)
+        } catch {
+            if hasMade { try source.dropPublications(of: slot) }
+            throw error
+        }
     }
 
     /// The snapshot lives while the session that made the slot stays open and idle.

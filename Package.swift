@@ -51,12 +51,14 @@ let package = Package(
         .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
 
+        module("Failpoints"),
         module("Threading"),
         module("Observability", [logging, system]),
         module("Postgres", ["CLibpq", "Threading"]),
         module("PgOutput", ["Postgres"]),
-        module("Spool", ["CLZ4", "PgOutput", "Postgres", "Threading", system]),
-        module("Capture", ["Observability", "PgOutput", "Postgres", "Spool", "Threading", logging, system]),
+        module("Spool", ["CLZ4", "Failpoints", "PgOutput", "Postgres", "Threading", system]),
+        module(
+            "Capture", ["Failpoints", "Observability", "PgOutput", "Postgres", "Spool", "Threading", logging, system]),
         module("Batches", ["PgOutput", "Postgres"]),
         module("LogRendering", ["Batches", "PgOutput", "Postgres", "Spool", "Threading"]),
         module("Apply", ["Batches", "Observability", "Postgres", "Threading", logging]),
@@ -91,7 +93,7 @@ let package = Package(
             "Pipeline",
             [
                 "TestSupport", "ReceiveCommand", "TransformCommand", "ReplayCommand", "InspectCommand", "CloneCommand",
-                "Observability", "Postgres",
+                "Failpoints", "Observability", "Postgres",
             ]),
         tests("PgOutput", ["PgOutput", "Postgres", "TestSupport"]),
         tests("Postgres", ["Postgres", "TestSupport", "Threading"]),

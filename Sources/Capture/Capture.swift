@@ -1,3 +1,4 @@
+import Failpoints
 import Glibc
 import Logging
 import PgOutput
@@ -184,7 +185,9 @@ public final class Capture {
         case .start(let xid, _): try collector.start(xid)
         case .stop: try collector.stop()
         case .abort(let xid, let subtransaction): collector.abort(xid, subtransaction: subtransaction)
-        case .commit(let xid, let commit): splice = try collector.take(xid, commit)
+        case .commit(let xid, let commit):
+            Failpoint.beforeSplice.reach()
+            splice = try collector.take(xid, commit)
         }
         return true
     }
@@ -197,7 +200,9 @@ public final class Capture {
             isAtEnd = try append(step.payload, flags: .streamed, lsn: step.lsn, into: buffer)
             if assembler.isSkippingTransaction { splice.skipChanges() }
         }
+        if buffer !== self.buffer { Failpoint.duringSplice.reach() }
         if !hasMore {
+            Failpoint.afterSplice.reach()
             assembler.endSkipping()
             self.splice = nil
         }
@@ -297,8 +302,10 @@ public final class Capture {
 
     private func sendStatus(_ stream: ReplicationStream, replyRequested: Bool = false) throws {
         let position = durable
+        Failpoint.beforeAck.reach()
         try stream.sendStatus(
             written: max(assembler.position, position), flushed: position, replyRequested: replyRequested)
+        Failpoint.afterAck.reach()
         acknowledged = position
         statusAt = .after(milliseconds: options.statusInterval * 1_000)
     }

@@ -31,6 +31,8 @@ public struct CaptureOptions: Sendable {
     public var reconnects = true
     /// The target whose replication origin decides what is acknowledged, when there is no spool that is durable.
     public var acknowledgingTarget: (string: ConnectionString, origin: String)?
+    /// What to do with sealed segments.
+    public var keeper = SpoolKeeper.Options()
     /// The version of this program, for the segment headers.
     public var tool: String
 

@@ -31,6 +31,24 @@ public final class ResilientCapture {
     ///
     /// - Throws: what ``Capture`` throws. The first connection is not retried: a wrong address is a mistake to report.
     public func run() throws -> Capture.Outcome {
+        let keeper = options.spool.map { SpoolKeeper($0, options.keeper, logger: logger) }
+        var worker: Worker?
+        defer {
+            keeper?.stop()
+            worker?.join()
+        }
+        let outcome = try run {
+            // Only now is it known that the spool is this source's.
+            if worker == nil { worker = try keeper?.start() }
+        }
+        if case .reachedEnd = outcome {
+            keeper?.finish()
+            while let worker, !worker.join(until: .after(milliseconds: 200)), !stop.isRequested {}
+        }
+        return outcome
+    }
+
+    private func run(_ opened: () throws -> Void) throws -> Capture.Outcome {
         var pause = 0.1
         var wasConnected = false
         let slotPatience = Deadline.after(milliseconds: Self.slotPatience)
@@ -39,6 +57,7 @@ public final class ResilientCapture {
                 let capture = try Capture(options, logger: logger, stop: stop)
                 wasConnected = true
                 pause = 0.1
+                try opened()
                 // "current" means the position at the first start.
                 if let end = capture.end { options.end = .at(end) }
                 return try capture.run()

@@ -28,6 +28,8 @@ struct ReceiveCommand: AsyncParsableCommand {
               receive --source 'host=db1 dbname=shop' --slot relay --dir spool
               receive --source … --slot relay --endpos current
               receive --source … --publication mine --stdout | transform - | replay --target …
+              receive --source … --archive-command 'cp -n %p /archive/%f' --start --prune --target …
+              receive --prune --dir spool --target 'host=db2 dbname=shop'
               receive --source … --slot relay --drop-slot
 
             EXIT CODES
@@ -91,11 +93,15 @@ struct ReceiveCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "With --stdout: acknowledge what this server's replication origin has.", valueName: "conninfo"))
+            "With --stdout: acknowledge what this server's replication origin has. With --prune: remove what it has.",
+            valueName: "conninfo"))
     var target: String?
 
     @Option(help: ArgumentHelp("The replication origin on --target.", valueName: "name"))
     var origin = "walrelay"
+
+    @OptionGroup(title: "Retention")
+    var retention: RetentionOptions
 
     @OptionGroup(title: "Logging")
     var log: LogOptions
@@ -106,20 +112,32 @@ struct ReceiveCommand: AsyncParsableCommand {
         if fsyncInterval < 0 { throw ValidationError("--fsync-interval must not be negative") }
         if segmentAge < 0 { throw ValidationError("--segment-age must not be negative") }
         if segmentSize.bytes < 64 << 10 { throw ValidationError("--segment-size must be at least 64kB") }
-        if target != nil && !stdout { throw ValidationError("--target goes with --stdout") }
-        if slotActions.streams && slotActions.exportSnapshot {
+        if target != nil && !stdout && !retention.prune {
+            throw ValidationError("--target goes with --stdout or --prune")
+        }
+        try retention.validate(streams: streams, hasTarget: target != nil, toStdout: stdout)
+        if retention.prune && slotActions.dropSlot { throw ValidationError("--drop-slot goes with no other action") }
+        if streams && slotActions.exportSnapshot {
             throw ValidationError("--export-snapshot goes with --create-slot, without --start")
         }
     }
 
+    private var streams: Bool { slotActions.streams(isPruning: retention.prune) }
+
     func run() async throws {
         let logger = log.logger("receive")
+        if retention.prune && !streams {
+            let (retention, dir, target) = (retention, dir, try targetOrigin())
+            try await Program.run { _ in try retention.pruneNow(dir, target: target, logger: logger) }
+            // Nothing else needs the source.
+            guard slotActions.createSlot else { return }
+        }
         let options = try captureOptions()
         let actions = slotActions
-        let slot = self.slot
+        let (slot, streams) = (self.slot, self.streams)
         let outcome = try await Program.run { stop -> Capture.Outcome? in
             try actions.perform(on: slot, options: options, logger: logger, stop: stop)
-            guard actions.streams, !stop.isRequested else { return nil }
+            guard streams, !stop.isRequested else { return nil }
             return try ResilientCapture(options, logger: logger, stop: stop).run()
         }
         try conclude(outcome, logger)
@@ -139,8 +157,13 @@ struct ReceiveCommand: AsyncParsableCommand {
         options.syncInterval = fsyncInterval
         options.segmentSize = segmentSize.bytes
         options.segmentAge = segmentAge
-        if let target { options.acknowledgingTarget = (try ConnectionString(target), origin) }
+        if stdout { options.acknowledgingTarget = try targetOrigin() }
+        options.keeper = retention.keeperOptions(target: try targetOrigin())
         return options
+    }
+
+    private func targetOrigin() throws -> (string: ConnectionString, origin: String)? {
+        try target.map { (try ConnectionString($0), origin) }
     }
 
     private func conclude(_ outcome: Capture.Outcome?, _ logger: Logger) throws {

@@ -29,7 +29,8 @@ struct SlotActions: ParsableArguments {
                 + "standard input ends or a signal comes."))
     var exportSnapshot = false
 
-    var streams: Bool { start || !(createSlot || dropSlot) }
+    /// - Parameter isPruning: another action was given.
+    func streams(isPruning: Bool) -> Bool { start || !(createSlot || dropSlot || isPruning) }
 
     func validate() throws {
         if dropSlot && (createSlot || start) { throw ValidationError("--drop-slot goes with no other action") }

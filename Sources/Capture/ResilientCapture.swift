@@ -12,6 +12,7 @@ public final class ResilientCapture {
     private var options: CaptureOptions
     private let logger: Logger
     private let stop: StopRequest
+    private let source: Source?
 
     /// Seconds between attempts at most.
     static let longestPause = 5.0
@@ -21,8 +22,12 @@ public final class ResilientCapture {
     static let slotPatience = 3_000
 
     /// A capture with the given options; connects when it is run.
-    public init(_ options: CaptureOptions, logger: Logger, stop: StopRequest) {
+    ///
+    /// - Parameter source: the session that holds a temporary slot; the capture then ends with it.
+    public init(_ options: CaptureOptions, source: Source? = nil, logger: Logger, stop: StopRequest) {
         self.options = options
+        self.source = source
+        if source != nil { self.options.reconnects = false }
         self.logger = logger
         self.stop = stop
     }
@@ -54,7 +59,7 @@ public final class ResilientCapture {
         let slotPatience = Deadline.after(milliseconds: Self.slotPatience)
         while true {
             do {
-                let capture = try Capture(options, logger: logger, stop: stop)
+                let capture = try Capture(options, source: source, logger: logger, stop: stop)
                 wasConnected = true
                 pause = 0.1
                 try opened()

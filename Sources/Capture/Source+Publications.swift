@@ -45,12 +45,13 @@ extension Source {
         return try isOwn(second, slot: options.slot) ? [own, second] : [own]
     }
 
-    /// Makes publications with the slot's name of what can be published; touches nothing when there is one already.
+    /// Makes publications with the slot's name of what can be published; leaves one that is not ours as it is. One of
+    /// ours is a rest of an earlier slot, and made anew.
     ///
     /// - Returns: what will not be carried, one remark a table; nil when nothing was made.
     /// - Throws: ``CaptureError`` (`privilege`, `unsuitableServer`) or ``PostgresError``.
     public func makePublications(for slot: String) throws -> [String]? {
-        if try hasPublication(slot) { return nil }
+        if try hasPublication(slot) && !isOwn(slot, slot: slot) { return nil }
         guard PublicationPlan.insertsName(slot).utf8.count <= 63 else {
             throw CaptureError(
                 .publicationMissing,
@@ -58,7 +59,6 @@ extension Source {
                     + "publication and name it with --publication")
         }
         let plan = PublicationPlan(try tables(), serverVersion: catalog.serverVersion)
-        // A rest of an earlier attempt.
         try dropPublications(of: slot)
         let statements = plan.statements(named: slot, mark: Self.mark(slot))
         do {

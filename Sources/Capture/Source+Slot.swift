@@ -16,6 +16,11 @@ extension Source {
             try checkUsable(state)
             return nil
         }
+        if options.failover && catalog.serverVersion < 170_000 {
+            throw CaptureError(
+                .unsuitableServer,
+                "--failover needs a source of version 17 or newer; this one has \(catalog.serverVersion / 10_000)")
+        }
         do {
             return try replication.createLogicalSlot(slot, options: options)
         } catch {
@@ -54,7 +59,8 @@ extension Source {
                 "slot \"\(slot)\" is lost: the source removed WAL that it needed (max_slot_wal_keep_size). Changes are "
                     + "missing for good: drop the slot and start the migration again from a new copy")
         }
-        if let pid = state.activePID {
+        // A temporary slot is held by the session that made it.
+        if let pid = state.activePID, pid != replication.backendPID {
             throw CaptureError(
                 .slotActive,
                 "slot \"\(slot)\" is in use by server process \(pid); stop the program that streams from it, or run on "
@@ -80,6 +86,12 @@ extension Source {
             throw CaptureError(
                 .slotMismatch,
                 "slot \"\(state.name)\" uses plugin \"\(plugin)\", not pgoutput; choose another name with --slot")
+        }
+        guard !state.isTwoPhase else {
+            throw CaptureError(
+                .slotMismatch,
+                "slot \"\(state.name)\" sends prepared transactions at PREPARE (two_phase); receive takes them at COMMIT "
+                    + "PREPARED: make the slot without that option, or choose another name with --slot")
         }
         guard state.database == catalog.database else {
             throw CaptureError(

@@ -30,7 +30,7 @@ public struct StreamAssembler {
     /// How far the server is, though nothing was sent: where a watermark would stand.
     public private(set) var idlePosition: LSN
 
-    private let end: LSN?
+    private var end: LSN?
     private var isSkipping = false
     private var layouts: [UInt32: Layout] = [:]
     private var types: [UInt32: [UInt8]] = [:]
@@ -55,6 +55,11 @@ public struct StreamAssembler {
     public var isAtEnd: Bool {
         guard let end else { return false }
         return position >= end
+    }
+
+    /// Says only now where the stream ends: at `position`, or where it is if that is further.
+    public mutating func end(at position: LSN) {
+        end = max(position, self.position)
     }
 
     /// Inside a transaction that the log has already.

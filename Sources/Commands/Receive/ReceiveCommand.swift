@@ -64,6 +64,15 @@ struct ReceiveCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("End once everything up to this LSN is received; or 'current'.", valueName: "lsn"))
     var endpos: EndPosition = .none
 
+    @Flag(help: "End once the source has been idle for two seconds and everything is received.")
+    var untilIdle = false
+
+    @Flag(
+        help: ArgumentHelp(
+            "Have values sent in binary form (source 14 or newer). The log can be inspected, but transform refuses it: the "
+                + "form depends on the server's version and on its object ids."))
+    var binary = false
+
     @Flag(
         inversion: .prefixedNo,
         help: "Have large transactions sent while they are in progress (source 14 or newer, with a spool).")
@@ -106,11 +115,22 @@ struct ReceiveCommand: AsyncParsableCommand {
     @OptionGroup(title: "Logging")
     var log: LogOptions
 
+    /// Seconds, or milliseconds, that an interval can have: 68 years.
+    private static let longest = Int(Int32.max)
+
     func validate() throws {
         try slotActions.validate()
-        if statusInterval < 1 { throw ValidationError("--status-interval must be at least 1") }
-        if fsyncInterval < 0 { throw ValidationError("--fsync-interval must not be negative") }
-        if segmentAge < 0 { throw ValidationError("--segment-age must not be negative") }
+        // Their thousandfold is a number too.
+        guard 1...Self.longest ~= statusInterval else {
+            throw ValidationError("--status-interval must be from 1 to \(Self.longest)")
+        }
+        guard 0...Self.longest ~= fsyncInterval else {
+            throw ValidationError("--fsync-interval must be from 0 to \(Self.longest)")
+        }
+        guard 0...Self.longest ~= segmentAge else {
+            throw ValidationError("--segment-age must be from 0 to \(Self.longest)")
+        }
+        if untilIdle && endpos != .none { throw ValidationError("--until-idle and --endpos exclude each other") }
         if segmentSize.bytes < 64 << 10 { throw ValidationError("--segment-size must be at least 64kB") }
         if target != nil && !stdout && !retention.prune {
             throw ValidationError("--target goes with --stdout or --prune")
@@ -135,10 +155,13 @@ struct ReceiveCommand: AsyncParsableCommand {
         let options = try captureOptions()
         let actions = slotActions
         let (slot, streams) = (self.slot, self.streams)
-        let outcome = try await Program.run { stop -> Capture.Outcome? in
-            try actions.perform(on: slot, options: options, logger: logger, stop: stop)
+        let hangup = { @Sendable in options.rotation?.request() ?? () }
+        let outcome = try await Program.run(hangup: hangup) { stop -> Capture.Outcome? in
+            let temporary = try actions.perform(on: slot, options: options, logger: logger, stop: stop)
+            // A publication of ours goes with its temporary slot.
+            defer { if let temporary, options.publications.isEmpty { _ = try? temporary.dropPublications(of: slot) } }
             guard streams, !stop.isRequested else { return nil }
-            return try ResilientCapture(options, logger: logger, stop: stop).run()
+            return try ResilientCapture(options, source: temporary, logger: logger, stop: stop).run()
         }
         try conclude(outcome, logger)
     }
@@ -148,7 +171,9 @@ struct ReceiveCommand: AsyncParsableCommand {
         var options = CaptureOptions(
             source: source, slot: slot, publications: publication, tool: Program.tool)
         options.spool = stdout ? nil : SpoolDirectory(dir)
-        options.end = endpos
+        options.end = untilIdle ? .idle : endpos
+        options.binary = binary
+        options.rotation = RotationRequest()
         options.streaming = streaming
         options.reconnects = !noLoop
         options.maxSpoolSize = maxSpoolSize?.bytes
@@ -173,7 +198,7 @@ struct ReceiveCommand: AsyncParsableCommand {
             logger.info("reached the end position: the log is complete up to \(position)")
         case .stopped(let position):
             logger.info("stopped; the log ends at \(position)")
-            guard endpos == .none else {
+            guard endpos == .none && !untilIdle else {
                 throw ProgramFailure(
                     .incomplete, "stopped at \(position), before the end position; run the same command again to go on")
             }

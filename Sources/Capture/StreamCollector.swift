@@ -1,4 +1,3 @@
-import Glibc
 import PgOutput
 import Postgres
 import Spool
@@ -20,18 +19,7 @@ final class StreamCollector {
     /// A collector that keeps its files in `folder`, which is emptied: what a crash left there is sent again.
     init(folder: String) throws {
         self.folder = folder
-        guard mkdir(folder, 0o755) == 0 || errno == EEXIST else {
-            throw SpoolError(.io(errno: errno), "cannot make the folder", file: folder)
-        }
-        if let directory = opendir(folder) {
-            defer { closedir(directory) }
-            while let entry = readdir(directory) {
-                let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                    pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-                }
-                if name.hasSuffix(".txn") { unlink(folder + "/" + name) }
-            }
-        }
+        try TransactionFile.clear(folder)
     }
 
     /// True between Stream Start and Stream Stop.

@@ -214,6 +214,7 @@ public final class Capture {
 
     /// The buffer being filled. Nil while the disk holds all buffers.
     func takeBuffer() throws -> ChunkBuffer? {
+        if let collector, collector.isDiskFull, try !collector.retry() { return nil }
         // The quota holds back reading, not the rest of what was begun.
         if let buffer, buffer.count > 0 || !monitor.isHeldBack { return buffer }
         if monitor.isHeldBack { return nil }
@@ -296,7 +297,9 @@ public final class Capture {
             status.inProgress = collector?.count ?? 0
             status.inProgressBytes = collector?.fileBytes ?? 0
             guard status.state != .spoolFull else { return }
-            status.state = writer.isDiskFull ? .diskFull : (isBlocked ? .waitingForDisk : .streaming)
+            status.state =
+                writer.isDiskFull || collector?.isDiskFull == true
+                ? .diskFull : (isBlocked ? .waitingForDisk : .streaming)
         }
     }
 
@@ -334,6 +337,7 @@ public final class Capture {
             deadline = min(deadline, lastActivity + CaptureOptions.nudgeAfter * 1_000)
         }
         let isBlocked = try takeBuffer() == nil
+        if collector?.isDiskFull == true { deadline = min(deadline, .after(milliseconds: 500)) }
         if splice != nil && !isBlocked { deadline = .now }
         let ready = Polling.wait(
             isBlocked ? -1 : stream.socket, wake.readDescriptor, stop.descriptor, until: deadline)

@@ -53,11 +53,12 @@ extension Source {
     public func usableSlot(_ slot: String) throws -> (state: SlotState, confirmed: LSN) {
         guard let state = try SlotState.read(slot, on: catalog) else { throw missing(slot) }
         try checkUsable(state)
-        if state.walStatus == "lost" {
+        if state.walStatus == "lost" || state.invalidationReason != nil {
+            let reason = state.invalidationReason.map { ", because of \($0)" } ?? " (max_slot_wal_keep_size)"
             throw CaptureError(
                 .slotLost,
-                "slot \"\(slot)\" is lost: the source removed WAL that it needed (max_slot_wal_keep_size). Changes are "
-                    + "missing for good: drop the slot and start the migration again from a new copy")
+                "slot \"\(slot)\" is lost: the source removed WAL or rows that it needed\(reason). Changes are missing for "
+                    + "good: drop the slot and start the migration again from a new copy")
         }
         // A temporary slot is held by the session that made it.
         if let pid = state.activePID, pid != replication.backendPID {

@@ -51,13 +51,15 @@ let package = Package(
         .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
 
+        module("Failpoints"),
         module("Threading"),
         module("Observability", [logging, system]),
         module("Postgres", ["CLibpq", "Threading"]),
         module("PgOutput", ["Postgres"]),
-        module("Spool", ["CLZ4", "PgOutput", "Postgres", "Threading", system]),
+        module("Spool", ["CLZ4", "Failpoints", "PgOutput", "Postgres", "Threading", system]),
         module("Audit", ["PgOutput", "Postgres", "Selection", "Spool"]),
-        module("Capture", ["Observability", "PgOutput", "Postgres", "Spool", "Threading", logging, system]),
+        module(
+            "Capture", ["Failpoints", "Observability", "PgOutput", "Postgres", "Spool", "Threading", logging, system]),
         module("Selection"),
         module("Batches", ["PgOutput", "Postgres", "Selection"]),
         module("LogRendering", ["Batches", "PgOutput", "Postgres", "Spool", "Threading"]),
@@ -95,7 +97,7 @@ let package = Package(
             "Pipeline",
             [
                 "TestSupport", "ReceiveCommand", "TransformCommand", "ReplayCommand", "InspectCommand", "CloneCommand",
-                "Observability", "Postgres",
+                "Failpoints", "Observability", "Postgres",
             ]),
         tests("PgOutput", ["PgOutput", "Postgres", "TestSupport"]),
         tests("Postgres", ["Postgres", "TestSupport", "Threading"]),

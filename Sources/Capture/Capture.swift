@@ -1,3 +1,4 @@
+import Failpoints
 import Glibc
 import Logging
 import PgOutput
@@ -25,7 +26,7 @@ public final class Capture {
     let writer: LogWriter
     let wake: WakePipe
     private let hasEnded: Bool
-    private var worker: Worker?
+    var worker: Worker?
     private let lock: SpoolLock?
     private let acknowledger: TargetAcknowledger?
     private let monitor: CaptureMonitor
@@ -34,25 +35,25 @@ public final class Capture {
     private let collector: StreamCollector?
     private var splice: Splice?
     private var buffer: ChunkBuffer?
-    private var bufferPosition: LSN?
+    var bufferPosition: LSN?
     private var bufferSince = Deadline.never
     private var segmentSince = Deadline.now
     private var statusAt = Deadline.now
     private var acknowledged = LSN.zero
-    private var lastActivity = Deadline.now
-    private var hasNudged = false
+    var lastActivity = Deadline.now
+    var hasNudged = false
 
-    /// Connects, checks the slot against the spool and recovers the spool's open segment.
+    /// Connects unless a source is given, checks the slot against the spool and recovers the spool's open segment.
     ///
     /// - Throws: ``CaptureError``, ``SpoolError`` or ``PostgresError``.
-    public init(_ options: CaptureOptions, logger: Logger, stop: StopRequest) throws {
-        self.options = options
+    public init(_ options: CaptureOptions, source given: Source? = nil, logger: Logger, stop: StopRequest) throws {
         self.logger = logger
         self.stop = stop
-        source = try Source(options.source)
+        source = try given ?? Source(options.source)
         facts = CatalogReader(connection: source.catalog)
-        try source.checkPublications(options.publications)
         let slot = try source.usableSlot(options.slot)
+        let options = try source.withPublications(options, logger: logger)
+        self.options = options
         let start = try CaptureStart(options, source: source, confirmed: slot.confirmed, logger: logger)
         lock = start.lock
         collector =
@@ -76,6 +77,7 @@ public final class Capture {
             case .none: nil
             case .at(let position): position
             case .current: try source.currentPosition()
+            case .idle: nil
             }
         assembler = StreamAssembler(position: start.position, end: end)
         self.end = end
@@ -83,8 +85,8 @@ public final class Capture {
         logger.info("streaming from slot \"\(options.slot)\" at \(start.position)\(end.map { ", up to \($0)" } ?? "")")
     }
 
-    /// The end position, if there is one.
-    public let end: LSN?
+    /// The end position, if there is one yet.
+    public internal(set) var end: LSN?
 
     /// The position up to which the source may forget.
     private var durable: LSN { acknowledger?.position ?? writer.durablePosition }
@@ -92,7 +94,9 @@ public final class Capture {
     /// Streams until the end position, a stop request or an error.
     public func run() throws -> Outcome {
         let watcher = monitor.start()
+        options.rotation?.wakes(wake)
         defer {
+            options.rotation?.wakes(nil)
             acknowledger?.stop()
             publish()
             monitor.stop()
@@ -184,7 +188,9 @@ public final class Capture {
         case .start(let xid, _): try collector.start(xid)
         case .stop: try collector.stop()
         case .abort(let xid, let subtransaction): collector.abort(xid, subtransaction: subtransaction)
-        case .commit(let xid, let commit): splice = try collector.take(xid, commit)
+        case .commit(let xid, let commit):
+            Failpoint.beforeSplice.reach()
+            splice = try collector.take(xid, commit)
         }
         return true
     }
@@ -197,7 +203,9 @@ public final class Capture {
             isAtEnd = try append(step.payload, flags: .streamed, lsn: step.lsn, into: buffer)
             if assembler.isSkippingTransaction { splice.skipChanges() }
         }
+        if buffer !== self.buffer { Failpoint.duringSplice.reach() }
         if !hasMore {
+            Failpoint.afterSplice.reach()
             assembler.endSkipping()
             self.splice = nil
         }
@@ -205,7 +213,8 @@ public final class Capture {
     }
 
     /// The buffer being filled. Nil while the disk holds all buffers.
-    private func takeBuffer() throws -> ChunkBuffer? {
+    func takeBuffer() throws -> ChunkBuffer? {
+        if let collector, collector.isDiskFull, try !collector.retry() { return nil }
         // The quota holds back reading, not the rest of what was begun.
         if let buffer, buffer.count > 0 || !monitor.isHeldBack { return buffer }
         if monitor.isHeldBack { return nil }
@@ -220,6 +229,11 @@ public final class Capture {
         guard options.spool != nil, !writer.isRotating,
             writer.segmentBytes >= options.segmentSize || isSegmentOld
         else { return }
+        rotate()
+    }
+
+    /// Has the segment sealed that ends here, between two transactions.
+    private func rotate() {
         submit()
         writer.rotate(at: assembler.position)
         assembler.beginSegment()
@@ -230,7 +244,7 @@ public final class Capture {
         options.segmentAge > 0 && (segmentSince + options.segmentAge * 1_000).hasPassed
     }
 
-    private func submit() {
+    func submit() {
         guard let full = buffer, full.count > 0 else { return }
         buffer = nil
         writer.submit(full, position: bufferPosition)
@@ -257,7 +271,13 @@ public final class Capture {
             if statusAt.hasPassed { try markIdle() }
             try sendStatus(stream)
         }
+        if let rotation = options.rotation, isBetweenTransactions, rotation.take() { rotate() }
+        try endIfIdle(stream)
         try nudgeIfSilent(stream)
+    }
+
+    var isBetweenTransactions: Bool {
+        options.spool != nil && !assembler.isInTransaction && splice == nil && !writer.isRotating
     }
 
     /// Lets the monitor know how far the capture is.
@@ -277,7 +297,9 @@ public final class Capture {
             status.inProgress = collector?.count ?? 0
             status.inProgressBytes = collector?.fileBytes ?? 0
             guard status.state != .spoolFull else { return }
-            status.state = writer.isDiskFull ? .diskFull : (isBlocked ? .waitingForDisk : .streaming)
+            status.state =
+                writer.isDiskFull || collector?.isDiskFull == true
+                ? .diskFull : (isBlocked ? .waitingForDisk : .streaming)
         }
     }
 
@@ -295,86 +317,31 @@ public final class Capture {
         writer.sync()
     }
 
-    private func sendStatus(_ stream: ReplicationStream, replyRequested: Bool = false) throws {
+    func sendStatus(_ stream: ReplicationStream, replyRequested: Bool = false) throws {
         let position = durable
+        Failpoint.beforeAck.reach()
         try stream.sendStatus(
             written: max(assembler.position, position), flushed: position, replyRequested: replyRequested)
+        Failpoint.afterAck.reach()
         acknowledged = position
         statusAt = .after(milliseconds: options.statusInterval * 1_000)
-    }
-
-    /// An end position inside WAL that decodes to nothing is only reached when something is written after it.
-    private func nudgeIfSilent(_ stream: ReplicationStream) throws {
-        guard end != nil, !hasNudged, (lastActivity + CaptureOptions.nudgeAfter * 1_000).hasPassed,
-            !assembler.isInTransaction
-        else { return }
-        hasNudged = true
-        logger.info("the source is idle before the end position; nudging it with a logical message")
-        do {
-            try source.nudge()
-        } catch {
-            logger.warning("cannot nudge the source: \(error)")
-        }
-        try sendStatus(stream, replyRequested: true)
     }
 
     private func waitForInput(_ stream: ReplicationStream) throws {
         var deadline = statusAt
         if bufferPosition != nil { deadline = min(deadline, bufferSince + CaptureOptions.chunkDelay) }
+        if end == nil && options.end == .idle {
+            deadline = min(deadline, lastActivity + CaptureOptions.idleAfter * 1_000)
+        }
         if end != nil && !hasNudged {
             deadline = min(deadline, lastActivity + CaptureOptions.nudgeAfter * 1_000)
         }
         let isBlocked = try takeBuffer() == nil
+        if collector?.isDiskFull == true { deadline = min(deadline, .after(milliseconds: 500)) }
         if splice != nil && !isBlocked { deadline = .now }
         let ready = Polling.wait(
             isBlocked ? -1 : stream.socket, wake.readDescriptor, stop.descriptor, until: deadline)
         if ready.second { wake.drain() }
         if ready.first { try stream.readSocket() }
-    }
-
-    /// Writes the end record, seals the log and acknowledges all of it.
-    private func complete(_ stream: ReplicationStream?) throws -> Outcome {
-        let last = try waitForBuffer()
-        assembler.appendEnd(reason: "endpos", into: last)
-        bufferPosition = assembler.position
-        submit()
-        try close(stream, seals: true)
-        return .reachedEnd(assembler.position)
-    }
-
-    /// Makes durable what is whole; an unfinished transaction is cut when the log is opened again.
-    private func interrupt(_ stream: ReplicationStream) throws -> Outcome {
-        submit()
-        try close(stream, seals: false)
-        return .stopped(options.spool == nil ? assembler.position : writer.durablePosition)
-    }
-
-    private func waitForBuffer() throws -> ChunkBuffer {
-        while true {
-            if let buffer = try takeBuffer() { return buffer }
-            _ = Polling.wait(wake.readDescriptor, until: .after(milliseconds: 1_000))
-            wake.drain()
-        }
-    }
-
-    private func close(_ stream: ReplicationStream?, seals: Bool) throws {
-        writer.finish(seals: seals)
-        worker?.join()
-        try writer.checkFailure()
-        guard let stream else { return }
-        try sendStatus(stream)
-        stream.finish()
-        // The server reads the status before it sees the end of the copy; its answer proves both.
-        let patience = Deadline.after(milliseconds: 2_000)
-        while !patience.hasPassed {
-            switch try? stream.next() {
-            case .ended, nil: return
-            case .nothing:
-                guard Polling.wait(stream.socket, until: patience).first, (try? stream.readSocket()) != nil else {
-                    return
-                }
-            case .data, .keepalive: continue
-            }
-        }
     }
 }

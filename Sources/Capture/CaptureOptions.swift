@@ -1,5 +1,6 @@
 import Postgres
 import Spool
+import Threading
 
 /// How to capture.
 public struct CaptureOptions: Sendable {
@@ -7,7 +8,7 @@ public struct CaptureOptions: Sendable {
     public var source: ConnectionString
     /// The slot to stream from.
     public var slot: String
-    /// The publications to decode.
+    /// The publications to decode; empty for those with the slot's name.
     public var publications: [String]
     /// Where to put the log; nil for standard output.
     public var spool: SpoolDirectory?
@@ -31,6 +32,12 @@ public struct CaptureOptions: Sendable {
     public var reconnects = true
     /// The target whose replication origin decides what is acknowledged, when there is no spool that is durable.
     public var acknowledgingTarget: (string: ConnectionString, origin: String)?
+    /// Values are sent in binary form (14 and newer).
+    public var binary = false
+    /// The user's wish to seal the open segment.
+    public var rotation: RotationRequest?
+    /// What to do with sealed segments.
+    public var keeper = SpoolKeeper.Options()
     /// The version of this program, for the segment headers.
     public var tool: String
 
@@ -58,6 +65,8 @@ public struct CaptureOptions: Sendable {
     static let chunkSize = 512 << 10
     /// Milliseconds for which a commit may wait for company in its chunk.
     static let chunkDelay = 3
+    /// Seconds of silence after which a source counts as idle.
+    static let idleAfter = 2
     /// Seconds of silence before the end position after which the source is nudged.
     static let nudgeAfter = 2
 }

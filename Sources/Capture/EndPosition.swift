@@ -8,4 +8,6 @@ public enum EndPosition: Sendable, Equatable {
     case at(LSN)
     /// At the position that the source's WAL has when the capture starts.
     case current
+    /// At the position that the source's WAL has once nothing has come for a while.
+    case idle
 }

@@ -152,10 +152,13 @@ final class LogWriter: Sendable {
                 try makeDurable(&state)
             case .element(.rotate(let start)):
                 try makeDurable(&state)
-                var sealed = ""
-                try waitingForSpace { sealed = try state.segment.seal() }
-                try waitingForSpace { state.segment = try nextSegment(after: sealed, start: start) }
-                publish(state)
+                // An empty one stays: its successor would have the same name.
+                if !state.segment.isEmpty {
+                    var sealed = ""
+                    try waitingForSpace { sealed = try state.segment.seal() }
+                    try waitingForSpace { state.segment = try nextSegment(after: sealed, start: start) }
+                    publish(state)
+                }
                 rotationsDone.add(1, ordering: .releasing)
             case .element(.finish(let seals)):
                 try makeDurable(&state)

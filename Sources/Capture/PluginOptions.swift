@@ -11,6 +11,7 @@ enum PluginOptions {
         ]
         if serverVersion >= 140_000 { list.append((name: "messages", value: "true")) }
         if options.streams(serverVersion) { list.append((name: "streaming", value: "on")) }
+        if options.binary { list.append((name: "binary", value: "true")) }
         return list
     }
 

@@ -12,6 +12,7 @@ public final class ResilientCapture {
     private var options: CaptureOptions
     private let logger: Logger
     private let stop: StopRequest
+    private let source: Source?
 
     /// Seconds between attempts at most.
     static let longestPause = 5.0
@@ -21,8 +22,12 @@ public final class ResilientCapture {
     static let slotPatience = 3_000
 
     /// A capture with the given options; connects when it is run.
-    public init(_ options: CaptureOptions, logger: Logger, stop: StopRequest) {
+    ///
+    /// - Parameter source: the session that holds a temporary slot; the capture then ends with it.
+    public init(_ options: CaptureOptions, source: Source? = nil, logger: Logger, stop: StopRequest) {
         self.options = options
+        self.source = source
+        if source != nil { self.options.reconnects = false }
         self.logger = logger
         self.stop = stop
     }
@@ -31,14 +36,33 @@ public final class ResilientCapture {
     ///
     /// - Throws: what ``Capture`` throws. The first connection is not retried: a wrong address is a mistake to report.
     public func run() throws -> Capture.Outcome {
+        let keeper = options.spool.map { SpoolKeeper($0, options.keeper, logger: logger) }
+        var worker: Worker?
+        defer {
+            keeper?.stop()
+            worker?.join()
+        }
+        let outcome = try run {
+            // Only now is it known that the spool is this source's.
+            if worker == nil { worker = try keeper?.start() }
+        }
+        if case .reachedEnd = outcome {
+            keeper?.finish()
+            while let worker, !worker.join(until: .after(milliseconds: 200)), !stop.isRequested {}
+        }
+        return outcome
+    }
+
+    private func run(_ opened: () throws -> Void) throws -> Capture.Outcome {
         var pause = 0.1
         var wasConnected = false
         let slotPatience = Deadline.after(milliseconds: Self.slotPatience)
         while true {
             do {
-                let capture = try Capture(options, logger: logger, stop: stop)
+                let capture = try Capture(options, source: source, logger: logger, stop: stop)
                 wasConnected = true
                 pause = 0.1
+                try opened()
                 // "current" means the position at the first start.
                 if let end = capture.end { options.end = .at(end) }
                 return try capture.run()

@@ -16,11 +16,21 @@ extension Source {
             try checkUsable(state)
             return nil
         }
+        if options.failover && catalog.serverVersion < 170_000 {
+            throw CaptureError(
+                .unsuitableServer,
+                "--failover needs a source of version 17 or newer; this one has \(catalog.serverVersion / 10_000)")
+        }
         do {
             return try replication.createLogicalSlot(slot, options: options)
         } catch {
             throw explained(error, slot: slot)
         }
+    }
+
+    /// True when there is a slot of this name, of whatever kind.
+    public func hasSlot(_ slot: String) throws -> Bool {
+        try SlotState.read(slot, on: catalog) != nil
     }
 
     /// Drops a slot; with `ifExists`, its absence is fine. False when there was none.
@@ -43,13 +53,15 @@ extension Source {
     public func usableSlot(_ slot: String) throws -> (state: SlotState, confirmed: LSN) {
         guard let state = try SlotState.read(slot, on: catalog) else { throw missing(slot) }
         try checkUsable(state)
-        if state.walStatus == "lost" {
+        if state.walStatus == "lost" || state.invalidationReason != nil {
+            let reason = state.invalidationReason.map { ", because of \($0)" } ?? " (max_slot_wal_keep_size)"
             throw CaptureError(
                 .slotLost,
-                "slot \"\(slot)\" is lost: the source removed WAL that it needed (max_slot_wal_keep_size). Changes are "
-                    + "missing for good: drop the slot and start the migration again from a new copy")
+                "slot \"\(slot)\" is lost: the source removed WAL or rows that it needed\(reason). Changes are missing for "
+                    + "good: drop the slot and start the migration again from a new copy")
         }
-        if let pid = state.activePID {
+        // A temporary slot is held by the session that made it.
+        if let pid = state.activePID, pid != replication.backendPID {
             throw CaptureError(
                 .slotActive,
                 "slot \"\(slot)\" is in use by server process \(pid); stop the program that streams from it, or run on "
@@ -75,6 +87,12 @@ extension Source {
             throw CaptureError(
                 .slotMismatch,
                 "slot \"\(state.name)\" uses plugin \"\(plugin)\", not pgoutput; choose another name with --slot")
+        }
+        guard !state.isTwoPhase else {
+            throw CaptureError(
+                .slotMismatch,
+                "slot \"\(state.name)\" sends prepared transactions at PREPARE (two_phase); receive takes them at COMMIT "
+                    + "PREPARED: make the slot without that option, or choose another name with --slot")
         }
         guard state.database == catalog.database else {
             throw CaptureError(

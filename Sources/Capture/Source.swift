@@ -98,19 +98,4 @@ public final class Source {
         try catalog.execute(
             "SELECT pg_catalog.pg_logical_emit_message(true, 'walrelay', 'nudge')", doing: "nudging the source")
     }
-
-    /// Checks that the publications exist: the server would only say so in the middle of the stream.
-    public func checkPublications(_ publications: [String]) throws {
-        for name in publications {
-            let found = try catalog.query(
-                "SELECT 1 FROM pg_catalog.pg_publication WHERE pubname OPERATOR(pg_catalog.=) $1", [name],
-                doing: "looking for publication \"\(name)\"")
-            guard found.rowCount == 1 else {
-                throw CaptureError(
-                    .publicationMissing,
-                    "there is no publication \"\(name)\" in database \"\(catalog.database)\"; make it before the slot, "
-                        + "for example: CREATE PUBLICATION \(Quoting.identifier(name)) FOR ALL TABLES;")
-            }
-        }
-    }
 }

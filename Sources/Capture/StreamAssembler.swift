@@ -30,7 +30,7 @@ public struct StreamAssembler {
     /// How far the server is, though nothing was sent: where a watermark would stand.
     public private(set) var idlePosition: LSN
 
-    private let end: LSN?
+    private var end: LSN?
     private var isSkipping = false
     private var layouts: [UInt32: Layout] = [:]
     private var types: [UInt32: [UInt8]] = [:]
@@ -55,6 +55,11 @@ public struct StreamAssembler {
     public var isAtEnd: Bool {
         guard let end else { return false }
         return position >= end
+    }
+
+    /// Says only now where the stream ends: at `position`, or where it is if that is further.
+    public mutating func end(at position: LSN) {
+        end = max(position, self.position)
     }
 
     /// Inside a transaction that the log has already.
@@ -114,6 +119,11 @@ public struct StreamAssembler {
         case .logicalMessage:
             if isSkipping { return .none }
             if !isInTransaction {
+                // It was sent when its place in the WAL was decoded, so every commit before it has come.
+                if let end, lsn >= end {
+                    idlePosition = max(idlePosition, end)
+                    return .reachedEnd
+                }
                 // Outside a transaction its own position says whether the log has it.
                 guard lsn > lastMessage else { return .none }
                 lastMessage = lsn
@@ -194,8 +204,11 @@ public struct StreamAssembler {
     }
 
     /// Appends a watermark if the server is further than the last commit. True if it did.
+    ///
+    /// Never one that lies before a message outside transactions that the log has: the stream would be taken up at the
+    /// watermark, and the message come again.
     public mutating func appendWatermark(into buffer: ChunkBuffer) -> Bool {
-        guard !isInTransaction, !isSkipping, idlePosition > position else { return false }
+        guard !isInTransaction, !isSkipping, idlePosition > max(position, lastMessage) else { return false }
         position = idlePosition
         buffer.append(.watermark, lsn: position, payload: [])
         return true

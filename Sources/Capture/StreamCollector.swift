@@ -20,18 +20,7 @@ final class StreamCollector {
     /// A collector that keeps its files in `folder`, which is emptied: what a crash left there is sent again.
     init(folder: String) throws {
         self.folder = folder
-        guard mkdir(folder, 0o755) == 0 || errno == EEXIST else {
-            throw SpoolError(.io(errno: errno), "cannot make the folder", file: folder)
-        }
-        if let directory = opendir(folder) {
-            defer { closedir(directory) }
-            while let entry = readdir(directory) {
-                let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                    pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-                }
-                if name.hasSuffix(".txn") { unlink(folder + "/" + name) }
-            }
-        }
+        try TransactionFile.clear(folder)
     }
 
     /// True between Stream Start and Stream Stop.
@@ -55,14 +44,33 @@ final class StreamCollector {
         guard let current, let transaction = transactions[current] else {
             throw Self.misplaced("a streamed change outside a stream")
         }
-        try transaction.file.append(lsn: lsn, payload: payload)
+        try waitingForSpace { try transaction.file.append(lsn: lsn, payload: payload) }
+    }
+
+    /// The disk had no room for what is held in memory. Nothing more may be given until ``retry()`` says so.
+    private(set) var isDiskFull = false
+
+    /// Tries to write again what found no room. True when it found some.
+    func retry() throws -> Bool {
+        isDiskFull = false
+        for transaction in transactions.values { try waitingForSpace { try transaction.file.flush() } }
+        return !isDiskFull
+    }
+
+    /// A write that fails for want of space leaves file and memory as they were before it.
+    private func waitingForSpace(_ write: () throws -> Void) throws {
+        do {
+            try write()
+        } catch let error as SpoolError where error.code == .io(errno: ENOSPC) || error.code == .io(errno: EDQUOT) {
+            isDiskFull = true
+        }
     }
 
     func stop() throws {
         guard let xid = current else { throw Self.misplaced("Stream Stop outside a stream") }
         current = nil
         // What has arrived is on disk while the transaction is still running on the source.
-        try transactions[xid]?.file.flush()
+        try waitingForSpace { try transactions[xid]?.file.flush() }
     }
 
     func abort(_ xid: UInt32, subtransaction: UInt32) {

@@ -26,8 +26,6 @@ public struct SlotOptions: Sendable, Equatable {
     public var isTemporary = false
     /// Exports a snapshot for the initial copy.
     public var exportsSnapshot = false
-    /// Decodes prepared transactions at PREPARE (15 and later).
-    public var twoPhase = false
     /// Synchronised to standbys (17 and later).
     public var failover = false
 
@@ -56,7 +54,6 @@ extension Connection {
         command += " LOGICAL pgoutput"
         if serverVersion >= 150_000 {
             var list = ["SNAPSHOT '\(options.exportsSnapshot ? "export" : "nothing")'"]
-            if options.twoPhase { list.append("TWO_PHASE true") }
             if options.failover { list.append("FAILOVER true") }
             command += " (" + list.joined(separator: ", ") + ")"
         } else {

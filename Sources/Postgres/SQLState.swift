@@ -15,6 +15,8 @@ public struct SQLState: RawRepresentable, Hashable, Sendable {
 
     /// 42501: the role may not do this.
     public static let insufficientPrivilege = SQLState(rawValue: "42501")
+    /// 25006: the session may not write, as on a standby.
+    public static let readOnlyTransaction = SQLState(rawValue: "25006")
     /// 42704: no such slot, publication, role or the like.
     public static let undefinedObject = SQLState(rawValue: "42704")
     /// 42710: the slot, publication or origin exists already.

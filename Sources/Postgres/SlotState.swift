@@ -14,6 +14,10 @@ public struct SlotState: Sendable, Equatable {
     public let restart: LSN?
     /// `reserved`, `extended`, `unreserved` or `lost` (13 and later).
     public let walStatus: String?
+    /// Why the slot was invalidated, in the server's word (17 and later).
+    public let invalidationReason: String?
+    /// Prepared transactions are sent at PREPARE (15 and later).
+    public let isTwoPhase: Bool
 
     /// Reads one slot's state; nil when there is no such slot.
     public static func read(_ slot: String, on connection: Connection) throws(PostgresError) -> SlotState? {
@@ -21,13 +25,16 @@ public struct SlotState: Sendable, Equatable {
         let result = try connection.query(
             """
             SELECT plugin, database, active_pid, confirmed_flush_lsn, restart_lsn,
-                   pg_catalog.to_jsonb(s) OPERATOR(pg_catalog.->>) 'wal_status'
+                   pg_catalog.to_jsonb(s) OPERATOR(pg_catalog.->>) 'wal_status',
+                   pg_catalog.to_jsonb(s) OPERATOR(pg_catalog.->>) 'two_phase',
+                   pg_catalog.to_jsonb(s) OPERATOR(pg_catalog.->>) 'invalidation_reason'
               FROM pg_catalog.pg_replication_slots s WHERE slot_name OPERATOR(pg_catalog.=) $1
             """, [slot], doing: "looking at slot \"\(slot)\"")
         guard result.rowCount == 1 else { return nil }
         let row = result.row(0)
         return SlotState(
             name: slot, plugin: row[0], database: row[1], activePID: row[2].flatMap { Int32($0) },
-            confirmedFlush: row[3].flatMap { LSN($0) }, restart: row[4].flatMap { LSN($0) }, walStatus: row[5])
+            confirmedFlush: row[3].flatMap { LSN($0) }, restart: row[4].flatMap { LSN($0) }, walStatus: row[5],
+            invalidationReason: row[7], isTwoPhase: row[6] == "true")
     }
 }

@@ -66,6 +66,13 @@ enum FileSystem {
         return UInt64(status.st_size)
     }
 
+    /// When the file was last written, in seconds since 1970.
+    static func modified(_ path: String) throws(SpoolError) -> Int {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw SpoolError.system("stat", file: path) }
+        return status.st_mtim.tv_sec
+    }
+
     static func identity(_ path: String) -> FileIdentity? {
         var status = stat()
         guard stat(path, &status) == 0 else { return nil }

@@ -1,3 +1,4 @@
+import Failpoints
 import Glibc
 import Postgres
 
@@ -128,8 +129,10 @@ struct SegmentRecovery {
             guard link(path, place) == 0 else { throw SpoolError.system("link", file: place) }
             aside = place
         }
+        Failpoint.beforeRepair.reach()
         try FileSystem.rename(repaired, to: path)
         try FileSystem.syncDirectory(directory)
+        Failpoint.afterRepair.reach()
         return aside
     }
 

@@ -1,3 +1,4 @@
+import Failpoints
 import Glibc
 import Postgres
 
@@ -25,9 +26,11 @@ public final class SegmentWriter {
         fileSize = 0
         indexer = SegmentIndexer(start: header.start)
         do throws(SpoolError) {
+            Failpoint.beforeHeader.reach()
             try write(header: header)
             try sync()
             try FileSystem.syncDirectory(directory)
+            Failpoint.afterHeader.reach()
         } catch {
             // A full disk may have room later: the next try must find the name free.
             unlink(path)
@@ -81,14 +84,25 @@ public final class SegmentWriter {
         let buffer = ChunkBuffer(capacity: 4096)
         buffer.append(.header, lsn: header.start, payload: JSON.encode(header))
         // The bytes are the buffer's own, which nothing else keeps until they are written.
-        try withExtendedLifetime(buffer) { () throws(SpoolError) in try append(buffer.bytes) }
+        try withExtendedLifetime(buffer) { () throws(SpoolError) in
+            try append(buffer.bytes, torn: .tornHeader)
+        }
     }
 
     /// Compresses and writes one chunk of whole records.
     public func append(_ records: UnsafeRawBufferPointer) throws(SpoolError) {
+        try append(records, torn: .tornWrite)
+    }
+
+    private func append(_ records: UnsafeRawBufferPointer, torn: Failpoint) throws(SpoolError) {
         let offset = fileSize
         let frame = try compressor.frame(of: records)
+        Failpoint.beforeWrite.reach()
+        try torn.reach { () throws(SpoolError) in
+            try write(UnsafeRawBufferPointer(rebasing: frame[..<(frame.count / 2)]))
+        }
         try write(frame)
+        Failpoint.afterWrite.reach()
         try indexer.consume(Chunk(bytes: records, file: path, offset: offset))
     }
 
@@ -110,7 +124,9 @@ public final class SegmentWriter {
     /// Makes everything written durable. After an error nothing may be written or acknowledged any more.
     public func sync() throws(SpoolError) {
         guard isDirty, directory != nil else { return }
+        Failpoint.beforeSync.reach()
         try FileSystem.syncData(descriptor, file: path)
+        Failpoint.afterSync.reach()
         isDirty = false
     }
 
@@ -118,12 +134,18 @@ public final class SegmentWriter {
     @discardableResult
     public func seal() throws(SpoolError) -> String {
         let footer = indexer.finished().frame()
+        Failpoint.beforeFooter.reach()
         try footer.withBytes { bytes throws(SpoolError) in try write(bytes) }
+        Failpoint.afterFooter.reach()
         guard let directory else { return path }
         try sync()
         let sealed = name.sealed.fileName
+        Failpoint.beforeRename.reach()
         try FileSystem.rename(path, to: directory + "/" + sealed)
+        Failpoint.afterRename.reach()
+        Failpoint.beforeDirectorySync.reach()
         try FileSystem.syncDirectory(directory)
+        Failpoint.afterDirectorySync.reach()
         return sealed
     }
 }

@@ -30,6 +30,12 @@ public final class TransactionFile {
         unlink(path)
     }
 
+    /// Makes a folder for such files, and removes those that a crash left there.
+    public static func clear(_ folder: String) throws(SpoolError) {
+        try FileSystem.makeDirectory(folder)
+        for name in try FileSystem.list(folder) where name.hasSuffix(".txn") { unlink(folder + "/" + name) }
+    }
+
     /// Appends one message as it was sent in the stream.
     public func append(lsn: LSN, payload: UnsafeRawBufferPointer) throws(SpoolError) {
         buffer.append(.change, flags: .streamed, lsn: lsn, payload: payload)

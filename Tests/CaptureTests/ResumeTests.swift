@@ -68,4 +68,25 @@ import Testing
         #expect(try it.records() == ["message far", "begin 0/200", "commit 0/208"])
         #expect(try other.records() == ["begin 0/200", "commit 0/208", "message low"])
     }
+
+    /// What is taken up at a position comes without the messages before it, and with those behind it.
+    @Test func noPositionToResumeFromLiesBeforeAMessageInTheLog() throws {
+        let it = Assembly()
+        #expect(it.keepalive(0x140) == .none)
+        try it.take(Build.message("m", at: 0x150, transactional: false), at: 0x150)
+        #expect(!it.watermark(), "the log would be taken up at 0/140, and the message come again")
+        #expect(it.position == 0x100)
+        #expect(it.keepalive(0x180) == .none)
+        #expect(it.watermark())
+        #expect(try it.records() == ["message m", "watermark 0/180"])
+    }
+
+    @Test func aMessageBehindTheEndIsLeftToTheNextRun() throws {
+        let it = Assembly(end: 0x140)
+        try it.take(Build.message("before", at: 0x130, transactional: false), at: 0x130)
+        #expect(try it.take(Build.message("behind", at: 0x140, transactional: false), at: 0x140) == .reachedEnd)
+        it.end()
+        #expect(try it.records().map { $0.prefix(14) } == ["message before", "end 0/140 {\"en"])
+        #expect(it.position == 0x140)
+    }
 }

@@ -1,5 +1,6 @@
 import PgOutput
 import Postgres
+import TestSupport
 import Testing
 
 /// Damaged, foreign and hostile bytes are errors, whatever they are; a trap would end this process.
@@ -44,7 +45,7 @@ import Testing
     }
 
     @Test func randomBytesNeverTrap() {
-        var random = SeededRandom(state: 20_260_101)
+        var random = SeededRandom(seed: 20_260_101)
         let kinds = Array("BCORYIUDTM".utf8)
         var decoded = 0
         for round in 0..<100_000 {

@@ -151,9 +151,9 @@ struct KillTests {
     /// Runs `body` while writers are at work, then compares.
     private func underLoad(
         seconds: Int, target: Cluster? = nil,
-        _ body: (Rig, RunningProgram, inout SplitMix) async throws -> Void
+        _ body: (Rig, RunningProgram, inout SeededRandom) async throws -> Void
     ) async throws {
-        var random = SplitMix(state: 20_240_229)
+        var random = SeededRandom(seed: 20_240_229)
         try await Rig.run(target: target, createsSlot: false) { rig in
             try await Load.prepare(rig)
             try await rig.copyByDump()

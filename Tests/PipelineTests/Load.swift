@@ -50,4 +50,29 @@ enum Load {
             --random-seed=\(seed) -b tpcb-like@2 -f ledger.sql@1 "$SOURCE"
             """)
     }
+
+    /// Large enough to be streamed while in progress and to fill several chunks, with parts that are rolled back.
+    private static let large = """
+        \\set tag random(1000, 1000000)
+        BEGIN;
+        INSERT INTO ledger SELECT 1000 + i, :tag, md5(random()::text) || repeat('x', 100) FROM generate_series(1, 4000) i;
+        SAVEPOINT a;
+        INSERT INTO ledger SELECT 1000 + i, :tag, 'rolled back' FROM generate_series(1, 1000) i;
+        ROLLBACK TO a;
+        INSERT INTO ledger SELECT 1000 + i, 0, md5(i::text) FROM generate_series(1, 500) i;
+        COMMIT;
+        DELETE FROM ledger WHERE account > 1000 AND amount = :tag;
+
+        """
+
+    /// Starts writers that go on until they are stopped, with a large transaction now and then.
+    static func startWithLargeTransactions(_ rig: Rig, seed: Int) throws -> RunningProgram {
+        try rig.folder.write("ledger.sql", script)
+        try rig.folder.write("large.sql", large)
+        return try rig.start(
+            """
+            exec \(rig.source.installation.bindir)/pgbench -n -c 4 -j 1 -T 36000 -R 60 --random-seed=\(seed) \
+            -b tpcb-like@60 -f ledger.sql@40 -f large.sql@2 "$SOURCE"
+            """)
+    }
 }

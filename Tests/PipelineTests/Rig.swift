@@ -16,6 +16,8 @@ struct Rig: Sendable {
     /// Unique on both servers; the slot and the replication origin, which are shared by all databases, have this name.
     let name: String
     let folder: TemporaryFolder
+    /// How receive is told of the publication.
+    let publicationArguments: [String]
 
     /// The spool's folder.
     var spool: String { folder.path("spool") }
@@ -28,16 +30,16 @@ struct Rig: Sendable {
     ///
     /// - Parameters:
     ///   - schema: SQL for both databases.
-    ///   - publication: what follows the publication's name.
+    ///   - publication: what follows the publication's name; nil for a test that leaves publications to receive.
     ///   - createsSlot: false for a test that makes the slot itself.
     static func run(
         _ schema: String = "", source: Cluster? = nil, target: Cluster? = nil,
-        publication: String = "FOR ALL TABLES", createsSlot: Bool = true, _ body: (Rig) async throws -> Void
+        publication: String? = "FOR ALL TABLES", createsSlot: Bool = true, _ body: (Rig) async throws -> Void
     ) async throws {
-        let rig = try await Rig(source: source, target: target)
+        let rig = try await Rig(source: source, target: target, hasPublication: publication != nil)
         do {
             if !schema.isEmpty { try await rig.onBoth(schema) }
-            try await rig.onSource("CREATE PUBLICATION relay \(publication)")
+            if let publication { try await rig.onSource("CREATE PUBLICATION relay \(publication)") }
             if createsSlot { try await rig.receive("--create-slot").checked("receive") }
             try await body(rig)
         } catch {
@@ -47,7 +49,8 @@ struct Rig: Sendable {
         try await rig.remove()
     }
 
-    private init(source: Cluster?, target: Cluster?) async throws {
+    private init(source: Cluster?, target: Cluster?, hasPublication: Bool) async throws {
+        publicationArguments = hasPublication ? ["--publication", "relay"] : []
         if let source { self.source = source } else { self.source = try await .shared(.source) }
         if let target { self.target = target } else { self.target = try await .shared(.target) }
         sourceDatabase = try await self.source.createDatabase(prefix: "source")
@@ -109,7 +112,7 @@ extension Rig {
 extension Rig {
     /// What every receive of this rig is started with.
     var receiveArguments: [String] {
-        ["--source", sourceString, "--slot", name, "--publication", "relay", "--dir", spool]
+        ["--source", sourceString, "--slot", name, "--dir", spool] + publicationArguments
     }
 
     /// Runs receive with further arguments.
@@ -121,12 +124,13 @@ extension Rig {
     var environment: [String: String] {
         [
             "SOURCE": sourceString, "TARGET": targetString, "NAME": name, "SPOOL": spool, "FOLDER": folder.path,
+            "PUBLICATION": publicationArguments.joined(separator: " "),
         ]
     }
 
     /// Functions that spare scripts the arguments that are always the same.
     private static let prelude = """
-        receive() { command receive --source "$SOURCE" --slot "$NAME" --publication relay "$@"; }
+        receive() { command receive --source "$SOURCE" --slot "$NAME" $PUBLICATION "$@"; }
         transform() { command transform --origin "$NAME" "$@"; }
         replay() { command replay --target "$TARGET" --origin "$NAME" "$@"; }
         cd "$FOLDER"
@@ -149,7 +153,7 @@ extension Rig {
     func stage(_ name: String, _ arguments: [String], _ redirections: String = "") throws -> RunningProgram {
         let own: [String] =
             switch name {
-            case "receive": ["--source", sourceString, "--slot", self.name, "--publication", "relay"]
+            case "receive": ["--source", sourceString, "--slot", self.name] + publicationArguments
             case "replay": ["--target", targetString, "--origin", self.name]
             default: ["--origin", self.name]
             }

@@ -71,7 +71,7 @@ struct CloneCommand: AsyncParsableCommand {
             target: try ConnectionArgument.resolve(target, option: "--target", variable: "WALRELAY_TARGET"),
             spool: dir, slot: slotName, publications: publication.isEmpty ? ["walrelay"] : publication, origin: origin)
         switch endpos {
-        case .none: break
+        case .none, .idle: break
         case .at(let position): options.end = position.description
         case .current: options.end = "current"
         }

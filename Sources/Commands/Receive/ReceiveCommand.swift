@@ -25,9 +25,11 @@ struct ReceiveCommand: AsyncParsableCommand {
 
             EXAMPLES
               receive --source 'host=db1 dbname=shop' --slot relay --create-slot
-              receive --source 'host=db1 dbname=shop' --slot relay --publication relay --dir spool
-              receive --source … --publication relay --endpos current
-              receive --source … --publication relay --stdout | transform - | replay --target …
+              receive --source 'host=db1 dbname=shop' --slot relay --dir spool
+              receive --source … --slot relay --endpos current
+              receive --source … --publication mine --stdout | transform - | replay --target …
+              receive --source … --archive-command 'cp -n %p /archive/%f' --start --prune --target …
+              receive --prune --dir spool --target 'host=db2 dbname=shop'
               receive --source … --slot relay --drop-slot
 
             EXIT CODES
@@ -44,7 +46,10 @@ struct ReceiveCommand: AsyncParsableCommand {
     @Option(help: "The logical replication slot.")
     var slot = "walrelay"
 
-    @Option(help: ArgumentHelp("A publication to decode; repeatable. (default: walrelay)", valueName: "name"))
+    @Option(
+        help: ArgumentHelp(
+            "A publication to decode; repeatable. (default: the one with the slot's name, which --create-slot makes)",
+            valueName: "name"))
     var publication: [String] = []
 
     @Option(help: ArgumentHelp("The spool's folder.", valueName: "folder"))
@@ -58,6 +63,15 @@ struct ReceiveCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("End once everything up to this LSN is received; or 'current'.", valueName: "lsn"))
     var endpos: EndPosition = .none
+
+    @Flag(help: "End once the source has been idle for two seconds and everything is received.")
+    var untilIdle = false
+
+    @Flag(
+        help: ArgumentHelp(
+            "Have values sent in binary form (source 14 or newer). The log can be inspected, but transform refuses it: the "
+                + "form depends on the server's version and on its object ids."))
+    var binary = false
 
     @Flag(
         inversion: .prefixedNo,
@@ -88,36 +102,66 @@ struct ReceiveCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "With --stdout: acknowledge what this server's replication origin has.", valueName: "conninfo"))
+            "With --stdout: acknowledge what this server's replication origin has. With --prune: remove what it has.",
+            valueName: "conninfo"))
     var target: String?
 
     @Option(help: ArgumentHelp("The replication origin on --target.", valueName: "name"))
     var origin = "walrelay"
 
+    @OptionGroup(title: "Retention")
+    var retention: RetentionOptions
+
     @OptionGroup(title: "Logging")
     var log: LogOptions
 
+    /// Seconds, or milliseconds, that an interval can have: 68 years.
+    private static let longest = Int(Int32.max)
+
     func validate() throws {
         try slotActions.validate()
-        if statusInterval < 1 { throw ValidationError("--status-interval must be at least 1") }
-        if fsyncInterval < 0 { throw ValidationError("--fsync-interval must not be negative") }
-        if segmentAge < 0 { throw ValidationError("--segment-age must not be negative") }
+        // Their thousandfold is a number too.
+        guard 1...Self.longest ~= statusInterval else {
+            throw ValidationError("--status-interval must be from 1 to \(Self.longest)")
+        }
+        guard 0...Self.longest ~= fsyncInterval else {
+            throw ValidationError("--fsync-interval must be from 0 to \(Self.longest)")
+        }
+        guard 0...Self.longest ~= segmentAge else {
+            throw ValidationError("--segment-age must be from 0 to \(Self.longest)")
+        }
+        if untilIdle && endpos != .none { throw ValidationError("--until-idle and --endpos exclude each other") }
         if segmentSize.bytes < 64 << 10 { throw ValidationError("--segment-size must be at least 64kB") }
-        if target != nil && !stdout { throw ValidationError("--target goes with --stdout") }
-        if slotActions.streams && slotActions.exportSnapshot {
+        if target != nil && !stdout && !retention.prune {
+            throw ValidationError("--target goes with --stdout or --prune")
+        }
+        try retention.validate(streams: streams, hasTarget: target != nil, toStdout: stdout)
+        if retention.prune && slotActions.dropSlot { throw ValidationError("--drop-slot goes with no other action") }
+        if streams && slotActions.exportSnapshot {
             throw ValidationError("--export-snapshot goes with --create-slot, without --start")
         }
     }
 
+    private var streams: Bool { slotActions.streams(isPruning: retention.prune) }
+
     func run() async throws {
         let logger = log.logger("receive")
+        if retention.prune && !streams {
+            let (retention, dir, target) = (retention, dir, try targetOrigin())
+            try await Program.run { _ in try retention.pruneNow(dir, target: target, logger: logger) }
+            // Nothing else needs the source.
+            guard slotActions.createSlot else { return }
+        }
         let options = try captureOptions()
         let actions = slotActions
-        let slot = self.slot
-        let outcome = try await Program.run { stop -> Capture.Outcome? in
-            try actions.perform(on: slot, options: options, logger: logger, stop: stop)
-            guard actions.streams, !stop.isRequested else { return nil }
-            return try ResilientCapture(options, logger: logger, stop: stop).run()
+        let (slot, streams) = (self.slot, self.streams)
+        let hangup = { @Sendable in options.rotation?.request() ?? () }
+        let outcome = try await Program.run(hangup: hangup) { stop -> Capture.Outcome? in
+            let temporary = try actions.perform(on: slot, options: options, logger: logger, stop: stop)
+            // A publication of ours goes with its temporary slot.
+            defer { if let temporary, options.publications.isEmpty { _ = try? temporary.dropPublications(of: slot) } }
+            guard streams, !stop.isRequested else { return nil }
+            return try ResilientCapture(options, source: temporary, logger: logger, stop: stop).run()
         }
         try conclude(outcome, logger)
     }
@@ -125,10 +169,11 @@ struct ReceiveCommand: AsyncParsableCommand {
     private func captureOptions() throws -> CaptureOptions {
         let source = try ConnectionArgument.resolve(source, option: "--source", variable: "WALRELAY_SOURCE")
         var options = CaptureOptions(
-            source: source, slot: slot, publications: publication.isEmpty ? ["walrelay"] : publication,
-            tool: Program.tool)
+            source: source, slot: slot, publications: publication, tool: Program.tool)
         options.spool = stdout ? nil : SpoolDirectory(dir)
-        options.end = endpos
+        options.end = untilIdle ? .idle : endpos
+        options.binary = binary
+        options.rotation = RotationRequest()
         options.streaming = streaming
         options.reconnects = !noLoop
         options.maxSpoolSize = maxSpoolSize?.bytes
@@ -137,8 +182,13 @@ struct ReceiveCommand: AsyncParsableCommand {
         options.syncInterval = fsyncInterval
         options.segmentSize = segmentSize.bytes
         options.segmentAge = segmentAge
-        if let target { options.acknowledgingTarget = (try ConnectionString(target), origin) }
+        if stdout { options.acknowledgingTarget = try targetOrigin() }
+        options.keeper = retention.keeperOptions(target: try targetOrigin())
         return options
+    }
+
+    private func targetOrigin() throws -> (string: ConnectionString, origin: String)? {
+        try target.map { (try ConnectionString($0), origin) }
     }
 
     private func conclude(_ outcome: Capture.Outcome?, _ logger: Logger) throws {
@@ -148,7 +198,7 @@ struct ReceiveCommand: AsyncParsableCommand {
             logger.info("reached the end position: the log is complete up to \(position)")
         case .stopped(let position):
             logger.info("stopped; the log ends at \(position)")
-            guard endpos == .none else {
+            guard endpos == .none && !untilIdle else {
                 throw ProgramFailure(
                     .incomplete, "stopped at \(position), before the end position; run the same command again to go on")
             }

@@ -66,20 +66,22 @@ public enum Program {
 
     /// Runs `body` on a thread of its own, with the user's signals turned into a ``StopRequest``: the first asks it to
     /// finish what it is doing, the second ends the process at once.
+    ///
+    /// - Parameter hangup: what SIGHUP asks for; without it, it ends the process.
     public static func run<Result: Sendable>(
-        _ body: @escaping @Sendable (StopRequest) throws -> Result
+        hangup: (@Sendable () -> Void)? = nil, _ body: @escaping @Sendable (StopRequest) throws -> Result
     ) async throws -> Result {
-        try await runAsync { stop in
+        try await runAsync(hangup: hangup) { stop in
             try await Worker.run(name: "main worker") { try body(stop) }
         }
     }
 
     /// The same for work that does not block.
     public static func runAsync<Result: Sendable>(
-        _ body: (StopRequest) async throws -> Result
+        hangup: (@Sendable () -> Void)? = nil, _ body: (StopRequest) async throws -> Result
     ) async throws -> Result {
         let stop = StopRequest()
-        let signals = await Signals.forward(to: stop)
+        let signals = await Signals.forward(to: stop, hangup: hangup)
         let lifeline = Lifeline.watch(stop)
         defer {
             signals.cancel()

@@ -2,13 +2,24 @@ import Glibc
 import Threading
 import UnixSignals
 
-/// SIGINT and SIGTERM.
+/// SIGINT, SIGTERM and SIGHUP.
 enum Signals {
     /// Turns the first signal into a stop request; the second ends the process, as if it had not been caught.
-    static func forward(to stop: StopRequest) async -> Task<Void, Never> {
-        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+    ///
+    /// - Parameter hangup: what SIGHUP asks for; without it, it ends the process.
+    static func forward(
+        to stop: StopRequest, hangup: (@Sendable () -> Void)? = nil
+    ) async -> Task<Void, Never> {
+        let signals =
+            if hangup == nil { await UnixSignalsSequence(trapping: .sigint, .sigterm) } else {
+                await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
+            }
         return Task {
             for await caught in signals {
+                if caught == .sighup {
+                    hangup?()
+                    continue
+                }
                 if stop.isRequested {
                     Glibc._exit(128 + (caught == .sigterm ? SIGTERM : SIGINT))
                 }

@@ -1,0 +1,83 @@
+import Logging
+import Postgres
+import Spool
+import Threading
+
+// How a capture comes to its end.
+extension Capture {
+    /// With `--until-idle`: after some silence, the end is where the source's WAL ends then. What it still decodes, or
+    /// what commits meanwhile, lies before that position and is waited for.
+    func endIfIdle(_ stream: ReplicationStream) throws {
+        guard options.end == .idle, end == nil, isBetweenTransactions || options.spool == nil,
+            (lastActivity + CaptureOptions.idleAfter * 1_000).hasPassed
+        else { return }
+        let position = try source.currentPosition()
+        logger.info("the source is idle; ending at \(position)")
+        assembler.end(at: position)
+        end = position
+        // From here on it has some time before it is nudged.
+        lastActivity = .now
+        try sendStatus(stream, replyRequested: true)
+    }
+
+    /// An end position inside WAL that decodes to nothing is only reached when something is written after it.
+    func nudgeIfSilent(_ stream: ReplicationStream) throws {
+        guard end != nil, !hasNudged, (lastActivity + CaptureOptions.nudgeAfter * 1_000).hasPassed,
+            !assembler.isInTransaction
+        else { return }
+        hasNudged = true
+        logger.info("the source is idle before the end position; nudging it with a logical message")
+        do {
+            try source.nudge()
+        } catch {
+            logger.warning("cannot nudge the source: \(error)")
+        }
+        try sendStatus(stream, replyRequested: true)
+    }
+
+    /// Writes the end record, seals the log and acknowledges all of it.
+    func complete(_ stream: ReplicationStream?) throws -> Outcome {
+        let last = try waitForBuffer()
+        assembler.appendEnd(reason: "endpos", into: last)
+        bufferPosition = assembler.position
+        submit()
+        try close(stream, seals: true)
+        return .reachedEnd(assembler.position)
+    }
+
+    /// Makes durable what is whole; an unfinished transaction is cut when the log is opened again.
+    func interrupt(_ stream: ReplicationStream) throws -> Outcome {
+        submit()
+        try close(stream, seals: false)
+        return .stopped(options.spool == nil ? assembler.position : writer.durablePosition)
+    }
+
+    func waitForBuffer() throws -> ChunkBuffer {
+        while true {
+            if let buffer = try takeBuffer() { return buffer }
+            _ = Polling.wait(wake.readDescriptor, until: .after(milliseconds: 1_000))
+            wake.drain()
+        }
+    }
+
+    func close(_ stream: ReplicationStream?, seals: Bool) throws {
+        writer.finish(seals: seals)
+        worker?.join()
+        try writer.checkFailure()
+        guard let stream else { return }
+        try sendStatus(stream)
+        stream.finish()
+        // The server reads the status before it sees the end of the copy; its answer proves both.
+        let patience = Deadline.after(milliseconds: 2_000)
+        while !patience.hasPassed {
+            switch try? stream.next() {
+            case .ended, nil: return
+            case .nothing:
+                guard Polling.wait(stream.socket, until: patience).first, (try? stream.readSocket()) != nil else {
+                    return
+                }
+            case .data, .keepalive: continue
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+import Postgres
+
+/// Which tables to publish, so that no statement of the source's application begins to fail.
+///
+/// A table whose UPDATEs cannot say which row they mean is published for INSERT and TRUNCATE only: published for all,
+/// its UPDATEs would be refused by the source; not published at all, its new rows would be lost.
+struct PublicationPlan: Equatable {
+    /// Published with all their changes, as SQL names.
+    private(set) var whole: [String] = []
+    /// Published for INSERT and TRUNCATE.
+    private(set) var insertsOnly: [String] = []
+    /// Stored generated columns must be published, because a replica identity contains one (18 and newer).
+    private(set) var publishesGenerated = false
+    /// What is not carried, and the statement that would change it; a sentence or two for each table.
+    private(set) var remarks: [String] = []
+
+    /// The plan for these tables, on a server of this version.
+    init(_ tables: [SourceTable], serverVersion: Int) {
+        var leaves: [UInt32: [SourceTable]] = [:]
+        for table in tables where table.kind == .ordinary {
+            if let root = table.root { leaves[root, default: []].append(table) }
+        }
+        // A partitioned table in a publication brings its partitions, also those that are made later.
+        let roots = serverVersion >= 130_000 ? tables.filter { $0.kind == .partitioned && $0.root == $0.oid } : []
+        var covered: Set<UInt32> = []
+        var coveredForInserts: Set<UInt32> = []
+        for root in roots where root.owningExtension == nil {
+            let isSafe = (leaves[root.oid] ?? []).allSatisfy { $0.canPublishUpdates || $0.isUnlogged }
+            if root.hasPrimaryKey && isSafe {
+                covered.insert(root.oid)
+                whole.append(Self.name(root))
+            } else {
+                coveredForInserts.insert(root.oid)
+                insertsOnly.append(Self.name(root))
+                remarks.append(
+                    "partitions that \(Self.name(root)) gets later: their UPDATEs and DELETEs will NOT be carried, "
+                        + "because it has no primary key that all partitions share")
+            }
+        }
+        for table in tables where table.kind != .partitioned {
+            if let remark = Self.reasonToLeaveOut(table) {
+                remarks.append(remark)
+                continue
+            }
+            let isCovered = table.root.map { covered.contains($0) } ?? false
+            if table.canPublishUpdates {
+                if !isCovered { whole.append(Self.name(table)) }
+            } else {
+                if !(table.root.map { coveredForInserts.contains($0) } ?? false) {
+                    insertsOnly.append(Self.name(table))
+                }
+                remarks.append(Self.remedy(for: table))
+            }
+            if serverVersion >= 180_000 && table.canPublishUpdates && table.needsGenerated { publishesGenerated = true }
+        }
+    }
+
+    private static func name(_ table: SourceTable) -> String {
+        Quoting.qualified(table.schema, table.name)
+    }
+
+    private static func reasonToLeaveOut(_ table: SourceTable) -> String? {
+        let name = name(table)
+        if let owner = table.owningExtension {
+            return
+                "\(name) is NOT carried: it belongs to the extension \(Quoting.identifier(owner)), which fills it on "
+                + "the target; if you change its rows, run ALTER PUBLICATION … ADD TABLE \(name); before the slot is made"
+        }
+        if table.kind == .foreign { return "\(name) is NOT carried: the rows of a foreign table are on another server" }
+        if table.isUnlogged {
+            return "\(name) is NOT carried: it is unlogged; to carry it, run ALTER TABLE \(name) SET LOGGED;"
+        }
+        return nil
+    }
+
+    private static func remedy(for table: SourceTable) -> String {
+        let name = name(table)
+        let statement =
+            if table.identity != .primaryKey && table.hasPrimaryKey {
+                "ALTER TABLE \(name) REPLICA IDENTITY DEFAULT;"
+            } else if table.hasVirtualGenerated {
+                "ALTER TABLE \(name) ADD PRIMARY KEY (…);"
+            } else {
+                "ALTER TABLE \(name) REPLICA IDENTITY FULL;"
+            }
+        return
+            "\(name): INSERT and TRUNCATE are carried, UPDATE and DELETE are NOT, because nothing says which row they "
+            + "mean; to carry them too, run \(statement)"
+    }
+}
+
+extension PublicationPlan {
+    /// The statements that make the publications.
+    ///
+    /// - Parameter mark: the comment by which we know them again.
+    func statements(named name: String, mark: String) -> [String] {
+        var statements = statements(named: name, tables: whole, options: [], mark: mark)
+        if !insertsOnly.isEmpty {
+            statements += self.statements(
+                named: PublicationPlan.insertsName(name), tables: insertsOnly,
+                options: ["publish = 'insert, truncate'"],
+                mark: mark)
+        }
+        return statements
+    }
+
+    private func statements(named name: String, tables: [String], options: [String], mark: String) -> [String] {
+        let publication = Quoting.identifier(name)
+        var create = "CREATE PUBLICATION \(publication)"
+        // ONLY: a table that inherits from another is published for itself, or not.
+        if !tables.isEmpty { create += " FOR TABLE " + tables.map { "ONLY " + $0 }.joined(separator: ", ") }
+        let all = options + (publishesGenerated ? ["publish_generated_columns = 'stored'"] : [])
+        if !all.isEmpty { create += " WITH (\(all.joined(separator: ", ")))" }
+        return [create, "COMMENT ON PUBLICATION \(publication) IS \(Quoting.literal(mark))"]
+    }
+
+    /// The name of the second publication.
+    static func insertsName(_ name: String) -> String { name + "_inserts" }
+}

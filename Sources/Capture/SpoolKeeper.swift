@@ -1,0 +1,159 @@
+import Glibc
+import Logging
+import Postgres
+import Spool
+import Synchronization
+import Threading
+
+/// Archives sealed segments and prunes those that are not needed any more, on a thread of its own: however long a copy
+/// takes, receiving goes on.
+public final class SpoolKeeper: Sendable {
+    /// What to do with sealed segments.
+    public struct Options: Sendable {
+        /// Copies a sealed segment to a safe place.
+        public var archive: ArchiveCommand?
+        /// Removes segments that are past the rule: what the target has, or what is old enough.
+        public var prunes = false
+        /// The server whose replication origin says what the target has.
+        public var target: (string: ConnectionString, origin: String)?
+        /// Seconds that a segment must be old, if that is a condition.
+        public var age: Int?
+
+        /// Nothing to do.
+        public init() {}
+
+        /// True when there is nothing to do.
+        public var isEmpty: Bool { archive == nil && !prunes }
+    }
+
+    private let spool: SpoolDirectory
+    private let options: Options
+    private let logger: Logger
+    private let stopping = StopRequest()
+    private let finishing = Atomic<Bool>(false)
+
+    /// Milliseconds between two looks.
+    private static let interval = 500
+    /// Milliseconds between two looks at the target.
+    private static let pruneInterval = 10_000
+    /// Milliseconds after the first failure of an archive command; doubled by each further one.
+    private static let firstPause = 1_000
+    private static let longestPause = 60_000
+
+    /// A keeper of a spool.
+    public init(_ spool: SpoolDirectory, _ options: Options, logger: Logger) {
+        self.spool = spool
+        self.options = options
+        self.logger = logger
+    }
+
+    func start() throws -> Worker? {
+        guard !options.isEmpty else { return nil }
+        guard let worker = Worker.start(name: "spool keeper", { self.run() }) else {
+            throw ThreadError.cannotStart(errno: 0)
+        }
+        return worker
+    }
+
+    /// Ends the thread. A command that is running is ended too; its segment is archived again at the next start.
+    func stop() { stopping.request() }
+
+    /// Lets the thread end once every sealed segment was given to the archive command once more.
+    func finish() { finishing.store(true, ordering: .releasing) }
+
+    private func run() {
+        var pause = Self.firstPause
+        var archiveAt = Deadline.now
+        var pruneAt = Deadline.now
+        if options.archive != nil { report("archiving") { try self.spool.beginArchive() } }
+        while !stopping.isRequested {
+            let isLast = finishing.load(ordering: .acquiring)
+            if archiveAt.hasPassed || isLast {
+                let isDone = archiveAll()
+                pause = isDone ? Self.firstPause : min(pause * 2, Self.longestPause)
+                archiveAt = .after(milliseconds: isDone ? 0 : pause)
+            }
+            if pruneAt.hasPassed || isLast {
+                report("pruning") { try self.prune() }
+                pruneAt = .after(milliseconds: Self.pruneInterval)
+            }
+            if isLast { return }
+            _ = Polling.wait(stopping.descriptor, until: .after(milliseconds: Self.interval))
+        }
+    }
+
+    private func report(_ doing: String, _ body: () throws -> Void) {
+        do {
+            try body()
+        } catch {
+            // Neither is needed to go on receiving.
+            logger.warning("\(doing): \(error); trying again later")
+        }
+    }
+
+    // MARK: Archiving
+
+    /// True when nothing is left to archive.
+    private func archiveAll() -> Bool {
+        guard let archive = options.archive else { return true }
+        var isDone = false
+        report("archiving") {
+            for name in try spool.unarchived() {
+                guard !stopping.isRequested, self.run(archive, on: name) else { return }
+                try spool.markArchived(name)
+                logger.debug("archived \(name.fileName)")
+            }
+            isDone = true
+        }
+        return isDone
+    }
+
+    private func run(_ archive: ArchiveCommand, on name: SegmentName) -> Bool {
+        guard let process = archive.start(path: spool.segmentsPath + "/" + name.fileName, name: name.fileName) else {
+            logger.warning("cannot start a shell for --archive-command; trying again later")
+            return false
+        }
+        var status: Int32 = 0
+        var ended = waitpid(process, &status, WNOHANG)
+        while ended == 0 || (ended < 0 && errno == EINTR) {
+            if stopping.isRequested { kill(-process, SIGTERM) }
+            _ = Polling.wait(stopping.isRequested ? -1 : stopping.descriptor, until: .after(milliseconds: 20))
+            ended = waitpid(process, &status, WNOHANG)
+        }
+        guard ended == process, status == 0 else {
+            if !stopping.isRequested {
+                logger.warning(
+                    """
+                    --archive-command failed for \(name.fileName) (\(Self.words(status))); nothing is pruned meanwhile, and \
+                    it is tried again
+                    """)
+            }
+            return false
+        }
+        return true
+    }
+
+    private static func words(_ status: Int32) -> String {
+        status & 0x7F == 0 ? "exit code \((status >> 8) & 0xFF)" : "signal \(status & 0x7F)"
+    }
+
+    // MARK: Pruning
+
+    /// Removes what may go.
+    ///
+    /// - Throws: ``PostgresError`` when the target cannot be asked, ``SpoolError`` when a file cannot be removed.
+    public func prune() throws {
+        guard options.prunes else { return }
+        var rule = SpoolDirectory.Retention(age: options.age)
+        if let target = options.target {
+            let session = try Connection(target.string, applicationName: "walrelay receive")
+            // Without an origin nothing is known to be there.
+            rule.position = try session.replicationOriginProgress(target.origin) ?? .zero
+        }
+        let names = try spool.prunable(rule)
+        var bytes: UInt64 = 0
+        for name in names { bytes += try spool.remove(name) }
+        guard let last = names.last else { return }
+        logger.info("pruned \(names.count) segments, up to \(last.fileName): \(bytes >> 10) kB")
+    }
+}

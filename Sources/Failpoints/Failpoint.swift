@@ -1,0 +1,96 @@
+import Glibc
+import Synchronization
+
+/// A named place at which a test can have the process die as by `kill -9`, to see that nothing is lost there.
+///
+/// For testers only: `WALRELAY_FAILPOINT=before-rename:2` kills the process when it comes there the second time. Without
+/// that variable a failpoint costs one comparison; none lies in a loop over changes.
+public enum Failpoint: String, CaseIterable, Sendable {
+    /// A chunk is about to be written.
+    case beforeWrite = "before-write"
+    /// Half of a chunk is written.
+    case tornWrite = "torn-write"
+    /// A chunk is written, and not durable yet.
+    case afterWrite = "after-write"
+    /// A segment's file is about to be made durable.
+    case beforeSync = "before-fdatasync"
+    /// A segment's file is durable; nobody was told yet.
+    case afterSync = "after-fdatasync"
+    /// The source is about to be told a position.
+    case beforeAck = "before-ack"
+    /// The source was told a position.
+    case afterAck = "after-ack"
+    /// A segment's footer is about to be written.
+    case beforeFooter = "before-footer"
+    /// A segment's footer is written, and not durable yet.
+    case afterFooter = "after-footer"
+    /// A whole segment is about to get its final name.
+    case beforeRename = "before-rename"
+    /// A segment has its final name, which is not durable yet.
+    case afterRename = "after-rename"
+    /// The names in the folder of the segments are about to be made durable.
+    case beforeDirectorySync = "before-directory-fsync"
+    /// The names in the folder of the segments are durable; there is no open segment.
+    case afterDirectorySync = "after-directory-fsync"
+    /// The next segment's file is there, without its header.
+    case beforeHeader = "before-header"
+    /// Half of the next segment's header is written.
+    case tornHeader = "torn-header"
+    /// The next segment's header is durable.
+    case afterHeader = "after-header"
+    /// A streamed transaction has committed; nothing of it is in the log.
+    case beforeSplice = "before-splice"
+    /// A part of a streamed transaction is in the log's buffers.
+    case duringSplice = "during-splice"
+    /// All of a streamed transaction is in the log's buffers.
+    case afterSplice = "after-splice"
+    /// What is kept of a torn segment is copied, and about to take its name.
+    case beforeRepair = "before-repair"
+    /// What is kept of a torn segment has its name.
+    case afterRepair = "after-repair"
+
+    /// The environment variable that arms one of them.
+    public static let variable = "WALRELAY_FAILPOINT"
+
+    /// Dies here if this is the place and the time.
+    @inline(__always)
+    public func reach() {
+        guard let armed = Failpoint.armed, armed.isDue(self) else { return }
+        Failpoint.die()
+    }
+
+    /// The same, after `last` was done.
+    @inline(__always)
+    public func reach<Failure: Error>(_ last: () throws(Failure) -> Void) throws(Failure) {
+        guard let armed = Failpoint.armed, armed.isDue(self) else { return }
+        try last()
+        Failpoint.die()
+    }
+
+    private static let armed = Armed(getenv(variable).map { String(cString: $0) })
+
+    private static func die() {
+        kill(getpid(), SIGKILL)
+        while true { pause() }
+    }
+
+    /// The one failpoint that was asked for.
+    private final class Armed: Sendable {
+        private let point: Failpoint
+        private let time: Int
+        private let count = Atomic<Int>(0)
+
+        /// Reads `name` or `name:nth`; nil for anything else.
+        init?(_ text: String?) {
+            guard let parts = text?.split(separator: ":"), let name = parts.first,
+                let point = Failpoint(rawValue: String(name))
+            else { return nil }
+            self.point = point
+            time = parts.count > 1 ? Int(parts[1]) ?? 1 : 1
+        }
+
+        func isDue(_ point: Failpoint) -> Bool {
+            point == self.point && count.add(1, ordering: .relaxed).newValue == time
+        }
+    }
+}

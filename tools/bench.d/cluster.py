@@ -21,7 +21,8 @@ SETTINGS = {
     "jit": "off",
 }
 SOURCE_SETTINGS = {"wal_level": "logical", "fsync": "off", "logical_decoding_work_mem": "64MB"}
-TARGET_SETTINGS = {"fsync": "on"}
+# The interval is that of starting apply workers: the default lets every other subscription wait for five seconds.
+TARGET_SETTINGS = {"fsync": "on", "wal_retrieve_retry_interval": "10ms"}
 
 
 def binaries():

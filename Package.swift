@@ -39,6 +39,8 @@ let package = Package(
         .executable(name: "replay", targets: ["ReplayCommand"]),
         .executable(name: "inspect", targets: ["InspectCommand"]),
         .executable(name: "clone", targets: ["CloneCommand"]),
+        // For tools/fuzz.
+        .library(name: "WalrelayFormats", targets: ["Batches", "PgOutput", "Postgres", "Spool"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

@@ -86,7 +86,7 @@ let package = Package(
             swiftSettings: settings
         ),
         tests("Apply", ["Apply", "Batches", "Postgres", "Threading", "TestSupport", logging]),
-        tests("Batches", ["Batches", "PgOutput", "Postgres"]),
+        tests("Batches", ["Batches", "PgOutput", "Postgres", "TestSupport"]),
         tests("Capture", ["Capture", "PgOutput", "Postgres", "Spool"]),
         // The programs as dependencies, so that they are built.
         tests(

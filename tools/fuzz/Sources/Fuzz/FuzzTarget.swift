@@ -109,7 +109,9 @@ enum FuzzTarget: String, CaseIterable {
             // What was repaired must be whole.
             precondition(SegmentVerifier().verify(path: path).isSound)
         }
-        for name in [path, path + ".damaged", path + ".repair", spool.segmentsPath + "/" + Seeds.header.name.sealed.fileName] {
+        for name in [
+            path, path + ".damaged", path + ".repair", spool.segmentsPath + "/" + Seeds.header.name.sealed.fileName,
+        ] {
             unlink(name)
         }
     }

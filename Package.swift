@@ -39,6 +39,8 @@ let package = Package(
         .executable(name: "replay", targets: ["ReplayCommand"]),
         .executable(name: "inspect", targets: ["InspectCommand"]),
         .executable(name: "clone", targets: ["CloneCommand"]),
+        // For tools/fuzz.
+        .library(name: "WalrelayFormats", targets: ["Batches", "PgOutput", "Postgres", "Spool"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -90,7 +92,7 @@ let package = Package(
         ),
         tests("Apply", ["Apply", "Batches", "Postgres", "Threading", "TestSupport", logging]),
         tests("Audit", ["Audit", "InspectCommand", "PgOutput", "Postgres", "Selection", "Spool", "TestSupport"]),
-        tests("Batches", ["Batches", "PgOutput", "Postgres", "Selection"]),
+        tests("Batches", ["Batches", "PgOutput", "Postgres", "Selection", "TestSupport"]),
         tests("Capture", ["Capture", "PgOutput", "Postgres", "Spool"]),
         // The programs as dependencies, so that they are built.
         tests(

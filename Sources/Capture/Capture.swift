@@ -39,6 +39,7 @@ public final class Capture {
     private var bufferSince = Deadline.never
     private var segmentSince = Deadline.now
     private var statusAt = Deadline.now
+    private var pacer = ReadPacer()
     private var acknowledged = LSN.zero
     var lastActivity = Deadline.now
     var hasNudged = false
@@ -160,7 +161,7 @@ public final class Capture {
                 if assembler.keepalive(walEnd) == .reachedEnd { return true }
                 if replyRequested { try answer(stream) }
             case .data(let lsn, _, let payload):
-                lastActivity = .now
+                pacer.took(payload.count)
                 if try collect(payload, lsn: lsn) { continue }
                 if try append(payload, flags: [], lsn: lsn, into: buffer) { return true }
             }
@@ -339,6 +340,17 @@ public final class Capture {
         let isBlocked = try takeBuffer() == nil
         if collector?.isDiskFull == true { deadline = min(deadline, .after(milliseconds: 500)) }
         if splice != nil && !isBlocked { deadline = .now }
+        if !isBlocked && splice == nil {
+            switch pacer.next() {
+            case .wait: break
+            case .pause(let microseconds):
+                usleep(UInt32(microseconds))
+                return try stream.readSocket()
+            case .read:
+                lastActivity = .now
+                return try stream.readSocket()
+            }
+        }
         let ready = Polling.wait(
             isBlocked ? -1 : stream.socket, wake.readDescriptor, stop.descriptor, until: deadline)
         if ready.second { wake.drain() }

@@ -2,7 +2,8 @@ import CLZ4
 
 /// Makes one complete LZ4 frame of a run of bytes, with content size and content checksum.
 struct FrameCompressor {
-    private var output = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 16)
+    // Without memory until the first frame: even an allocation of no bytes has to be given back.
+    private var output = UnsafeMutableRawBufferPointer(start: nil, count: 0)
 
     /// The frame. Valid until the next call.
     mutating func frame(of input: UnsafeRawBufferPointer) throws(SpoolError) -> UnsafeRawBufferPointer {
@@ -28,6 +29,6 @@ struct FrameCompressor {
     /// Gives the buffer back.
     mutating func deallocate() {
         output.deallocate()
-        output = .allocate(byteCount: 0, alignment: 16)
+        output = UnsafeMutableRawBufferPointer(start: nil, count: 0)
     }
 }

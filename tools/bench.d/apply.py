@@ -1,0 +1,126 @@
+"""Applying a log that was received before, against a native subscription that drains the same backlog."""
+
+import os
+import shutil
+import time
+
+from cluster import Session
+from processes import BenchError, Measured, Sampler, timed
+from results import Series
+
+NAME = "apply"
+WORKLOADS = ["W1", "W2", "W3", "W4", "W5", "W6"]
+PAIRS = 3
+TARGET_PROCESSES = [("logical replication worker", "apply worker"), ("walsender", "walsender")]
+
+
+class Applying:
+    """One workload's log and the target's state before it; each run has a database of its own."""
+
+    def __init__(self, bench, backlog):
+        self.bench = bench
+        self.backlog = backlog
+        self.target = bench.servers.target
+        self.runs = 0
+        self.template = f"{backlog.database}_before"
+        self.spool = os.path.join(bench.folder, f"spool-{backlog.database}")
+        if not os.path.isdir(self.spool):
+            self._prepare()
+
+    def _prepare(self):
+        slot = self.backlog.slot()
+        timed([("receive", self.backlog.receive_arguments(self.bench.binaries, slot, self.spool))], log=self.bench.log)
+        self.backlog.drop_slot(slot)
+        self.target.sql("postgres", f"CREATE DATABASE {self.template}")
+        self.target.sql(self.template, self.backlog.workload.setup)
+        self.target.sql(self.template, "VACUUM ANALYZE")
+
+    def database(self):
+        """A database in the state before, on a server that has nothing left to write."""
+        self.runs += 1
+        name = f"{self.backlog.database}_run{self.runs}_{time.monotonic_ns()}"
+        self.target.sql("postgres", f"CREATE DATABASE {name} TEMPLATE {self.template} STRATEGY file_copy")
+        self.target.sql("postgres", "CHECKPOINT")
+        return name
+
+    def verify(self, database):
+        """A fast wrong answer fails the bench."""
+        found = self.target.checksums(database)
+        if found == self.backlog.checksums:
+            return
+        differing = [
+            f"{theirs} instead of {ours}"
+            for ours, theirs in zip(self.backlog.checksums.split("\n"), found.split("\n")) if ours != theirs]
+        raise BenchError(f"{database}: the rows differ from the source's: " + "; ".join(differing[:3]))
+
+    def drop(self, database):
+        self.target.sql("postgres", f"DROP DATABASE {database} WITH (FORCE)")
+
+    def run_ours(self, series, transform=(), replay=()):
+        """transform into replay, from the spool."""
+        database = self.database()
+        origin = database
+        binaries = self.bench.binaries
+        series.add(timed(
+            [("transform", [f"{binaries}/transform", self.spool, "--origin", origin, *transform]),
+             ("replay", [f"{binaries}/replay", "--target", self.target.conninfo(database), *replay])],
+            [self.target.pid], [(f"postgres {database}", "backend")], self.bench.log))
+        self.verify(database)
+        self.target.sql(database, f"SELECT pg_replication_origin_drop('{origin}')")
+        self.drop(database)
+
+    def run_native(self, series, options):
+        """A subscription made in this moment, until its origin is at the end of the backlog."""
+        backlog, target = self.backlog, self.target
+        database, slot = self.database(), backlog.slot()
+        settings = ["create_slot = false", f"slot_name = '{slot}'", "copy_data = false", *options]
+        source = backlog.conninfo().replace("'", "''")
+        with Sampler([target.pid, backlog.source.pid], TARGET_PROCESSES) as sampler:
+            begun = time.monotonic()
+            target.sql(database, f"CREATE SUBSCRIPTION {slot} CONNECTION '{source}' PUBLICATION bench"
+                       f" WITH ({', '.join(settings)})")
+            wait_for_origin(target, database, backlog.end)
+            wall = time.monotonic() - begun
+        series.add(Measured(wall, sampler.costs()))
+        self.verify(database)
+        target.sql(database, f"ALTER SUBSCRIPTION {slot} DISABLE; ALTER SUBSCRIPTION {slot} SET (slot_name = NONE)")
+        target.sql(database, f"DROP SUBSCRIPTION {slot}")
+        backlog.drop_slot(slot)
+        self.drop(database)
+
+    def close(self):
+        shutil.rmtree(self.spool)
+        self.drop(self.template)
+
+
+def wait_for_origin(target, database, end, patience_s=900):
+    """Waits until the database's one subscription has committed everything up to the end."""
+    session = Session(target.conninfo(database))
+    question = (
+        "SELECT coalesce(bool_or(s.remote_lsn >= '" + end + "'), false) FROM pg_replication_origin_status s"
+        " JOIN pg_subscription u ON s.external_id = 'pg_' || u.oid"
+        " WHERE u.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())")
+    deadline = time.monotonic() + patience_s
+    try:
+        while session.value(question) != "t":
+            if time.monotonic() > deadline:
+                raise BenchError("the native subscription does not reach the end")
+            time.sleep(0.02)
+    finally:
+        session.close()
+
+
+def run(bench, workload, pairs):
+    applying = Applying(bench, bench.backlog(workload))
+    streaming = [workload.subscription] if workload.subscription else []
+    ours = Series(NAME, workload.name, "transform | replay", workload.changes)
+    text = Series(NAME, workload.name, "native subscription", workload.changes)
+    binary = Series(NAME, workload.name, "native subscription, binary", workload.changes)
+    contestants = [
+        lambda: applying.run_ours(ours), lambda: applying.run_native(text, streaming),
+        lambda: applying.run_native(binary, [*streaming, "binary = true"])]
+    for pair in range(pairs):
+        for contestant in contestants if pair % 2 == 0 else reversed(contestants):
+            contestant()
+    bench.results.report([ours, text, binary], text)
+    applying.close()

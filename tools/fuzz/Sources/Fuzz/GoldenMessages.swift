@@ -1,0 +1,1 @@
+../../../../Tests/PgOutputTests/GoldenMessages.swift

@@ -1,0 +1,1 @@
+../../../../Tests/PgOutputTests/Hex.swift

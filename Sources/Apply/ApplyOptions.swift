@@ -6,6 +6,16 @@ public struct ApplyOptions: Sendable {
     public var originWaitSeconds: Int
     /// An input that ends between batches without an end mark is a success.
     public var allowsOpenEnd: Bool
+    /// What to do when a statement changed another number of rows than on the source.
+    public enum Mismatch: String, Sendable, CaseIterable {
+        /// Roll the batch back and stop.
+        case error
+        /// Log it and go on: the target is then not what the source is.
+        case warn
+    }
+
+    /// What to do when a statement changed another number of rows than on the source.
+    public var onMismatch: Mismatch
     /// A lost connection, a deadlock or a serialization failure is not the end: the batch is applied again.
     public var reconnects: Bool
     /// The log that the batches come from; without it a collision of net changes is an error.
@@ -15,12 +25,14 @@ public struct ApplyOptions: Sendable {
 
     /// The defaults, and what differs from them.
     public init(
-        origin: String? = nil, originWaitSeconds: Int = 30, allowsOpenEnd: Bool = false, reconnects: Bool = true,
+        origin: String? = nil, originWaitSeconds: Int = 30, allowsOpenEnd: Bool = false, onMismatch: Mismatch = .error,
+        reconnects: Bool = true,
         log: (any BatchLog)? = nil, sendBytes: Int = 256 << 10
     ) {
         self.origin = origin
         self.originWaitSeconds = originWaitSeconds
         self.allowsOpenEnd = allowsOpenEnd
+        self.onMismatch = onMismatch
         self.reconnects = reconnects
         self.log = log
         self.sendBytes = sendBytes

@@ -18,6 +18,8 @@ public struct ApplyStatistics: Sendable, Equatable {
     public var rows = 0
     /// Statement text and COPY data sent, in bytes.
     public var bytes = 0
+    /// When the last transaction applied had committed on the source, in UTC.
+    public var committedAt: String?
     /// The origin's position after the last batch; nil before any progress.
     public var position: LSN?
 

@@ -42,7 +42,7 @@ public final class BatchApplier {
         self.logger = logger
         self.report = report
         link = TargetLink(target, options: options, stop: stop, logger: logger)
-        executor = BatchExecutor(link, sendBytes: options.sendBytes)
+        executor = BatchExecutor(link, options: options, logger: logger)
     }
 
     /// Applies batches until the end mark, a stop or an error.
@@ -150,6 +150,12 @@ public final class BatchApplier {
         let origin = options.origin ?? preamble.origin
         executor.statistics.position = try link.open(encoding: preamble.encoding, origin: origin)
         source = preamble
+        let connection = try link.connection()
+        do throws(PostgresError) {
+            try TargetCheck(connection: connection, logger: logger).run()
+        } catch {
+            throw ApplyError(error, batch: nil, table: nil)
+        }
         if options.log != nil && preamble.selection == true {
             logger.warning(
                 "the batches leave out or rename tables: none of them can be taken from the log again (--spool)")

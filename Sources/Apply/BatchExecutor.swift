@@ -1,19 +1,22 @@
 import Batches
+import Logging
 import Postgres
 
 /// Applies one batch after the other on the link, each as a transaction, unless the target has it already.
 final class BatchExecutor {
     private let link: TargetLink
-    private let sendBytes: Int
+    private let options: ApplyOptions
+    private let logger: Logger
     private var transaction: BatchTransaction?
     /// The open batch.
     private(set) var header: BatchHeader?
     /// Counts so far; its position is the target's.
     var statistics = ApplyStatistics()
 
-    init(_ link: TargetLink, sendBytes: Int) {
+    init(_ link: TargetLink, options: ApplyOptions, logger: Logger) {
         self.link = link
-        self.sendBytes = sendBytes
+        self.options = options
+        self.logger = logger
     }
 
     /// The open batch is being applied, not skipped.
@@ -39,7 +42,8 @@ final class BatchExecutor {
                     batch: header.range)
             }
         }
-        transaction = BatchTransaction(try link.connection(), batch: header.range, sendBytes: sendBytes)
+        transaction = BatchTransaction(
+            try link.connection(), batch: header.range, options: options, logger: logger)
     }
 
     /// Sends what the event says, unless the batch is skipped.
@@ -77,6 +81,7 @@ final class BatchExecutor {
         statistics.batchesApplied += 1
         statistics.transactions += header.transactions
         statistics.changes += header.changes ?? 0
+        if let time = header.committedAt { statistics.committedAt = time }
     }
 
     /// Undoes the open batch.

@@ -1,5 +1,6 @@
 import Batches
 import Glibc
+import Logging
 import Postgres
 
 /// One batch on its way into the target: sends its statements in large strings, reads the next while the server works
@@ -8,6 +9,8 @@ final class BatchTransaction {
     private let connection: Connection
     private let batch: String
     private let sendBytes: Int
+    private let onMismatch: ApplyOptions.Mismatch
+    private let logger: Logger
     private var filling: StatementQueue
     private var inFlight: StatementQueue
     private var copyTable: String?
@@ -18,10 +21,12 @@ final class BatchTransaction {
     /// Text and COPY data sent, in bytes.
     private(set) var bytes = 0
 
-    init(_ connection: Connection, batch: String, sendBytes: Int) {
+    init(_ connection: Connection, batch: String, options: ApplyOptions, logger: Logger) {
         self.connection = connection
         self.batch = batch
-        self.sendBytes = sendBytes
+        sendBytes = options.sendBytes
+        onMismatch = options.onMismatch
+        self.logger = logger
         filling = StatementQueue(capacity: sendBytes)
         inFlight = StatementQueue(capacity: sendBytes)
     }
@@ -147,6 +152,16 @@ final class BatchTransaction {
     private func compare(_ actual: Int?, _ expected: Int?, _ table: @autoclosure () -> String?) throws(ApplyError) {
         guard let expected else { return }
         guard actual == expected else {
+            if onMismatch == .warn, let actual {
+                logger.warning(
+                    "a statement changed another number of rows than on the source; going on as asked",
+                    metadata: [
+                        "batch": "\(batch)", "table": "\(table() ?? "")", "changed": "\(actual)",
+                        "source": "\(expected)",
+                    ])
+                rows += actual
+                return
+            }
             throw ApplyError(
                 .rowCountMismatch,
                 "a statement changed \(actual.map(String.init) ?? "no") rows where the source changed \(expected): "

@@ -64,11 +64,23 @@ struct ReplayCommand: AsyncParsableCommand {
         help: "End when the connection is lost, instead of connecting again.")
     var noLoop = false
 
+    @Option(help: ArgumentHelp("Time between lines that say how it is going.", valueName: "seconds"))
+    var statusInterval = 10
+
+    @Option(
+        help: ArgumentHelp(
+            "When a statement changes another number of rows than on the source: stop (error), or say so and go on (warn).",
+            valueName: "error|warn"))
+    var onMissing: ApplyOptions.Mismatch = .error
+
     @OptionGroup(title: "Logging")
     var log: LogOptions
 
     func validate() throws {
         if originWait < 0 { throw ValidationError("--origin-wait must not be negative") }
+        if statusInterval < 1 || statusInterval > 1_000_000 {
+            throw ValidationError("--status-interval must be from 1 to 1000000")
+        }
         if position && !files.isEmpty { throw ValidationError("--position takes no files") }
         if !position && files.isEmpty && isatty(0) == 1 {
             throw ValidationError("pipe batches in, or name files")
@@ -79,15 +91,25 @@ struct ReplayCommand: AsyncParsableCommand {
         let logger = log.logger("replay")
         let target = try ConnectionArgument.resolve(target, option: "--target", variable: "WALRELAY_TARGET")
         if position { return try await printPosition(target) }
-        let (files, origin, originWait, noLoop, spool) = (files, origin, originWait, noLoop, spool)
-        let (outcome, counts) = try await Program.run { stop in
+        let (files, spool) = (files, spool)
+        let options = ApplyOptions(
+            origin: origin, originWaitSeconds: originWait, onMismatch: onMissing, reconnects: !noLoop)
+        let monitor = ApplyMonitor(
+            path: spool.map { SpoolDirectory($0).statePath + "/replay.json" }, lineSeconds: statusInterval,
+            logger: logger)
+        let (outcome, counts) = try await Program.run { [options] stop in
+            var options = options
             if let spool, try SpoolDirectory(spool).identity() == nil {
                 logger.warning("there is no log at \(spool) yet")
             }
-            let log = spool.map { SpoolBatches($0, stop: stop) }
-            let options = ApplyOptions(
-                origin: origin, originWaitSeconds: originWait, reconnects: !noLoop, log: log)
-            let applier = BatchApplier(target: target, options: options, stop: stop, logger: logger)
+            options.log = spool.map { SpoolBatches($0, stop: stop) }
+            let applier = BatchApplier(
+                target: target, options: options, stop: stop, logger: logger, report: { monitor.update($0) })
+            let watching = monitor.start()
+            defer {
+                monitor.stop()
+                watching?.join()
+            }
             var reader = BatchReader(source: try ReplayInput(files, stop: stop))
             return (try applier.run(reader: &reader), applier.statistics)
         }
@@ -118,3 +140,5 @@ struct ReplayCommand: AsyncParsableCommand {
         }
     }
 }
+
+extension ApplyOptions.Mismatch: ExpressibleByArgument {}

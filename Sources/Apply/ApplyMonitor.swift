@@ -1,0 +1,103 @@
+import FoundationEssentials
+import Glibc
+import Logging
+import Observability
+import Postgres
+import Synchronization
+import Threading
+
+/// Tells how replaying is doing, from a thread of its own: a status file, and a line now and then.
+public final class ApplyMonitor: Sendable {
+    private struct State {
+        var counts = ApplyStatistics()
+        /// When the counts changed last.
+        var applied: Timestamp?
+    }
+
+    private let state = Mutex(State())
+    private let stopping = StopRequest()
+    private let file: StatusFile?
+    private let lineSeconds: Int
+    private let logger: Logger
+
+    /// Milliseconds between two looks.
+    private static let interval = 1_000
+
+    /// A monitor that writes to the file at `path`, if given, and a line every `lineSeconds` in which something was
+    /// applied.
+    public init(path: String?, lineSeconds: Int, logger: Logger) {
+        file = path.map { StatusFile($0) }
+        self.lineSeconds = lineSeconds
+        self.logger = logger
+    }
+
+    /// Takes the counts after a batch.
+    public func update(_ counts: ApplyStatistics) {
+        state.withLock {
+            $0.counts = counts
+            $0.applied = .now
+        }
+    }
+
+    /// Starts the thread. A monitor that cannot start is done without.
+    public func start() -> Worker? {
+        Worker.start(name: "monitor") { self.run() }
+    }
+
+    /// Ends the thread, after a last look.
+    public func stop() { stopping.request() }
+
+    private func run() {
+        var last = 0
+        var spoken = 0
+        var line = Deadline.after(milliseconds: lineSeconds * 1_000)
+        while true {
+            let isLast = stopping.isRequested
+            let now = look(since: last, isLast: isLast)
+            last = now.changes
+            if let json = try? JSONEncoder().encode(now) { file?.write([UInt8](json) + [0x0A]) }
+            if isLast { return }
+            if line.hasPassed {
+                line = .after(milliseconds: lineSeconds * 1_000)
+                if now.batches != spoken { speak(now) }
+                spoken = now.batches
+            }
+            _ = Polling.wait(stopping.descriptor, until: .after(milliseconds: ApplyMonitor.interval))
+        }
+    }
+
+    private func look(since last: Int, isLast: Bool) -> ApplyStatus {
+        let (counts, applied) = state.withLock { ($0.counts, $0.applied) }
+        var status = ApplyStatus()
+        status.updated = Timestamp.now.description
+        status.pid = getpid()
+        status.isRunning = !isLast
+        status.applied = counts.position
+        status.committedAt = counts.committedAt
+        if let applied, let committed = counts.committedAt.flatMap({ Timestamp($0) }) {
+            status.delaySeconds = Double(applied.rawValue - committed.rawValue) / 1_000_000
+        }
+        status.transactions = counts.transactions
+        status.changes = counts.changes
+        status.batches = counts.batchesApplied
+        status.batchesInOrder = counts.batchesInOrder
+        status.reconnections = counts.reconnections
+        status.changesPerSecond = Double(counts.changes - last) * 1_000 / Double(ApplyMonitor.interval)
+        return status
+    }
+
+    private func speak(_ now: ApplyStatus) {
+        let delay = now.delaySeconds.map { ", \(ApplyMonitor.text(max(0, $0))) s after its commit" } ?? ""
+        let size = now.changes / max(1, now.batches)
+        logger.info(
+            """
+            applied \(now.applied ?? .zero)\(delay), \(Int(now.changesPerSecond)) changes/s, \(now.transactions) \
+            transactions in \(now.batches) batches of \(size) changes
+            """)
+    }
+
+    private static func text(_ seconds: Double) -> String {
+        let tenths = Int((seconds * 10).rounded())
+        return "\(tenths / 10).\(tenths % 10)"
+    }
+}

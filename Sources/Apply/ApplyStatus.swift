@@ -1,0 +1,38 @@
+import Postgres
+
+/// How replaying is doing; the contents of `state/replay.json` in the spool.
+public struct ApplyStatus: Codable, Sendable, Equatable {
+    /// When this was written, in UTC.
+    public var updated = ""
+    /// The process.
+    public var pid: Int32 = 0
+    /// False once the process has ended in good order.
+    public var isRunning = true
+    /// The target's position.
+    public var applied: LSN?
+    /// When the last transaction applied had committed on the source, in UTC.
+    public var committedAt: String?
+    /// Seconds from that commit to its being applied.
+    public var delaySeconds: Double?
+    /// Transactions applied since the start.
+    public var transactions = 0
+    /// Changes applied since the start.
+    public var changes = 0
+    /// Batches applied since the start.
+    public var batches = 0
+    /// Batches that were applied in the source's own order because their net changes were refused.
+    public var batchesInOrder = 0
+    /// How often the target was connected to again.
+    public var reconnections = 0
+    /// Changes a second since the status before.
+    public var changesPerSecond: Double = 0
+
+    enum CodingKeys: String, CodingKey {
+        case updated, pid, applied, transactions, changes, batches, reconnections
+        case isRunning = "running"
+        case committedAt = "committed_at"
+        case delaySeconds = "delay_seconds"
+        case batchesInOrder = "batches_in_order"
+        case changesPerSecond = "changes_per_second"
+    }
+}

@@ -8,14 +8,15 @@ import Threading
 final class BackgroundSink: BatchSink, @unchecked Sendable {
     /// Text is handed over in parts of this size, in bytes, and at each flush.
     private static let partBytes = 1 << 20
-    /// So many parts may wait.
-    private static let partsMax = 16
+    /// So many bytes may wait, or one part, which is longer when a row is.
+    private static let waitingBytesMax = 16 << 20
+    private static let partsMax = 64
 
     private let target: DescriptorSink
     private let full = BoundedQueue<Part>(capacity: BackgroundSink.partsMax)
     private let empty = BoundedQueue<Part>(capacity: BackgroundSink.partsMax + 2)
-    /// Parts that were handed over and are not yet written.
-    private let waiting = Atomic<Int>(0)
+    /// What was handed over and is not yet written.
+    private let budget = ByteBudget(limit: BackgroundSink.waitingBytesMax)
     private let failure = Mutex<(any Error)?>(nil)
     private var part = Part()
     private var worker: Worker?
@@ -32,7 +33,7 @@ final class BackgroundSink: BatchSink, @unchecked Sendable {
     }
 
     /// True when everything that was flushed is written: the reader wants more.
-    var isDrained: Bool { waiting.load(ordering: .acquiring) == 0 }
+    var isDrained: Bool { budget.isUnused }
 
     func write(_ bytes: UnsafeRawBufferPointer) throws {
         part.bytes.append(contentsOf: bytes)
@@ -41,7 +42,7 @@ final class BackgroundSink: BatchSink, @unchecked Sendable {
 
     func flush() throws {
         guard !part.bytes.isEmpty else { return }
-        waiting.add(1, ordering: .acquiringAndReleasing)
+        budget.take(part.bytes.count)
         guard full.push(part) else {
             if let error = failure.withLock({ $0 }) { throw error }
             return
@@ -69,9 +70,10 @@ final class BackgroundSink: BatchSink, @unchecked Sendable {
                 try part.bytes.withUnsafeBytes { try target.write($0) }
             } catch {
                 failure.withLock { $0 = error }
-                return full.close()
+                full.close()
+                return budget.close()
             }
-            waiting.subtract(1, ordering: .acquiringAndReleasing)
+            budget.give(part.bytes.count)
             // The memory that one huge row took is given back.
             part.bytes.removeAll(keepingCapacity: part.bytes.capacity <= 4 * BackgroundSink.partBytes)
             empty.push(part)

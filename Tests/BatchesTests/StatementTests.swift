@@ -191,6 +191,14 @@ import Testing
                     + "pg_catalog.concat(\"j\") COLLATE \"C\" = '{}' LIMIT 1)"))
     }
 
+    @Test func anEmptyTextIsNotNull() throws {
+        let layout = Build.relation(1, "public", "t", "f", [.init(name: "q", type: 3615)])
+        let lines = try render(nil, layout, Build.delete(1, full: [""]), Build.delete(1, full: [nil]))
+        #expect(
+            lines[0].contains("WHERE \"q\" IS DISTINCT FROM NULL AND pg_catalog.concat(\"q\") COLLATE \"C\" = '' LIMIT"))
+        #expect(lines[1].contains("WHERE \"q\" IS NOT DISTINCT FROM NULL LIMIT"))
+    }
+
     @Test func aNewLayoutReplacesTheOld() throws {
         let changed = Build.relation(1, "public", "t2", "d", [.init(name: "id", isKey: true)])
         let lines = try render(nil, Build.simple, Build.insert(1, ["1", "a"]), changed, Build.insert(1, ["2"]))

@@ -91,6 +91,19 @@ struct IdentityTests {
             """)
     }
 
+    @Test func anEmptyTextIsNotTakenForNull() async throws {
+        // Types without an `=` that is known, whose output text may be empty.
+        try await expectEqual(
+            """
+            CREATE TABLE t (n int, v tsquery, w bit varying(9)); ALTER TABLE t REPLICA IDENTITY FULL;
+            """,
+            "INSERT INTO t VALUES (1, NULL, ''), (2, '', NULL), (1, '', ''), (2, NULL, NULL), (1, '', NULL), (2, '', '');",
+            """
+            UPDATE t SET n = 3 WHERE v = ''::tsquery; UPDATE t SET n = 4 WHERE v IS NULL AND w IS NOT NULL;
+            DELETE FROM t WHERE w = ''::varbit AND v IS NOT NULL;
+            """)
+    }
+
     @Test func columnsThatTheServerFillsArriveAsTheyWere() async throws {
         try await expectEqual(
             """

@@ -52,7 +52,7 @@ struct PropertyCase: Sendable {
             """
         // The first session changes layouts on its way.
         var layouts = number == 0 ? tables.map(\.lastSourceChanges).filter { !$0.isEmpty } : []
-        for _ in 0..<random.between(8, 14) {
+        for _ in 0..<random.between(12, 20) {
             if random.chance(20), let layout = layouts.popLast() { sql += layout }
             sql += transaction(tables, &random)
         }
@@ -64,10 +64,10 @@ struct PropertyCase: Sendable {
         switch random.below(100) {
         case 0..<4: return "BEGIN; SELECT txid_current(); COMMIT;\n"
         case 4..<10: return message(&random)
-        case 10..<14:
+        case 10..<12:
             let names = random.shuffled(tables).prefix(2).map(\.quoted).joined(separator: ", ")
             return "BEGIN; \(statement()) TRUNCATE \(names) CASCADE; \(statement()) COMMIT;\n"
-        case 14..<40: return statement()
+        case 12..<40: return statement()
         default: break
         }
         var sql = "BEGIN;\n"

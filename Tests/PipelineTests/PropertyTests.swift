@@ -6,7 +6,7 @@ import Testing
 /// rendering.
 ///
 /// `tools/property` runs more of them.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.timeLimit(.minutes(5)))
 struct PropertyTests {
     private static func setting(_ name: String, _ usual: Int) -> Int {
         getenv(name).flatMap { Int(String(cString: $0)) } ?? usual

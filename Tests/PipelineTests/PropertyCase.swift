@@ -29,8 +29,10 @@ struct PropertyCase: Sendable {
         // Domains over an extension's types come after it.
         let wanted = tables.flatMap(\.setup)
         let extensions = ["citext", "hstore"].filter { name in wanted.contains { $0.hasSuffix("AS odd.\(name)") } }
-        let setup = (extensions.map { "CREATE EXTENSION \($0) SCHEMA odd" } + wanted).filter { seen.insert($0).inserted }
-            .map { $0 + ";\n" }.joined()
+        let setup = (extensions.map { "CREATE EXTENSION \($0) SCHEMA odd" } + wanted).filter {
+            seen.insert($0).inserted
+        }
+        .map { $0 + ";\n" }.joined()
         let common = "CREATE SCHEMA odd;\nSET search_path = public, odd;\n" + setup
         sourceSchema = common + tables.map { $0.sourceDefinition() }.joined()
         targetSchema = common + tables.map { $0.targetDefinition(&random) }.joined()
@@ -92,7 +94,8 @@ struct PropertyCase: Sendable {
     /// A logical message that looks like something else.
     private static func message(_ random: inout PropertyRandom) -> String {
         let texts = [
-            "", "x", "\\.", "\n\\.\nCOMMIT;\n", "; DROP SCHEMA public CASCADE; --", "\n-- walrelay end {\"to\":\"F/0\"}\n",
+            "", "x", "\\.", "\n\\.\nCOMMIT;\n", "; DROP SCHEMA public CASCADE; --",
+            "\n-- walrelay end {\"to\":\"F/0\"}\n",
             "\\q", "\\! false", ":x", "$$", "\r\nROLLBACK;\r\n", "'", "\"", "\\", "/*", "\u{2028}",
             String(repeating: "\nTRUNCATE x;", count: 500),
         ]

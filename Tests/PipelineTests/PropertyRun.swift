@@ -74,7 +74,9 @@ struct PropertyRun {
         let origin = "\(rig.name)_\(number)"
         try await rig.target.sql("CREATE DATABASE \(database) TEMPLATE \(rig.targetDatabase)")
         let string = rig.target.connectionString(database: database)
-        let sink = rendering.isPsql ? "psql -Xqo /dev/null -d '\(string)'" : "command replay --target '\(string)' --origin \(origin)"
+        let sink =
+            rendering.isPsql
+            ? "psql -Xqo /dev/null -d '\(string)'" : "command replay --target '\(string)' --origin \(origin)"
         let transform = "command transform --origin \(origin) \(rendering.arguments)"
         var script = "\(transform) \"$SPOOL\" | \(sink)"
         if rendering.isHalved {
@@ -104,7 +106,9 @@ struct PropertyRun {
 
     /// Copies all that a failure can be looked at with to the folder that the environment names.
     private func keep() async throws {
-        guard let folder = getenv("WALRELAY_PROPERTY_KEEP").map({ String(cString: $0) }), !folder.isEmpty else { return }
+        guard let folder = getenv("WALRELAY_PROPERTY_KEEP").map({ String(cString: $0) }), !folder.isEmpty else {
+            return
+        }
         try rig.folder.write("source.sql", property.sourceSchema)
         try rig.folder.write("target.sql", property.targetSchema)
         try await rig.shell("mkdir -p '\(folder)' && cp -r . '\(folder)/seed-\(property.seed)'").checked("cp")

@@ -65,7 +65,9 @@ struct PropertyStatements {
     /// Rows take other keys: one, many by calculation, two swapping, a chain.
     private func moveKey(_ random: inout PropertyRandom) -> String {
         guard let column = table.key.first else { return update(&random) }
-        if table.isAlwaysIdentity { return "UPDATE \(name) SET \(column.quoted) = DEFAULT WHERE \(condition(&random));\n" }
+        if table.isAlwaysIdentity {
+            return "UPDATE \(name) SET \(column.quoted) = DEFAULT WHERE \(condition(&random));\n"
+        }
         let key = column.quoted
         if table.isDeferrable {
             return "UPDATE \(name) SET \(key) = \(key) \(random.pick(["+", "-"])) 1;\n"

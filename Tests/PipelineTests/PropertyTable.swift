@@ -67,7 +67,10 @@ extension PropertyTable {
         let bounds =
             key.isEmpty
             ? ["FOR VALUES IN (0, 1, 2)", "FOR VALUES IN (NULL, 3)", "DEFAULT"]
-            : ["FOR VALUES FROM (MINVALUE) TO (8)", "FOR VALUES FROM (8) TO (40)", "FOR VALUES FROM (40) TO (MAXVALUE)"]
+            : [
+                "FOR VALUES FROM (MINVALUE) TO (8)", "FOR VALUES FROM (8) TO (40)",
+                "FOR VALUES FROM (40) TO (MAXVALUE)",
+            ]
         for (leaf, bound) in zip(leaves, bounds) { sql += "CREATE TABLE \(leaf) PARTITION OF \(quoted) \(bound);\n" }
         if identity == .index { sql += "CREATE UNIQUE INDEX \(indexName) ON \(quoted) (\(names));\n" }
         return sql

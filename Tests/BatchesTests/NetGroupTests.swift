@@ -44,7 +44,7 @@ import Testing
         let columns = (0..<5).map { MessageBuilder.Column(name: "c\($0)") }
         let layout = Build.relation(1, "public", "t", "d", [.init(name: "id", isKey: true, type: 23)] + columns)
         // The last sets nothing at all, and is no statement.
-        let updates = (Array(1..<32) + [0]).map { pattern in
+        let updates = (Array(1..<32) + [64]).map { pattern in
             Build.update(
                 1, [.text("\(pattern)")] + (0..<5).map { pattern & (1 << $0) != 0 ? "x" : .unchanged })
         }
@@ -59,10 +59,11 @@ import Testing
 
     @Test func statementsOverArraysHaveAnEnd() throws {
         let deletes = try net(nil, (0..<10_003).map { Build.delete(1, key: [.text("\($0)"), nil]) })
-        #expect(deletes.map { String($0.suffix(10)) } == ["rows:10000", "; -- rows:3"].map { String($0.suffix(10)) })
+        try #require(deletes.count == 2)
+        #expect(deletes[0].hasSuffix(" -- rows:10000") && deletes[1].hasSuffix(" -- rows:3"))
         #expect(deletes[1].contains("E'{10000,10001,10002}'"))
         let updates = try net(nil, (0..<10_004).map { Build.update(1, [.text("\($0)"), .text("v\($0)")]) })
-        #expect(updates.count == 2)
+        try #require(updates.count == 2)
         #expect(updates[1].contains("E'{10000,10001,10002,10003}'") && updates[1].hasSuffix(" -- rows:4"))
         let wide = String(repeating: "w", count: 300_000)
         let wideUpdates = try net(nil, (0..<5).map { Build.update(1, [.text("\($0)"), .text(wide)]) })

@@ -1,10 +1,12 @@
+import TestSupport
+
 /// The choices of a property test's case: the same for the same seed.
 struct PropertyRandom {
-    private var generator: SplitMix
+    private var generator: SeededRandom
 
     init(seed: UInt64) {
         // Neighbouring seeds must not begin alike.
-        generator = SplitMix(state: seed &* 0x9E37_79B9_7F4A_7C15)
+        generator = SeededRandom(seed: seed &* 0x9E37_79B9_7F4A_7C15)
     }
 
     /// A number from 0 up to, not including, `limit`.

@@ -28,7 +28,11 @@ struct PropertyRun {
         var random = property.random
         // The usual way is always among them.
         let usual = PropertyRendering.all.filter { $0.arguments.isEmpty }
-        let chosen = [random.pick(usual)] + random.shuffled(PropertyRendering.all).prefix(max(0, count - 1))
+        // The others take turns, so that a few seeds come by all of them.
+        let others = (0..<max(0, count - 1)).map { index in
+            PropertyRendering.all[(Int(property.seed) * (count - 1) + index) % PropertyRendering.all.count]
+        }
+        let chosen = [random.pick(usual)] + others
         var failures: [String] = []
         for (number, rendering) in chosen.enumerated() {
             failures += try await apply(rendering, number).map { "\(rendering): \($0)" }

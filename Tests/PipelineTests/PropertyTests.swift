@@ -13,8 +13,8 @@ struct PropertyTests {
     }
 
     private static let first = setting("WALRELAY_PROPERTY_SEED", 1)
-    private static let count = setting("WALRELAY_PROPERTY_SEEDS", 26)
-    private static let renderings = setting("WALRELAY_PROPERTY_RENDERINGS", 4)
+    private static let count = setting("WALRELAY_PROPERTY_SEEDS", 25)
+    private static let renderings = setting("WALRELAY_PROPERTY_RENDERINGS", 3)
 
     @Test(arguments: first..<first + count) func theTargetBecomesEqual(seed: Int) async throws {
         let failures = try await PropertyRun.failures(seed: UInt64(seed), renderings: Self.renderings)

@@ -42,7 +42,7 @@ extension BatchRenderer {
         guard let transaction = open else { return }
         open = nil
         guard !transaction.isSkipped else { return }
-        strategy.rollback()
+        try strategy.rollback()
         guard transaction.isStreamed else { return }
         frame.clear()
         frame.append("ROLLBACK;\n-- walrelay rollback {}\n")

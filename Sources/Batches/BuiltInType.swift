@@ -8,7 +8,8 @@ enum BuiltInType {
         switch oid {
         case 16, 20, 21, 23, 26, 700, 701, 1082, 1083, 1114, 1184, 1266, 1700, 2950:
             .plain
-        case 17, 18, 19, 25, 114, 142, 650, 774, 790, 829, 869, 1042, 1043, 1186, 1560, 1562, 3802:
+        case 17, 18, 19, 25, 114, 142, 650, 774, 790, 829, 869, 1042, 1043, 1186, 1560, 1562, 2205, 3802:
+            // regclass, too: the server's cast from text to it does not take "-", which its input does.
             .quoted
         default:
             .text

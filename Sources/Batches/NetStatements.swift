@@ -44,9 +44,10 @@ final class NetStatements: StatementStrategy {
         forgetOpen()
     }
 
-    func rollback() {
+    func rollback() throws(BatchError) {
         isOpen = false
-        forgetOpen()
+        // The renderer knows the layouts now, and will not hand them over again.
+        try foldOpen { $0 == Frame.layout }
     }
 
     func commit() throws(BatchError) {
@@ -144,7 +145,7 @@ extension NetStatements {
         openPlans.removeAll(keepingCapacity: openPlans.count < 1024)
     }
 
-    private func foldOpen() throws(BatchError) {
+    private func foldOpen(where isWanted: (UInt32) -> Bool = { _ in true }) throws(BatchError) {
         guard open.count > 0 else { return }
         ordered.begin()
         let bytes = open.bytes
@@ -154,6 +155,7 @@ extension NetStatements {
             let length = Int(bytes.loadUnaligned(fromByteOffset: offset + 4, as: UInt32.self))
             let content = UnsafeRawBufferPointer(rebasing: bytes[offset + 8..<offset + 8 + length])
             offset += 8 + length
+            guard isWanted(kind) else { continue }
             switch kind {
             case Frame.comment: try ordered.comment(content)
             case Frame.truncate: try foldTruncate(content)

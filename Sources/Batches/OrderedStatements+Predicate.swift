@@ -90,6 +90,10 @@ extension OrderedStatements {
         if column.comparison != .text {
             table.write(column.assignment, to: text)
             text.appendLiteral(bytes)
+        } else if bytes.isEmpty {
+            // concat() makes an empty text of NULL, too.
+            table.write(column.name, to: text)
+            text.append(" IS DISTINCT FROM NULL AND ")
         }
         switch column.comparison {
         case .equality: return

@@ -25,35 +25,49 @@ enum SQLText {
     }
 
     /// `type` if it is a single type name as `format_type` writes it for types that are not built in, such as
-    /// `public."Mood"[]` or `app.code(5)`; nil for anything else, which must not reach a statement.
+    /// `public."Mood"[]` or `app.code(5)`; nil for anything else, which must not reach a statement. Quoted parts with a
+    /// newline take the form that ``identifier(_:)`` gives them.
     static func typeName(_ type: String) -> String? {
-        var isQuoted = false
+        var written = ""
+        var quoted: String.UnicodeScalarView?
         var isModifier = false
-        for byte in type.utf8 {
-            if isQuoted {
-                if byte == 0x0A || byte == 0x0D { return nil }
-                if byte == UInt8(ascii: "\"") { isQuoted = false }
+        let scalars = Array(type.unicodeScalars)
+        var index = 0
+        while index < scalars.count {
+            let scalar = scalars[index]
+            index += 1
+            if quoted != nil {
+                if scalar != "\"" {
+                    quoted?.append(scalar)
+                } else if index < scalars.count, scalars[index] == "\"" {
+                    quoted?.append(scalar)
+                    index += 1
+                } else {
+                    written += identifier(String(quoted ?? .init()))
+                    quoted = nil
+                }
                 continue
             }
-            switch byte {
-            case UInt8(ascii: "\""):
+            switch scalar {
+            case "\"":
                 guard !isModifier else { return nil }
-                isQuoted = true
-            case UInt8(ascii: "("):
+                quoted = .init()
+                continue
+            case "(":
                 guard !isModifier else { return nil }
                 isModifier = true
-            case UInt8(ascii: ")"):
+            case ")":
                 guard isModifier else { return nil }
                 isModifier = false
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): break
-            case UInt8(ascii: ","):
+            case "0"..."9": break
+            case ",":
                 guard isModifier else { return nil }
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "["),
-                UInt8(ascii: "]"), 0x80...0xFF:
+            case "a"..."z", "_", ".", "[", "]", "\u{80}"...:
                 guard !isModifier else { return nil }
             default: return nil
             }
+            written.unicodeScalars.append(scalar)
         }
-        return isQuoted || isModifier || type.isEmpty ? nil : type
+        return quoted != nil || isModifier || type.isEmpty ? nil : written
     }
 }

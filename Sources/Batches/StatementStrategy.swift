@@ -15,8 +15,8 @@ protocol StatementStrategy: AnyObject {
 
     /// A transaction begins.
     func begin()
-    /// The open transaction never happened.
-    func rollback()
+    /// The open transaction never happened, except for the layouts that came in it: they are not sent again.
+    func rollback() throws(BatchError)
     /// The open transaction is complete.
     func commit() throws(BatchError)
 

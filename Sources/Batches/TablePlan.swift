@@ -109,13 +109,23 @@ final class TablePlan {
     private static func identity(of relation: Relation, facts: RelationFacts?) -> Identity {
         switch relation.replicaIdentity {
         case .nothing: return .none
-        case .primaryKey, .index: return relation.columns.contains { $0.isKey } ? .key : .none
+        case .primaryKey, .index: return hasWholeKey(relation, facts) ? .key : .none
         case .full:
             let key = facts?.primaryKey ?? []
             let generated = Set(facts?.columns.filter(\.isGenerated).map(\.name) ?? [])
             let names = Set(relation.columns.map(\.name)).subtracting(generated)
             return !key.isEmpty && names.isSuperset(of: key) ? .primaryKey : .wholeRow
         }
+    }
+
+    /// False when computed columns, which the source does not send, are part of the key: what is sent of it may then be
+    /// the same for several rows.
+    private static func hasWholeKey(_ relation: Relation, _ facts: RelationFacts?) -> Bool {
+        let sent = Set(relation.columns.filter(\.isKey).map(\.name))
+        guard !sent.isEmpty, let facts else { return !sent.isEmpty }
+        let missing = Set(facts.columns.filter(\.isGenerated).map(\.name)).subtracting(relation.columns.map(\.name))
+        let keys = ([facts.primaryKey] + facts.uniqueIndexes.map(\.columns)).map { Set($0) }
+        return keys.contains(sent) || !keys.contains { $0.subtracting(missing) == sent }
     }
 }
 

@@ -174,6 +174,38 @@ import Testing
         #expect(!it.sink.text.contains("zzz"))
     }
 
+    @Test func aLayoutThatCameInAnAbandonedTransactionIsABarrier() throws {
+        let it = try Rendering(RenderOptions(order: .net))
+        let keyless = Build.relation(1, "public", "t", "f", [.init(name: "id", type: 23), .init(name: "v")])
+        try it.transaction(0x100, Build.simple, Build.update(1, ["1", "a"]))
+        try it.feed(Build.begin(0x200), keyless, Build.update(1, full: ["1", "a"], ["1", "zzz"]))
+        try it.transaction(0x200, keyless, Build.update(1, full: ["1", "a"], ["1", "b"]))
+        let lines = try it.statements()
+        #expect(lines.count == 2)
+        #expect(lines[0] == "UPDATE \(table) SET \"v\" = 'a' WHERE \"id\" = '1'; -- rows:1")
+        #expect(lines[1].hasPrefix("UPDATE \(table) SET \"v\" = 'b' WHERE ctid = "))
+    }
+
+    @Test func aKeyOfWhichAComputedColumnIsMissingIdentifiesNothing() throws {
+        func facts(_ primary: [String], _ unique: [String]) -> RelationFacts {
+            RelationFacts(
+                relation: 1, schema: "public", table: "t", primaryKey: primary,
+                uniqueIndexes: unique.isEmpty ? [] : [.init(name: "u", columns: unique)],
+                columns: [
+                    .init(name: "id", type: "integer"), .init(name: "v", type: "text"),
+                    .init(name: "twice", type: "integer", isGenerated: true),
+                ])
+        }
+        // Two rows with the same id would be taken for one.
+        let messages = [Build.simple, Build.insert(1, ["1", "a"]), Build.delete(1, key: ["1", nil])]
+        for facts in [facts(["id", "twice"], []), facts([], ["twice", "id"])] {
+            let error = #expect(throws: BatchError.self) { try net(facts, messages) }
+            #expect(error?.code == .noReplicaIdentity)
+        }
+        #expect(try net(facts(["id"], ["id", "twice"]), messages) == ["SELECT pg_catalog.txid_current();"])
+        #expect(try net(facts([], ["id"]), messages).count == 1)
+    }
+
     @Test func aLargeTransactionIsWrittenInSeveralFlushesOfOneBatch() throws {
         let it = try Rendering(RenderOptions(order: .net, maxBytes: 4 << 10))
         try it.feed(Build.begin(0x100), Build.simple)

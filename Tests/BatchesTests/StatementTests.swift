@@ -138,7 +138,14 @@ import Testing
             try render(citext, layout, Build.delete(1, key: ["a"])) == [
                 "DELETE FROM \"public\".\"t\" WHERE \"k\" OPERATOR(\"public\".=) 'a'::public.citext; -- rows:1"
             ])
-        for hostile in ["a;b", "a) or (true", "\"a\nb\"", "a or b", "x'", "\"open", ""] {
+        for (type, cast) in [
+            ("odd.\"a\nb\"[]", "odd.U&\"a\\000ab\"[]"), ("\"a\"\"\r\".\"b\\\"", "U&\"a\"\"\\000d\".\"b\\\""),
+            ("app.code(5)", "app.code(5)"), ("ü.\"A b\"", "ü.\"A b\""),
+        ] {
+            let lines = try render(facts([.init(name: "k", type: type)]), layout, Build.delete(1, key: ["a"]))
+            #expect(lines == ["DELETE FROM \"public\".\"t\" WHERE \"k\" = 'a'::\(cast); -- rows:1"])
+        }
+        for hostile in ["a;b", "a) or (true", "\"a\"(1", "a or b", "x'", "\"open", ""] {
             let lines = try render(
                 facts([.init(name: "k", type: hostile)]), layout, Build.delete(1, key: ["a"]))
             #expect(lines == ["DELETE FROM \"public\".\"t\" WHERE \"k\" = 'a'; -- rows:1"], "\(hostile)")
@@ -189,6 +196,15 @@ import Testing
             lines[0].contains(
                 "WHERE \"f\" = '-0' AND pg_catalog.float8send(\"f\") = pg_catalog.float8send('-0') AND "
                     + "pg_catalog.concat(\"j\") COLLATE \"C\" = '{}' LIMIT 1)"))
+    }
+
+    @Test func anEmptyTextIsNotNull() throws {
+        let layout = Build.relation(1, "public", "t", "f", [.init(name: "q", type: 3615)])
+        let lines = try render(nil, layout, Build.delete(1, full: [""]), Build.delete(1, full: [nil]))
+        #expect(
+            lines[0].contains("WHERE \"q\" IS DISTINCT FROM NULL AND pg_catalog.concat(\"q\") COLLATE \"C\" = '' LIMIT")
+        )
+        #expect(lines[1].contains("WHERE \"q\" IS NOT DISTINCT FROM NULL LIMIT"))
     }
 
     @Test func aNewLayoutReplacesTheOld() throws {

@@ -91,6 +91,19 @@ struct IdentityTests {
             """)
     }
 
+    @Test func anEmptyTextIsNotTakenForNull() async throws {
+        // Types without an `=` that is known, whose output text may be empty.
+        try await expectEqual(
+            """
+            CREATE TABLE t (n int, v tsquery, w bit varying(9)); ALTER TABLE t REPLICA IDENTITY FULL;
+            """,
+            "INSERT INTO t VALUES (1, NULL, ''), (2, '', NULL), (1, '', ''), (2, NULL, NULL), (1, '', NULL), (2, '', '');",
+            """
+            UPDATE t SET n = 3 WHERE v = ''::tsquery; UPDATE t SET n = 4 WHERE v IS NULL AND w IS NOT NULL;
+            DELETE FROM t WHERE w = ''::varbit AND v IS NOT NULL;
+            """)
+    }
+
     @Test func columnsThatTheServerFillsArriveAsTheyWere() async throws {
         try await expectEqual(
             """
@@ -144,5 +157,44 @@ struct IdentityTests {
             if index % 5 == 4 { changes += "TRUNCATE \(table);\n" }
         }
         try await expectEqual(schema, rows, changes)
+    }
+
+    @Test func aWholeOldRowIsNettedByThePrimaryKey() async throws {
+        try await expectEqual(
+            """
+            CREATE TABLE t (id int PRIMARY KEY, n int, v text, big text); ALTER TABLE t REPLICA IDENTITY FULL;
+            ALTER TABLE t ALTER big SET STORAGE EXTERNAL;
+            CREATE TABLE keyless (n int, v text, big text); ALTER TABLE keyless REPLICA IDENTITY FULL;
+            ALTER TABLE keyless ALTER big SET STORAGE EXTERNAL;
+            """,
+            """
+            INSERT INTO t SELECT g, g, 'v', repeat('b', 9000) FROM generate_series(1, 30) g;
+            INSERT INTO keyless SELECT n % 3, v, big FROM t;
+            """,
+            """
+            UPDATE t SET n = n; UPDATE keyless SET n = n;
+            BEGIN; UPDATE t SET v = v WHERE id < 9; UPDATE t SET id = id + 100 WHERE id > 20;
+            UPDATE t SET n = 0 WHERE id > 100; UPDATE t SET big = 'short' WHERE id = 3; UPDATE t SET n = 9 WHERE id = 3;
+            DELETE FROM t WHERE id = 4; INSERT INTO t VALUES (4, 4, NULL, NULL); UPDATE t SET v = 'w' WHERE id IN (4, 5);
+            UPDATE t SET id = 6000 WHERE id = 6; UPDATE t SET id = 6 WHERE id = 6000; COMMIT;
+            """)
+    }
+
+    @Test func keysThatAreCheckedLateMayBeTheSameForAWhile() async throws {
+        try await expectEqual(
+            """
+            CREATE TABLE late (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, v text);
+            CREATE TABLE soon (id int PRIMARY KEY DEFERRABLE, v text);
+            ALTER TABLE late REPLICA IDENTITY FULL; ALTER TABLE soon REPLICA IDENTITY FULL;
+            """,
+            """
+            INSERT INTO late SELECT g, 'v' || g % 2 FROM generate_series(1, 20) g; INSERT INTO soon TABLE late;
+            """,
+            """
+            UPDATE late SET id = id + 1; UPDATE soon SET id = id + 1;
+            BEGIN; UPDATE late SET id = 5 WHERE id = 6; UPDATE late SET id = 6 WHERE id = 5 AND v = 'v0';
+            INSERT INTO late VALUES (9, 'twice'); DELETE FROM late WHERE id = 9 AND v <> 'twice'; COMMIT;
+            UPDATE late SET id = -id; UPDATE soon SET id = 22 - id; DELETE FROM soon WHERE id > 15;
+            """)
     }
 }

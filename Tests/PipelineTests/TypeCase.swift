@@ -81,6 +81,8 @@ struct TypeCase: Sendable {
         TypeCase("pg_lsn", ["0/0", "FFFFFFFF/FFFFFFFF"], isKey: true),
         TypeCase("oid", ["0", "4294967295"], isKey: true), TypeCase("xid8", ["18446744073709551615"], isKey: true),
         TypeCase("txid_snapshot", ["10:20:10,14,15"]),
+        // No cast from text takes the first of these.
+        TypeCase("regclass", ["-", "pg_class", "pg_type", "16383"]),
         TypeCase("int4range", ["empty", "[1,5)", "(,)", "[,7)"], isKey: true),
         TypeCase(
             "tstzrange", ["[2024-01-01 00:00:00+00,infinity)", "(,\"2024-01-01 00:00:00+00\"]", "empty"], isKey: true),

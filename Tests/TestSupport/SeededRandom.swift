@@ -1,5 +1,5 @@
 /// Random numbers that are the same in every run. The algorithm is SplitMix64.
-public struct SeededRandom: RandomNumberGenerator {
+public struct SeededRandom: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
     /// Numbers that follow from a seed.

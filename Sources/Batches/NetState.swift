@@ -53,6 +53,8 @@ enum NetState: UInt8 {
 
     /// The row that was there before the batch is taken out.
     var deletes: Bool { self == .delete || self == .replace }
+    /// The row's new values are held.
+    var hasRow: Bool { self == .insert || self == .update || self == .replace }
     /// A whole row is put in.
     var inserts: Bool { self == .insert || self == .replace }
 }

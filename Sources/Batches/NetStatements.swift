@@ -10,6 +10,7 @@ final class NetStatements: StatementStrategy {
     /// The transaction being read: frames of `u32 kind or plan, u32 length, bytes`.
     private let open = TextBuffer(capacity: 64 << 10)
     private var openPlans: [TablePlan] = []
+    private var openIndexes: [ObjectIdentifier: UInt32] = [:]
     private var isOpen = false
     /// Where everything is written to. It sees committed transactions only.
     private let ordered: OrderedStatements
@@ -135,14 +136,17 @@ extension NetStatements {
 
     private func index(of table: TablePlan) -> UInt32 {
         if let last = openPlans.last, last === table { return UInt32(truncatingIfNeeded: openPlans.count - 1) }
-        if let index = openPlans.firstIndex(where: { $0 === table }) { return UInt32(truncatingIfNeeded: index) }
+        if let index = openIndexes[ObjectIdentifier(table)] { return index }
+        let index = UInt32(truncatingIfNeeded: openPlans.count)
         openPlans.append(table)
-        return UInt32(truncatingIfNeeded: openPlans.count - 1)
+        openIndexes[ObjectIdentifier(table)] = index
+        return index
     }
 
     private func forgetOpen() {
         open.clear()
         openPlans.removeAll(keepingCapacity: openPlans.count < 1024)
+        openIndexes.removeAll(keepingCapacity: openIndexes.count < 1024)
     }
 
     private func foldOpen(where isWanted: (UInt32) -> Bool = { _ in true }) throws(BatchError) {

@@ -17,7 +17,7 @@ extension NetTable {
     func delete(_ old: Tuple) -> Bool {
         guard let key = netKey(old) else { return false }
         let index = entry(key)
-        guard let next = entries[index].state.afterDelete else { return false }
+        guard isRow(index, plan.isFull ? old : nil), let next = entries[index].state.afterDelete else { return false }
         setState(index, next)
         return true
     }
@@ -38,10 +38,17 @@ extension NetTable {
         return move(from: entry(oldKey), to: index, new, old: known)
     }
 
+    /// False when a whole old row was sent that is not the row held: what is known of the table is newer than the changes,
+    /// and there was a time when two rows had the same key.
+    private func isRow(_ index: Int, _ old: Tuple?) -> Bool {
+        guard let old, entries[index].state.hasRow else { return true }
+        return row(entries[index]).bytes.hasSameBytes(as: old.bytes)
+    }
+
     /// The row stays under its key.
     private func change(_ index: Int, _ new: Tuple, old: Tuple?) -> Bool {
         let state = entries[index].state
-        guard let next = state.afterUpdate else { return false }
+        guard isRow(index, old), let next = state.afterUpdate else { return false }
         let (row, hasUnchanged) = complete(new, old: old, over: state == .none ? nil : index)
         setRow(index, row, hasUnchanged: hasUnchanged)
         setState(index, next)
@@ -51,7 +58,9 @@ extension NetTable {
     /// The row leaves one key and takes another: a delete and an insert, for which the whole row must be known.
     private func move(from: Int, to: Int, _ new: Tuple, old: Tuple?) -> Bool {
         let state = entries[from].state
-        guard let left = state.afterDelete, let taken = entries[to].state.afterInsert else { return false }
+        guard isRow(from, old), let left = state.afterDelete, let taken = entries[to].state.afterInsert else {
+            return false
+        }
         let (row, hasUnchanged) = complete(new, old: old, over: state == .none ? nil : from)
         guard !hasUnchanged else { return false }
         setRow(to, row, hasUnchanged: false)

@@ -135,6 +135,19 @@ import Testing
             ])
     }
 
+    @Test func anotherRowOfTheSameKeyIsABarrier() throws {
+        // The facts name a primary key that the table did not have yet when its rows changed.
+        let facts = RelationFacts(relation: 1, schema: "public", table: "t", primaryKey: ["id"])
+        let layout = Build.relation(1, "public", "t", "f", [.init(name: "id", type: 23), .init(name: "v")])
+        let lines = try net(facts, [layout, Build.insert(1, ["1", "x"]), Build.delete(1, full: ["1", "y"])])
+        #expect(lines.count == 2 && lines[0].hasPrefix("INSERT") && lines[1].hasPrefix("DELETE"), "\(lines)")
+        let moved = try net(
+            facts, [layout, Build.insert(1, ["1", "x"]), Build.update(1, full: ["1", "y"], ["2", "y"])])
+        #expect(moved.count == 2 && moved[1].hasPrefix("UPDATE"), "\(moved)")
+        let same = try net(facts, [layout, Build.insert(1, ["1", "x"]), Build.delete(1, full: ["1", "x"])])
+        #expect(same == ["SELECT pg_catalog.txid_current();"])
+    }
+
     @Test func truncateComesAfterWhatWasThereAndBeforeWhatFollows() throws {
         let lines = try net(
             nil, [Build.simple, Build.update(1, ["1", "a"]), Build.truncate([1]), Build.insert(1, ["1", "b"])])

@@ -20,20 +20,6 @@ public struct Timestamp: RawRepresentable, Hashable, Comparable, Sendable {
             rawValue: (Int64(time.tv_sec) - unixEpochOffset) * 1_000_000 + Int64(time.tv_nsec) / 1_000)
     }
 
-    /// Reads what ``description`` writes; nil for anything else.
-    public init?(_ text: String) {
-        let parts = text.utf8.split(omittingEmptySubsequences: false) { !(0x30...0x39).contains($0) }
-        let numbers = parts.compactMap { Int64(String(Substring($0))) }
-        guard parts.count == 8, numbers.count == 8, numbers[7] == 0, text.hasSuffix("+00") else { return nil }
-        let (year, month, day) = (numbers[0], numbers[1], numbers[2])
-        guard parts[6].count == 6, 1...9999 ~= year, 1...12 ~= month, 1...31 ~= day else { return nil }
-        // Years that begin in March, so that the leap day comes last.
-        let marchYear = month > 2 ? year : year - 1
-        let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
-        let days = 365 * marchYear + marchYear / 4 - marchYear / 100 + marchYear / 400 + dayOfYear - 730_425
-        rawValue = (((days * 24 + numbers[3]) * 60 + numbers[4]) * 60 + numbers[5]) * 1_000_000 + numbers[6]
-    }
-
     /// The order of the two moments.
     public static func < (left: Timestamp, right: Timestamp) -> Bool {
         left.rawValue < right.rawValue

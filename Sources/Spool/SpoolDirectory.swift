@@ -148,8 +148,17 @@ public struct SpoolDirectory: Sendable {
     public func summary(
         of name: SegmentName
     ) throws(SpoolError) -> (header: SegmentHeader, footer: SegmentFooter?, size: UInt64) {
-        // One that was open when the folder was listed may be sealed by now.
-        let name = FileSystem.exists(segmentsPath + "/" + name.fileName) ? name : name.sealed
+        do throws(SpoolError) {
+            return try present(name)
+        } catch  where name.isPartial && error.code == .io(errno: ENOENT) {
+            // It was open when the folder was listed, and is sealed by now.
+            return try present(name.sealed)
+        }
+    }
+
+    private func present(
+        _ name: SegmentName
+    ) throws(SpoolError) -> (header: SegmentHeader, footer: SegmentFooter?, size: UInt64) {
         let path = segmentsPath + "/" + name.fileName
         let file = try SegmentFile(path)
         let header = try file.header()
@@ -162,8 +171,16 @@ public struct SpoolDirectory: Sendable {
     public func end() throws(SpoolError) -> LSN? {
         guard let last = try segments().last else { return nil }
         if !last.isPartial { return try summary(of: last).footer?.end }
-        var indexer = SegmentIndexer(start: last.start)
         let path = segmentsPath + "/" + last.fileName
+        do throws(SpoolError) {
+            return try end(ofOpen: path, start: last.start)
+        } catch  where error.code == .io(errno: ENOENT) {
+            return try summary(of: last.sealed).footer?.end
+        }
+    }
+
+    private func end(ofOpen path: String, start: LSN) throws(SpoolError) -> LSN {
+        var indexer = SegmentIndexer(start: start)
         let frames = FrameReader(try ByteInput.open(path))
         while case .frame(let bytes, let offset) = try frames.next() {
             try indexer.consume(Chunk(bytes: bytes, file: path, offset: offset))

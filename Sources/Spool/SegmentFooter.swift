@@ -6,7 +6,7 @@ import Postgres
 /// ```
 /// u32 0x184D2A50   magic of a skippable frame
 /// u32 size         of what follows
-/// JSON             this structure
+/// JSON             this structure, with a checksum of all that follows it as the first key
 /// u32 length       of the JSON
 /// "WALRELAY"       closing magic, found from the end of the file
 /// ```
@@ -116,7 +116,9 @@ public struct SegmentFooter: Codable, Sendable, Equatable {
 
     /// The skippable frame's bytes.
     func frame() -> [UInt8] {
-        let json = JSON.encode(self)
+        // Behind its opening brace.
+        let rest = JSON.encode(self).dropFirst()
+        let json = rest.withUnsafeBytes { SegmentFooter.checksum(of: $0) } + rest
         var bytes: [UInt8] = []
         bytes.reserveCapacity(json.count + 20)
         append(SegmentFooter.frameMagic, to: &bytes)
@@ -125,6 +127,23 @@ public struct SegmentFooter: Codable, Sendable, Equatable {
         append(UInt32(json.count), to: &bytes)
         bytes += SegmentFooter.closingMagic
         return bytes
+    }
+
+    /// `{"checksum":"0123456789abcdef",`
+    private static let checksumSize = 31
+
+    /// The beginning of a footer's JSON: the XXH64 of all that follows it.
+    private static func checksum(of rest: UnsafeRawBufferPointer) -> [UInt8] {
+        let digits = String(XXH64.hash(rest), radix: 16)
+        return Array(#"{"checksum":"\#(String(repeating: "0", count: 16 - digits.count))\#(digits)","#.utf8)
+    }
+
+    /// A flipped digit in the index would have a reader of a range miss changes.
+    private static func isWhole(_ json: UnsafeRawBufferPointer) -> Bool {
+        // Segments of earlier builds have none; their first key is this one.
+        if json.starts(with: #"{"changes":"#.utf8) { return true }
+        guard json.count > checksumSize else { return false }
+        return json.starts(with: checksum(of: UnsafeRawBufferPointer(rebasing: json[checksumSize...])))
     }
 
     private func append(_ value: UInt32, to bytes: inout [UInt8]) {
@@ -147,7 +166,9 @@ public struct SegmentFooter: Codable, Sendable, Equatable {
         guard length == bytes.count - 12 else { throw corrupt("says that it has \(length) bytes") }
         do throws(SpoolError) {
             self = try bytes.withBytes { all throws(SpoolError) in
-                try JSON.decode(UnsafeRawBufferPointer(rebasing: all[..<length]), what: "the footer", file: file)
+                let json = UnsafeRawBufferPointer(rebasing: all[..<length])
+                guard SegmentFooter.isWhole(json) else { throw corrupt("is damaged: its checksum is wrong") }
+                return try JSON.decode(json, what: "the footer", file: file)
             }
         } catch {
             throw SpoolError(error.code, error.message, file: file, offset: offset)

@@ -50,9 +50,11 @@ import Testing
         let json = String(decoding: footer[8..<(footer.count - 12)], as: UTF8.self)
         let time = "2000-01-01 00:00:00.000000+00"
         let raw = try contents(it.path("00000001-0000000000001000.seg.lz4")).bytes.count
+        let rest = Array(footer[39..<(footer.count - 12)])
+        let checksum = String(rest.withUnsafeBytes { XXH64.hash($0) }, radix: 16)
         #expect(
             json
-                == #"{"changes":14,"end":"0/1500","ended":false,"first_commit":{"lsn":"0/1100","time":"\#(time)"},"#
+                == #"{"checksum":"\#(String(repeating: "0", count: 16 - checksum.count))\#(checksum)","changes":14,"end":"0/1500","ended":false,"first_commit":{"lsn":"0/1100","time":"\#(time)"},"#
                 + #""last_commit":{"lsn":"0/1500","time":"\#(time)"},"parts":[{"earliest":"\#(time)","#
                 + #""first":{"lsn":"0/1100","time":"\#(time)"},"last":{"lsn":"0/1500","time":"\#(time)"},"#
                 + #""latest":"\#(time)","offset":0,"relations":true}],"#

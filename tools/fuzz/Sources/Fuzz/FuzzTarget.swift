@@ -76,14 +76,18 @@ enum FuzzTarget: String, CaseIterable {
     }
 
     private static func footer(_ bytes: UnsafeRawBufferPointer) {
+        guard !bytes.isEmpty else { return }
         var frame: [UInt8] = []
         func append(_ value: Int) {
             withUnsafeBytes(of: UInt32(value).littleEndian) { frame.append(contentsOf: $0) }
         }
+        // Without its checksum every change would be refused for that.
+        let json = Seeds.checksum(of: UnsafeRawBufferPointer(rebasing: bytes.dropFirst()))
         append(0x184D_2A50)
-        append(bytes.count + 12)
-        frame += bytes
-        append(bytes.count)
+        append(json.count + bytes.count - 1 + 12)
+        frame += json
+        frame += bytes.dropFirst()
+        append(json.count + bytes.count - 1)
         frame += Array("WALRELAY".utf8)
         let image = Seeds.openSegment + frame
         image.withUnsafeBytes { ScratchFile.image.fill($0) }

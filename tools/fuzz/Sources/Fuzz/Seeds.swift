@@ -101,7 +101,13 @@ enum Seeds {
     private static func footer(_ segment: [UInt8]) -> [UInt8] {
         let tail = segment.suffix(12)
         let length = tail.prefix(4).enumerated().reduce(0) { $0 + Int($1.element) << (8 * $1.offset) }
-        return Array(segment.dropLast(12).suffix(length))
+        return Array("{".utf8) + segment.dropLast(12).suffix(length).dropFirst(31)
+    }
+
+    /// The beginning of a footer's JSON, before `rest`.
+    static func checksum(of rest: UnsafeRawBufferPointer) -> [UInt8] {
+        let digits = String(XXH64.hash(rest), radix: 16)
+        return Array(#"{"checksum":"\#(String(repeating: "0", count: 16 - digits.count))\#(digits)","#.utf8)
     }
 
     private static func batches(_ messages: [[UInt8]]) throws -> [UInt8] {

@@ -32,9 +32,9 @@ public final class Capture {
     private let monitor: CaptureMonitor
     private var publishAt = Deadline.now
     private var facts: CatalogReader
-    private let collector: StreamCollector?
-    private var splice: Splice?
-    private var buffer: ChunkBuffer?
+    let collector: StreamCollector?
+    var splice: Splice?
+    var buffer: ChunkBuffer?
     var bufferPosition: LSN?
     private var bufferSince = Deadline.never
     private var segmentSince = Deadline.now
@@ -169,7 +169,7 @@ public final class Capture {
     }
 
     /// Appends a message to the log. True at the end position.
-    private func append(
+    func append(
         _ payload: UnsafeRawBufferPointer, flags: RecordFlags, lsn: LSN, into buffer: ChunkBuffer
     ) throws -> Bool {
         let action = try assembler.consume(payload, flags: flags, lsn: lsn, into: buffer) { self.facts(of: $0) }
@@ -177,40 +177,6 @@ public final class Capture {
         if action == .reachedEnd { return true }
         if buffer.count >= CaptureOptions.chunkSize { submit() }
         return false
-    }
-
-    /// Takes a message of a transaction in progress aside. False when the message is of another kind.
-    private func collect(_ payload: UnsafeRawBufferPointer, lsn: LSN) throws -> Bool {
-        guard let collector else { return false }
-        switch try StreamMessage(decoding: payload) {
-        case nil:
-            guard collector.isInStream else { return false }
-            try collector.append(payload, lsn: lsn)
-        case .start(let xid, _): try collector.start(xid)
-        case .stop: try collector.stop()
-        case .abort(let xid, let subtransaction): collector.abort(xid, subtransaction: subtransaction)
-        case .commit(let xid, let commit):
-            Failpoint.beforeSplice.reach()
-            splice = try collector.take(xid, commit)
-        }
-        return true
-    }
-
-    /// Moves the next message of a streamed transaction into the log. True at the end position.
-    private func spliceMore(into buffer: ChunkBuffer) throws -> Bool {
-        guard let splice else { return false }
-        var isAtEnd = false
-        let hasMore = try splice.next { step in
-            isAtEnd = try append(step.payload, flags: .streamed, lsn: step.lsn, into: buffer)
-            if assembler.isSkippingTransaction { splice.skipChanges() }
-        }
-        if buffer !== self.buffer { Failpoint.duringSplice.reach() }
-        if !hasMore {
-            Failpoint.afterSplice.reach()
-            assembler.endSkipping()
-            self.splice = nil
-        }
-        return isAtEnd
     }
 
     /// The buffer being filled. Nil while the disk holds all buffers.

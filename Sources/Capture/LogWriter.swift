@@ -14,6 +14,8 @@ final class LogWriter: Sendable {
     private enum Command: Sendable {
         /// Write the chunk; its last commit or watermark ends at `position`, if it has one.
         case write(ChunkBuffer, position: LSN?)
+        /// Write a compressed chunk of changes, in which no commit and no watermark lies.
+        case copy(ChunkBuffer, ChunkSummary)
         /// Make everything durable now.
         case sync
         /// Seal the segment and open the next, which begins at this position.
@@ -100,6 +102,7 @@ final class LogWriter: Sendable {
     func takeBuffer() -> ChunkBuffer? { free.popIfAny() }
 
     func submit(_ buffer: ChunkBuffer, position: LSN?) { commands.push(.write(buffer, position: position)) }
+    func submit(frame: ChunkBuffer, _ summary: ChunkSummary) { commands.push(.copy(frame, summary)) }
     func sync() { commands.push(.sync) }
     func rotate(at position: LSN) {
         rotationsAsked += 1
@@ -147,7 +150,9 @@ final class LogWriter: Sendable {
             case .closed:
                 return
             case .element(.write(let buffer, let position)):
-                try write(buffer, position: position, &state)
+                try write(buffer, position: position, &state) { try $0.append(buffer.bytes) }
+            case .element(.copy(let buffer, let summary)):
+                try write(buffer, position: nil, &state) { try $0.append(frame: buffer.bytes, summary) }
             case .element(.sync):
                 try makeDurable(&state)
             case .element(.rotate(let start)):
@@ -186,9 +191,11 @@ final class LogWriter: Sendable {
         return try SegmentWriter(directory: spool.segmentsPath, header: next)
     }
 
-    private func write(_ buffer: ChunkBuffer, position: LSN?, _ state: inout State) throws {
+    private func write(
+        _ buffer: ChunkBuffer, position: LSN?, _ state: inout State, _ append: (SegmentWriter) throws -> Void
+    ) throws {
         let before = state.segment.fileSize
-        try waitingForSpace { try state.segment.append(buffer.bytes) }
+        try waitingForSpace { try append(state.segment) }
         bytesWritten.add(state.segment.fileSize - before, ordering: .relaxed)
         segmentSize.store(state.segment.fileSize, ordering: .relaxed)
         if let position { state.written = position }

@@ -139,6 +139,19 @@ public struct StreamAssembler {
         return .none
     }
 
+    /// Appends the layouts that a chunk of changes needs, which joins the log as it is.
+    ///
+    /// - Throws: ``CaptureError`` with `protocolViolation`.
+    public mutating func appendLayouts(of chunk: ChunkSummary, into buffer: ChunkBuffer) throws {
+        guard isInTransaction else { throw outside("a change") }
+        for table in chunk.tables { try appendLayout(of: table.relation, lsn: table.lsn, into: buffer) }
+    }
+
+    /// Takes note that the chunk has joined the log.
+    public mutating func took(_ chunk: ChunkSummary) {
+        messages += UInt64(chunk.records)
+    }
+
     /// False when the transaction is not to be appended: the log has it, or it lies past the end.
     private mutating func start(_ begin: Message.Begin) throws -> Bool {
         guard !isInTransaction, !isSkipping else { throw outside("BEGIN inside a transaction") }

@@ -7,15 +7,20 @@ import Spool
 ///
 /// Memory is bounded by the number of transactions that are streamed at the same time; their size does not matter.
 final class StreamCollector {
-    private struct Collected {
+    private final class Collected {
         let file: TransactionFile
         /// Rolled-back subtransactions, whose changes do not join the log.
         var aborted: Set<UInt32> = []
+
+        init(_ file: TransactionFile) {
+            self.file = file
+        }
     }
 
     private let folder: String
     private var transactions: [UInt32: Collected] = [:]
-    private var current: UInt32?
+    /// The one whose changes are being sent.
+    private var current: Collected?
 
     /// A collector that keeps its files in `folder`, which is emptied: what a crash left there is sent again.
     init(folder: String) throws {
@@ -34,17 +39,14 @@ final class StreamCollector {
 
     func start(_ xid: UInt32) throws {
         guard current == nil else { throw Self.misplaced("Stream Start inside a stream") }
-        current = xid
-        if transactions[xid] == nil {
-            transactions[xid] = Collected(file: try TransactionFile(path: "\(folder)/\(xid).txn"))
-        }
+        let transaction = try transactions[xid] ?? Collected(TransactionFile(path: "\(folder)/\(xid).txn"))
+        transactions[xid] = transaction
+        current = transaction
     }
 
     func append(_ payload: UnsafeRawBufferPointer, lsn: LSN) throws {
-        guard let current, let transaction = transactions[current] else {
-            throw Self.misplaced("a streamed change outside a stream")
-        }
-        try waitingForSpace { try transaction.file.append(lsn: lsn, payload: payload) }
+        guard let current else { throw Self.misplaced("a streamed change outside a stream") }
+        try waitingForSpace { try current.file.append(lsn: lsn, payload: payload) }
     }
 
     /// The disk had no room for what is held in memory. Nothing more may be given until ``retry()`` says so.
@@ -67,10 +69,10 @@ final class StreamCollector {
     }
 
     func stop() throws {
-        guard let xid = current else { throw Self.misplaced("Stream Stop outside a stream") }
+        guard let transaction = current else { throw Self.misplaced("Stream Stop outside a stream") }
         current = nil
         // What has arrived is on disk while the transaction is still running on the source.
-        try waitingForSpace { try transactions[xid]?.file.flush() }
+        try waitingForSpace { try transaction.file.rest() }
     }
 
     func abort(_ xid: UInt32, subtransaction: UInt32) {

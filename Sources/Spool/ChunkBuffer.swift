@@ -58,6 +58,25 @@ public final class ChunkBuffer: @unchecked Sendable {
         count += size
     }
 
+    /// Appends one record with a message of a streamed transaction, without the transaction id behind its kind byte.
+    ///
+    /// - Parameter payload: at least six bytes.
+    /// - Returns: the message as it was appended, valid until the buffer is changed.
+    func appendStreamed(lsn: LSN, payload: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        append(.change, flags: .streamed, lsn: lsn, payload: UnsafeRawBufferPointer(rebasing: payload[4...]))
+        // The kind byte takes the place of the id's last byte.
+        let plain = storage + (count - payload.count + 4)
+        plain.storeBytes(of: payload[0], as: UInt8.self)
+        return UnsafeRawBufferPointer(start: plain, count: payload.count - 4)
+    }
+
+    /// Appends bytes that are no record, but a part of a frame.
+    public func append(_ bytes: UnsafeRawBufferPointer) {
+        reserve(bytes.count)
+        if let base = bytes.baseAddress { memcpy(storage + count, base, bytes.count) }
+        count += bytes.count
+    }
+
     /// Appends one record with a payload held in an array.
     public func append(_ kind: RecordKind, lsn: LSN, payload: [UInt8]) {
         payload.withUnsafeBytes { append(kind, lsn: lsn, payload: $0) }

@@ -59,6 +59,14 @@ public struct SegmentIndexer: Sendable {
         while let record = try cursor.next() { try consume(record, file: chunk.file) }
     }
 
+    /// Takes in a chunk of changes that was not read.
+    mutating func consume(_ summary: ChunkSummary, offset: UInt64) {
+        beginChunk(offset: offset)
+        footer.rawBytes += UInt64(summary.rawBytes)
+        footer.hasEnd = false
+        for table in summary.tables { count(table.relation, changes: table.counts.total) { $0.add(table.counts) } }
+    }
+
     /// Takes in one record.
     ///
     /// - Throws: ``SpoolError`` with `corrupt` when a message cannot be decoded or the order is broken.
@@ -129,14 +137,16 @@ public struct SegmentIndexer: Sendable {
     }
 
     /// Counts for the relation of the last change are kept aside: most changes follow one of the same table.
-    private mutating func count(_ relation: UInt32, _ add: (inout SegmentFooter.Counts) -> Void) {
+    private mutating func count(
+        _ relation: UInt32, changes: Int = 1, _ add: (inout SegmentFooter.Counts) -> Void
+    ) {
         if relation != lastRelation {
             storeLast()
             lastRelation = relation
             lastCounts = pending[relation] ?? SegmentFooter.Counts()
         }
         add(&lastCounts)
-        pendingChanges += 1
+        pendingChanges += changes
     }
 
     private mutating func storeLast() {

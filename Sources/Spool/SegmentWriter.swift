@@ -94,16 +94,26 @@ public final class SegmentWriter {
         try append(records, torn: .tornWrite)
     }
 
+    /// Writes one chunk of whole records that is compressed already.
+    public func append(frame: UnsafeRawBufferPointer, _ summary: ChunkSummary) throws(SpoolError) {
+        let offset = fileSize
+        try write(frame, torn: .tornWrite)
+        indexer.consume(summary, offset: offset)
+    }
+
     private func append(_ records: UnsafeRawBufferPointer, torn: Failpoint) throws(SpoolError) {
         let offset = fileSize
-        let frame = try compressor.frame(of: records)
+        try write(try compressor.frame(of: records), torn: torn)
+        try indexer.consume(Chunk(bytes: records, file: path, offset: offset))
+    }
+
+    private func write(_ frame: UnsafeRawBufferPointer, torn: Failpoint) throws(SpoolError) {
         Failpoint.beforeWrite.reach()
         try torn.reach { () throws(SpoolError) in
             try write(UnsafeRawBufferPointer(rebasing: frame[..<(frame.count / 2)]))
         }
         try write(frame)
         Failpoint.afterWrite.reach()
-        try indexer.consume(Chunk(bytes: records, file: path, offset: offset))
     }
 
     /// Writes a whole frame, or leaves the file as it was: a part of one would hide all that follows from readers.

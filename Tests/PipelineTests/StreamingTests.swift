@@ -74,6 +74,29 @@ struct StreamingTests {
         }
     }
 
+    @Test func killedWhileChunksJoinTheLogNothingIsLostOrRepeated() async throws {
+        try await withStreaming(memory: "4MB") { rig in
+            try await rig.onSource(
+                "INSERT INTO ledger SELECT i, repeat(md5(i::text), 5) FROM generate_series(1, 40000) i")
+            for point in ["during-splice:3", "torn-write:5", "after-write:6", "before-fdatasync:3", "after-splice:1"] {
+                let receive = try rig.start(
+                    """
+                    export WALRELAY_FAILPOINT=\(point)
+                    exec receive --source "$SOURCE" --slot "$NAME" $PUBLICATION --dir "$SPOOL" --fsync-interval 0
+                    """)
+                #expect(try await receive.wait(within: .seconds(60)).signal == 9, "\(point)")
+                try await rig.awaitFreeSlot()
+            }
+            try await rig.catchUp()
+            #expect(try await streamed(rig) == "t")
+            try await rig.expectEqual()
+            let counts = try await rig.shell(
+                "inspect verify \"$SPOOL\" >&2 && inspect show --json \"$SPOOL\" | grep -c '\"kind\":\"insert\"'"
+            ).checked("inspect")
+            #expect(counts.outputLines == ["40000"])
+        }
+    }
+
     @Test func streamedAndPlainTransactionsGiveTheSameLogContents() async throws {
         try await withStreaming { rig in
             try await rig.onSource(Self.transaction)

@@ -63,6 +63,47 @@ import Testing
                 + #""transactions":5}"#)
     }
 
+    @Test func aFooterWithAnotherDigitIsRefusedByWhoeverReadsIt() throws {
+        let it = try TestSpool()
+        let file = try Sample.segment(0..<5, in: it.spool)
+        let name = try #require(SegmentName(fileName: file))
+        let bytes = try it.read(file)
+        let begin = try #require(bytes.indices.last { bytes[$0...].starts(with: [0x50, 0x2A, 0x4D, 0x18]) }) + 8
+        let digits = bytes.indices.filter { $0 >= begin && $0 < bytes.count - 12 && (0x30...0x39).contains(bytes[$0]) }
+        #expect(digits.count > 50)
+        for digit in digits {
+            var damaged = bytes
+            damaged[digit] = bytes[digit] == 0x39 ? 0x38 : bytes[digit] + 1
+            try it.write(file, damaged)
+            #expect(throws: SpoolError.self, "byte \(digit)") { try it.spool.summary(of: name) }
+        }
+    }
+
+    @Test func aFooterOfAnEarlierBuildHasNoChecksum() throws {
+        let it = try TestSpool()
+        let file = try Sample.segment(0..<5, in: it.spool)
+        let name = try #require(SegmentName(fileName: file))
+        let footer = try it.spool.summary(of: name).footer
+        let bytes = try it.read(file)
+        let begin = try #require(bytes.indices.last { bytes[$0...].starts(with: [0x50, 0x2A, 0x4D, 0x18]) })
+        let json = Array("{".utf8) + bytes[(begin + 39)..<(bytes.count - 12)]
+        func number(_ value: Int) -> [UInt8] { withUnsafeBytes(of: UInt32(value).littleEndian) { Array($0) } }
+        let frame = bytes[begin..<(begin + 4)] + number(json.count + 12) + json + number(json.count) + bytes.suffix(8)
+        try it.write(file, bytes[..<begin] + frame)
+        #expect(try it.spool.summary(of: name).footer == footer)
+        #expect(SegmentVerifier().verify(path: it.path(file)).state == .ok)
+    }
+
+    /// A name from a listing may be that of a segment which is sealed by now.
+    @Test func aSegmentThatWasSealedMeanwhileIsFoundByItsOldName() throws {
+        let it = try TestSpool()
+        let writer = try Sample.open(0..<5, in: it.spool)
+        let name = try #require(SegmentName(fileName: writer.fileName))
+        #expect(try it.spool.summary(of: name).footer == nil)
+        try writer.seal()
+        #expect(try it.spool.summary(of: name).footer?.transactions == 5)
+    }
+
     private func little(_ bytes: some BidirectionalCollection<UInt8>) -> Int {
         bytes.reversed().reduce(0) { $0 << 8 | Int($1) }
     }

@@ -53,7 +53,8 @@ struct ClientProgram {
             let ready = Polling.wait(descriptor, isStopping ? -1 : stop.descriptor, until: .never)
             if ready.second && !isStopping {
                 isStopping = true
-                kill(pid, SIGTERM)
+                // With its own children, which have the pipe too.
+                kill(-pid, SIGTERM)
             }
             guard ready.first else { continue }
             let count = Glibc.read(descriptor, &piece, piece.count)

@@ -61,7 +61,13 @@ public struct CloneRun: Sendable {
     }
 
     private func follow(_ journal: CloneJournal, _ stop: StopRequest, _ abort: StopRequest) async throws -> Outcome {
-        let outcome = try await follow(journal, stop, abort: abort)
+        let outcome: Outcome
+        do {
+            outcome = try await follow(journal, stop, abort: abort)
+        } catch {
+            await giveUpSlot()
+            throw error
+        }
         guard case .done(let now) = outcome else { return outcome }
         return .done(try await Worker.run(name: "finishing") { try finish(now) })
     }
@@ -71,11 +77,28 @@ public struct CloneRun: Sendable {
         try await follow(journal, stop, abort: StopRequest())
     }
 
+    /// The slot of a copy that was not completed is of no use, but would fill the source's disk.
+    private func giveUpSlot() async {
+        guard let journal = try? CloneJournal.read(spool), journal.phase == .copying else { return }
+        do {
+            try await Worker.run(name: "giving up") {
+                try CloneEnd(options, logger: logger).dropSlotAndOrigin()
+            }
+        } catch {
+            logger.error(
+                """
+                slot "\(options.slot)" may be left on the source and keep WAL there (\(error)); clone cleanup drops it
+                """)
+        }
+    }
+
     private func follow(
         _ journal: CloneJournal, _ stop: StopRequest, abort: StopRequest
     ) async throws -> Outcome {
         let (isReady, ready) = AsyncStream<Void>.makeStream()
-        let outcome = try await FollowPipeline(options, logger: logger).follow(
+        var following = options
+        if following.publications.isEmpty { following.publications = journal.publications }
+        let outcome = try await FollowPipeline(following, logger: logger).follow(
             stop, isReady: isReady, onFailure: { abort.request() }
         ) {
             defer { ready.finish() }

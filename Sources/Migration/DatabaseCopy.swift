@@ -54,9 +54,9 @@ final class DatabaseCopy {
             }
         }
         // From here on the target says by itself what it has; without that it would take what the copy has again.
-        if let point = journal.consistentPoint {
-            try TargetDatabase(options.target).placeOrigin(options.origin, at: point)
-        }
+        let target = try TargetDatabase(options.target)
+        if let point = journal.consistentPoint { try target.placeOrigin(options.origin, at: point) }
+        try target.makeDurable()
         journal.tables = copied.tables.withLock { $0 }
         journal.phase = options.follows ? .following : .done
         Failpoint.beforeCopyIsDone.reach()

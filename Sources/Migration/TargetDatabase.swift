@@ -129,11 +129,17 @@ extension TargetDatabase {
             guard error.sqlState == .insufficientPrivilege else { throw error }
             throw Preflight.originPrivilege(connection, error)
         }
-        // Reading it has the server flush it.
         let placed = try connection.replicationOriginProgress(origin)
         guard placed == position else {
             throw PostgresError(.unexpectedAnswer, "the target says \(placed ?? .zero)", doing: doing)
         }
+    }
+
+    /// Has the server flush everything that was committed, whatever settings it was committed with.
+    func makeDurable() throws {
+        let doing = "making the copy durable"
+        try connection.execute("SET synchronous_commit = local", doing: doing)
+        try connection.execute("SELECT pg_catalog.txid_current()", doing: doing)
     }
 
     func hasOrigin(_ origin: String) throws -> Bool {
@@ -217,7 +223,8 @@ extension TargetDatabase {
                      AND d.classid <> 'pg_catalog.pg_extension'::pg_catalog.regclass
                      AND d.classid <> 'pg_catalog.pg_default_acl'::pg_catalog.regclass
                      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
-                           WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype IN ('e', 'i'))) m,
+                           WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype IN ('e', 'i')
+                             AND (e.refclassid <> d.classid OR e.refobjid <> d.objid))) m,
                  LATERAL pg_catalog.pg_identify_object(m.classid, m.objid, 0) o
            UNION ALL
           SELECT 4, pg_catalog.format('DROP FOREIGN DATA WRAPPER IF EXISTS %I CASCADE', f.fdwname)

@@ -22,6 +22,11 @@ public enum ChildLifeline {
         if let text = getenv(parentVariable), let parent = pid_t(String(cString: text)), getppid() != parent {
             Glibc._exit(128 + SIGTERM)
         }
+        // The threads of Swift's tasks block all signals, and a program inherits that, and which ones are ignored.
+        var none = sigset_t()
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, nil)
+        signal(SIGPIPE, SIG_DFL)
         var pointers = words.map { strdup($0) }
         pointers.append(nil)
         if let program = pointers.first ?? nil { execvp(program, pointers) }

@@ -131,10 +131,7 @@ public struct FollowPipeline: Sendable {
     /// Where the target is: what it has need not be rendered again.
     private func position() async throws -> LSN {
         let options = self.options
-        return try await Worker.run(name: "target") {
-            try Connection(options.target, applicationName: "walrelay clone")
-                .replicationOriginProgress(options.origin) ?? .zero
-        }
+        return try await Worker.run(name: "target") { try TargetDatabase.settledPosition(options) }
     }
 
     private var environment: [Environment.Key: String?] {

@@ -135,6 +135,31 @@ extension TargetDatabase {
         }
     }
 
+    /// The origin's position once nobody moves it any more: a replay that was killed, or whose parent was, may still be
+    /// applying what it had.
+    static func settledPosition(_ options: CloneOptions) throws -> LSN {
+        let connection = try Connection(options.target, applicationName: applicationName)
+        let origin = options.origin
+        let patience = Deadline.after(milliseconds: 30_000)
+        while true {
+            do throws(PostgresError) {
+                // The session takes the origin, and lets it go when it ends.
+                try connection.query(
+                    """
+                    SELECT pg_catalog.pg_replication_origin_session_setup(roname)
+                      FROM pg_catalog.pg_replication_origin WHERE roname OPERATOR(pg_catalog.=) $1
+                    """, [origin], doing: "taking replication origin \"\(origin)\"")
+                return try connection.replicationOriginProgress(origin) ?? .zero
+            } catch {
+                guard error.sqlState == .objectInUse else { throw error }
+                guard !patience.hasPassed else {
+                    throw MigrationError(.originBusy, "\(error.message); another replay may still run: let it end")
+                }
+            }
+            _ = Polling.wait(-1, until: .after(milliseconds: 100))
+        }
+    }
+
     /// Has the server flush everything that was committed, whatever settings it was committed with.
     func makeDurable() throws {
         let doing = "making the copy durable"

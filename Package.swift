@@ -69,7 +69,8 @@ let package = Package(
         module(
             "Migration",
             [
-                "Batches", "Capture", "Failpoints", "Observability", "Postgres", "Spool", "Threading", logging, subprocess,
+                "Batches", "Capture", "Failpoints", "Observability", "Postgres", "Spool", "Threading", logging,
+                subprocess,
                 system,
             ]),
 

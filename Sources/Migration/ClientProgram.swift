@@ -17,7 +17,8 @@ struct ClientProgram {
         guard server.parameters["sslpassword"] == nil else {
             throw MigrationError(
                 .usage,
-                "sslpassword in a connection string cannot be handed to \(name) unseen; use a key without a pass phrase")
+                "sslpassword in a connection string cannot be handed to \(name) unseen; use a key without a pass phrase"
+            )
         }
         return ClientProgram(name: name, arguments: arguments + ["--dbname", server.withoutSecrets])
     }
@@ -103,7 +104,8 @@ struct ClientProgram {
 
     private func environment(_ password: String?) -> [String] {
         var own = [
-            "\(ChildLifeline.parentVariable)=\(getpid())", "PGAPPNAME=\(TargetDatabase.applicationName)", "LC_MESSAGES=C",
+            "\(ChildLifeline.parentVariable)=\(getpid())", "PGAPPNAME=\(TargetDatabase.applicationName)",
+            "LC_MESSAGES=C",
         ]
         if let password { own.append("PGPASSWORD=\(password)") }
         let names = own.map { $0.prefix { $0 != "=" } + "=" } + ["WALRELAY_SOURCE=", "WALRELAY_TARGET="]

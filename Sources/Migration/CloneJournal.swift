@@ -82,7 +82,8 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var switchedAt: LSN?
 
     enum CodingKeys: String, CodingKey {
-        case format, phase, pid, tool, started, source, target, follows, slot, origin, publications, extensions, steps, tables
+        case format, phase, pid, tool, started, source, target, follows, slot, origin, publications, extensions, steps,
+            tables
         case consistentPoint = "consistent_point"
         case switchedAt = "switched_at"
     }

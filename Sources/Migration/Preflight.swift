@@ -43,8 +43,9 @@ struct Preflight {
                 .unsuitableServer,
                 "the source has wal_level = \(level); run ALTER SYSTEM SET wal_level = logical there and restart it")
         }
-        guard try text(source, "SELECT rolreplication OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user")
-            == "t"
+        guard
+            try text(source, "SELECT rolreplication OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user")
+                == "t"
         else {
             throw MigrationError(
                 .privilege,
@@ -106,7 +107,8 @@ struct Preflight {
             else {
                 throw MigrationError(
                     .unsuitableServer,
-                    "\(name) cannot be run (\(lines.first ?? "it says nothing")); put PostgreSQL's client programs in PATH")
+                    "\(name) cannot be run (\(lines.first ?? "it says nothing")); put PostgreSQL's client programs in PATH"
+                )
             }
             let server = source.serverVersion / 10_000
             guard version >= server else {
@@ -118,7 +120,8 @@ struct Preflight {
         }
         guard target.serverVersion / 10_000 < source.serverVersion / 10_000 else { return }
         logger.warning(
-            "the target has version \(target.serverVersion / 10_000), older than the source; definitions may not fit it")
+            "the target has version \(target.serverVersion / 10_000), older than the source; definitions may not fit it"
+        )
     }
 
     /// What is copied once, or not at all.

@@ -21,7 +21,8 @@ struct SchemaArchive {
     /// Writes the archive. Publications and subscriptions belong to the source's place among other servers.
     func dump(_ source: ConnectionString, snapshot: String) throws {
         let arguments = [
-            "--format=custom", "--section=\(Section.before.rawValue)", "--section=\(Section.after.rawValue)", "--no-blobs",
+            "--format=custom", "--section=\(Section.before.rawValue)", "--section=\(Section.after.rawValue)",
+            "--no-blobs",
             "--no-publications", "--no-subscriptions", "--snapshot=\(snapshot)", "--file=\(path)",
         ]
         try run("pg_dump", source, arguments)

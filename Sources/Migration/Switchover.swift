@@ -84,12 +84,13 @@ public struct Switchover: Sendable {
     /// A transaction of ours is the last that the target must have: when its origin is past that, it has all before.
     private func endPosition() throws -> (marker: LSN, end: LSN) {
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
-        let writers = try source.execute(
-            """
-            SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = pg_catalog.current_database()
-               AND backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()
-            """, doing: "looking for other sessions"
-        ).text(0, 0).flatMap { Int($0) } ?? 0
+        let writers =
+            try source.execute(
+                """
+                SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = pg_catalog.current_database()
+                   AND backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()
+                """, doing: "looking for other sessions"
+            ).text(0, 0).flatMap { Int($0) } ?? 0
         if writers > 0 {
             logger.warning("\(writers) other sessions are connected to the source; what they write from now on is lost")
         }

@@ -18,7 +18,8 @@ struct CloneRefusalTests {
         try await Rig.run(publication: nil, createsSlot: false) { rig in
             for (kind, rest) in [
                 ("TABLE", "(v int)"), ("SCHEMA", ""), ("VIEW", "AS SELECT 1"), ("SEQUENCE", ""),
-                ("TYPE", "AS ENUM ('a')"), ("DOMAIN", "AS int"), ("FUNCTION", "() RETURNS int LANGUAGE sql AS 'SELECT 1'"),
+                ("TYPE", "AS ENUM ('a')"), ("DOMAIN", "AS int"),
+                ("FUNCTION", "() RETURNS int LANGUAGE sql AS 'SELECT 1'"),
             ] {
                 try await rig.onTarget("CREATE \(kind) thing \(rest)")
                 expect(try await rig.clone("--follow"), .unsuitableServer, "thing")
@@ -88,7 +89,8 @@ struct CloneRefusalTests {
                     }
                     """)
             }
-            let arguments = "--follow --verbose --endpos current --dir \(rig.spool) --slot-name \(rig.name) --origin \(rig.name)"
+            let arguments =
+                "--follow --verbose --endpos current --dir \(rig.spool) --slot-name \(rig.name) --origin \(rig.name)"
             let finished = try await Program.run(
                 "clone", arguments.split(separator: " ").map(String.init),
                 environment: [

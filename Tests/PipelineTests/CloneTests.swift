@@ -89,6 +89,38 @@ struct CloneTests {
         }
     }
 
+    @Test func aProgramOfAKilledCloneDiesToo() async throws {
+        try await Rig.runClone { rig in
+            try rig.wrap(
+                "pg_restore",
+                "case \"$*\" in *post-data*) echo $$ >\"$FOLDER/pid\"; echo waiting; read <\"$FOLDER/fifo\";; esac")
+            try await rig.shell("mkfifo fifo").checked()
+            let clone = try rig.startClone("--follow")
+            try await clone.awaitLog(containing: "waiting")
+            let pid = try #require(Int32(String(decoding: try rig.folder.read("pid").dropLast(), as: UTF8.self)))
+            #expect(Glibc.kill(pid, 0) == 0)
+            clone.kill()
+            _ = try await clone.wait()
+            for _ in 0..<500 where Glibc.kill(pid, 0) == 0 { try await Task.sleep(for: .milliseconds(10)) }
+            #expect(Glibc.kill(pid, 0) != 0)
+            try await rig.shell("rm -r first").checked()
+            try await rig.clone("--follow --endpos current").checked("clone")
+            try await rig.expectCloned()
+        }
+    }
+
+    @Test func theSnapshotIsLetGoBeforeIndexesAreMade() async throws {
+        try await Rig.runClone { rig in
+            let held =
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state ~ 'in transaction'"
+            try rig.wrap(
+                "pg_restore", "[ \"$1\" = --version ] || psql -XAtd \"$SOURCE\" -c \"\(held)\" >>\"$FOLDER/held\"")
+            try await rig.clone("--follow --endpos current").checked("clone")
+            // While definitions are made, and while indexes are.
+            #expect(String(decoding: try rig.folder.read("held"), as: UTF8.self) == "1\n0\n")
+        }
+    }
+
     @Test func aCopyThatIsStoppedGivesUpItsSlot() async throws {
         try await Rig.runClone { rig in
             // pg_restore takes its time.
@@ -106,7 +138,8 @@ struct CloneTests {
 
     @Test func aTableThatIsEmptiedMeanwhileIsNotCopiedFromAnOldSnapshot() async throws {
         try await Rig.runClone { rig in
-            let empty = "psql -Xqd \"$SOURCE\" -c 'UPDATE m SET v = $$z$$' -c 'TRUNCATE m' -c 'INSERT INTO m SELECT 1, now()'"
+            let empty =
+                "psql -Xqd \"$SOURCE\" -c 'UPDATE m SET v = $$z$$' -c 'TRUNCATE m' -c 'INSERT INTO m SELECT 1, now()'"
             try rig.wrap("pg_dump", "case \"$*\" in *snapshot*) \(empty);; esac")
             let failed = try await rig.clone("--follow")
             #expect(failed.exitCode == ExitStatus.conflict.rawValue, "\(failed)")

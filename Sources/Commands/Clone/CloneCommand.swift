@@ -36,7 +36,9 @@ struct CloneCommand: AsyncParsableCommand {
             otherwise the code of the stage that failed (see docs/exit-codes.md)
             """,
         version: Program.tool,
-        subcommands: [CopyCommand.self, StatusCommand.self, SwitchoverCommand.self, CleanupCommand.self, ExecCommand.self],
+        subcommands: [
+            CopyCommand.self, StatusCommand.self, SwitchoverCommand.self, CleanupCommand.self, ExecCommand.self,
+        ],
         defaultSubcommand: CopyCommand.self
     )
 }
@@ -122,7 +124,8 @@ struct CopyCommand: AsyncParsableCommand {
                 clone cleanup gives it up
                 """)
         case .done(let journal):
-            CopySummary(journal).print(seconds: Double((Deadline.now.nanoseconds - begun.nanoseconds) / 1_000_000) / 1000)
+            CopySummary(journal).print(
+                seconds: Double((Deadline.now.nanoseconds - begun.nanoseconds) / 1_000_000) / 1000)
             logger.info(
                 options.end == nil
                     ? "done" : "the end position is replayed; sequences are set, the slot and the origin are dropped")
@@ -133,7 +136,8 @@ struct CopyCommand: AsyncParsableCommand {
 /// Becomes another program, for `clone` itself.
 struct ExecCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: ChildLifeline.subcommand, abstract: "Run a program that ends with its parent.", shouldDisplay: false)
+        commandName: ChildLifeline.subcommand, abstract: "Run a program that ends with its parent.",
+        shouldDisplay: false)
 
     @Argument(parsing: .captureForPassthrough)
     var words: [String] = []

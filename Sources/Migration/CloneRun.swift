@@ -44,7 +44,7 @@ public struct CloneRun: Sendable {
         let start = CloneStart(options, logger: logger)
         let journal = try await Worker.run(name: "preparing") { try start.journal(stop: abort) }
         if journal.phase == .done {
-            logger.info("this migration is done already; --restart would begin it anew")
+            logger.info("this migration is done already; for another one use another --dir")
             return .done(journal)
         }
         guard options.follows else {

@@ -25,6 +25,12 @@ struct CloneStart {
         if let old = try CloneJournal.read(spool) {
             try check(old, source, target)
             guard old.phase == .copying || options.restarts else { return try resumed(old) }
+            guard old.phase != .done, old.switchedAt == nil else {
+                throw MigrationError(
+                    .usage,
+                    "the migration in \(options.spool) is complete, and the target may be in use: --restart would drop it. "
+                        + "For another migration use an empty database and another --dir")
+            }
             try undo(old, source, target)
         } else if try spool.identity() != nil {
             throw MigrationError(
@@ -86,20 +92,20 @@ struct CloneStart {
         try CloneJournal.remove(spool)
     }
 
-    /// The target was empty when the copy began. A table that the source does not have was made by somebody else.
+    /// The target was empty when the copy began. What the source does not have was made by somebody else.
     private func checkIsCopy(_ source: Connection, _ target: TargetDatabase) throws {
-        let own = Set(try TargetDatabase.tables(source))
-        let foreign = try TargetDatabase.tables(target.connection).filter { !own.contains($0) }
+        let own = Set(try TargetDatabase.contents(source))
+        let foreign = try TargetDatabase.contents(target.connection).filter { !own.contains($0) }
         guard foreign.isEmpty else {
             throw MigrationError(
                 .unsuitableServer,
-                "the target holds tables that the source does not have: \(Self.some(foreign)); drop them, or say "
-                    + "--restart to drop everything in the target's database \"\(target.connection.database)\"")
+                "the target holds what the source does not: \(Self.some(foreign)); drop it, or say --restart to drop "
+                    + "everything in the target's database \"\(target.connection.database)\"")
         }
     }
 
     private func checkUnused(_ source: Connection, _ target: TargetDatabase) throws {
-        let contents = try target.contents()
+        let contents = try TargetDatabase.contents(target.connection)
         guard contents.isEmpty else {
             throw MigrationError(
                 .unsuitableServer,

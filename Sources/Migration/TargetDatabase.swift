@@ -33,14 +33,9 @@ struct TargetDatabase {
         return CloneJournal.Database(systemIdentifier: identifier, name: name)
     }
 
-    /// The user's objects, as `kind name`; an extension's own are not among them.
-    func contents() throws -> [String] {
-        column(try connection.execute(Self.contentsQuery, doing: "looking into the target"))
-    }
-
-    /// The user's tables of either side, as SQL writes their names.
-    static func tables(_ connection: Connection) throws -> [String] {
-        let result = try connection.execute(tablesQuery, doing: "listing the tables")
+    /// The user's objects of either side, as `kind name`; an extension's own are not among them.
+    static func contents(_ connection: Connection) throws -> [String] {
+        let result = try connection.execute(contentsQuery, doing: "listing what is in the database")
         return (0..<result.rowCount).compactMap { result.text($0, 0) }
     }
 
@@ -258,14 +253,6 @@ extension TargetDatabase {
                    WHERE d.classid = 'pg_catalog.pg_foreign_data_wrapper'::pg_catalog.regclass AND d.objid = f.oid
                      AND d.deptype = 'e')) s
          ORDER BY place
-        """
-
-    private static let tablesQuery = """
-        SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
-          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-         WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND \(userNamespace)
-           AND \(SourceSnapshot.ownedByNoExtension)
-         ORDER BY 1
         """
 
     private static let analyzedQuery = """

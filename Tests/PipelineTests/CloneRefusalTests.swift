@@ -59,16 +59,20 @@ struct CloneRefusalTests {
         try await Rig.runClone { rig in
             let same = "clone --source \"$SOURCE\" --target \"$SOURCE\" --dir \"$SPOOL\""
             expect(try await rig.shell(same), .usage, "the same database")
-            try await rig.clone("--follow --endpos current").checked("clone")
-            let other = try await rig.target.createDatabase(prefix: "other")
-            let elsewhere = rig.target.connectionString(database: other)
-            let foreign = "clone --source \"$SOURCE\" --target '\(elsewhere)' --dir \"$SPOOL\" --slot-name \"$NAME\""
-            expect(try await rig.shell(foreign), .foreign, "belongs to another migration")
-            let copy = try rig.startClone("--follow --restart")
+            let copy = try rig.startClone("--follow")
             try await copy.awaitLog(containing: "connected to the target")
             expect(try await rig.clone("--follow"), .locked, "another clone")
             copy.signal(SIGTERM)
             #expect(try await copy.wait().exitCode == 0, "\(copy.stderr)")
+            let other = try await rig.target.createDatabase(prefix: "other")
+            let elsewhere = rig.target.connectionString(database: other)
+            let foreign = "clone --source \"$SOURCE\" --target '\(elsewhere)' --dir \"$SPOOL\" --slot-name \"$NAME\""
+            expect(try await rig.shell(foreign), .foreign, "belongs to another migration")
+            expect(try await rig.clone(), .usage, "add --follow")
+            // What is only followed may be begun anew; what is done may not.
+            try await rig.clone("--follow --restart --endpos current").checked("clone")
+            try await rig.expectCloned()
+            expect(try await rig.clone("--follow --restart"), .usage, "may be in use")
             try await rig.shell(rig.cloneCommand("cleanup")).checked("cleanup")
             try await rig.expectCleanedUp()
             try await rig.target.dropDatabase(other)

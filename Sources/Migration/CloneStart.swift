@@ -61,6 +61,10 @@ struct CloneStart {
 
     private func resumed(_ old: CloneJournal) throws -> CloneJournal {
         guard old.phase == .following else { return old }
+        if let end = old.switchedAt {
+            throw MigrationError(
+                .usage, "the migration in \(options.spool) was switched over at \(end); run clone cleanup")
+        }
         guard options.follows else {
             throw MigrationError(
                 .usage, "the copy is complete and its changes are being followed: add --follow to go on")

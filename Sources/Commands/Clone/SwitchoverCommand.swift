@@ -12,8 +12,7 @@ struct SwitchoverCommand: AsyncParsableCommand {
         discussion: """
             Stop the application first, so that nothing writes to the source. A clone that follows is stopped; then \
             everything up to the source's present position is applied and verified, and the sequences are set. Slot and \
-            origin stay: if the application goes on with the source after all, clone --follow goes on too, and \
-            switchover can be run again.
+            origin stay until clone cleanup.
 
             EXAMPLES
               clone switchover --source 'host=db1 dbname=shop' --target 'host=db2 dbname=shop'

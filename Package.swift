@@ -66,7 +66,13 @@ let package = Package(
         module("Batches", ["PgOutput", "Postgres", "Selection"]),
         module("LogRendering", ["Batches", "PgOutput", "Postgres", "Spool", "Threading"]),
         module("Apply", ["Batches", "Observability", "Postgres", "Threading", logging]),
-        module("Migration", ["Apply", "Capture", "Observability", "Postgres", "Spool", logging, subprocess, system]),
+        module(
+            "Migration",
+            [
+                "Batches", "Capture", "Failpoints", "Observability", "Postgres", "Spool", "Threading", logging,
+                subprocess,
+                system,
+            ]),
 
         .target(
             name: "CommandSupport",
@@ -82,7 +88,7 @@ let package = Package(
         command("Transform", ["Batches", "LogRendering", "Postgres", "Selection", "Spool", "Threading"]),
         command("Replay", ["Apply", "Batches", "LogRendering", "Postgres", "Spool", "Threading"]),
         command("Inspect", ["Audit", "PgOutput", "Postgres", "Selection", "Spool", "Threading"]),
-        command("Clone", ["Migration", "Postgres", "Threading"]),
+        command("Clone", ["Capture", "Migration", "Postgres", "Spool", "Threading"]),
 
         .target(
             name: "TestSupport",

@@ -49,6 +49,27 @@ public enum Failpoint: String, CaseIterable, Sendable {
     /// What is kept of a torn segment has its name.
     case afterRepair = "after-repair"
 
+    /// The publications are made; the slot is not.
+    case beforeSlot = "before-slot"
+    /// The slot and its snapshot are there; nothing is on the target.
+    case afterSnapshot = "after-snapshot"
+    /// A table's rows are on the target.
+    case afterTable = "after-table"
+    /// All indexes and constraints are on the target.
+    case afterIndexes = "after-indexes"
+    /// Everything of the copy is on the target; the journal does not say so.
+    case beforeCopyIsDone = "before-copy-done"
+    /// The journal says that the copy is complete.
+    case afterCopyIsDone = "after-copy-done"
+
+    /// It is in a copy by `clone`.
+    public var isOfClone: Bool {
+        switch self {
+        case .beforeSlot, .afterSnapshot, .afterTable, .afterIndexes, .beforeCopyIsDone, .afterCopyIsDone: true
+        default: false
+        }
+    }
+
     /// The environment variable that arms one of them.
     public static let variable = "WALRELAY_FAILPOINT"
 

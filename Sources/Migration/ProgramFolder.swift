@@ -1,4 +1,5 @@
 import Glibc
+import Observability
 import SystemPackage
 
 /// Where the programs of the pipeline lie: beside the one that runs.
@@ -12,18 +13,8 @@ enum ProgramFolder {
             return String(decoding: UnsafeRawBufferPointer(start: base, count: count), as: UTF8.self)
         }
         guard let path else {
-            throw MigrationError("cannot find the folder of the programs: /proc/self/exe cannot be read")
+            throw MigrationError(.failure, "cannot find the folder of the programs: /proc/self/exe cannot be read")
         }
         return FilePath(path).removingLastComponent()
-    }
-}
-
-/// Why a migration cannot go on.
-public struct MigrationError: Error, Sendable, CustomStringConvertible {
-    /// What happened and what to do next.
-    public let description: String
-
-    init(_ description: String) {
-        self.description = description
     }
 }

@@ -52,6 +52,9 @@ final class StageRegistry: Sendable {
         if isStopping { kill(pid, SIGTERM) }
     }
 
+    /// The children were told to stop, and no other should begin.
+    var isStopping: Bool { state.withLock { $0.isStopping } }
+
     /// Asks every child to finish what is under way.
     func stopAll() {
         let pids = state.withLock { state -> [pid_t] in

@@ -40,3 +40,9 @@ public enum ExitStatus: Int32, Sendable, CaseIterable {
     /// A file cannot be read or written.
     case inputOutput = 18
 }
+
+/// An error that knows its own exit code.
+public protocol ExitStatusError: Error, CustomStringConvertible {
+    /// The exit code of a program that ends with this error.
+    var exitStatus: ExitStatus { get }
+}

@@ -27,6 +27,22 @@ extension Connection {
         }
     }
 
+    /// Hands every row of a `COPY … TO STDOUT` that has begun to `row`. The bytes live during the call.
+    ///
+    /// - Throws: what `row` throws; the connection is then in the middle of the COPY, and good for nothing but closing.
+    public func copyOut(doing: String, _ row: (UnsafeRawBufferPointer) throws -> Void) throws {
+        var bytes: UnsafeMutablePointer<CChar>?
+        while true {
+            let length = PQgetCopyData(handle, &bytes, 0)
+            guard length > 0, let data = bytes else {
+                guard length == -1 else { throw failure(doing: doing) }
+                return
+            }
+            defer { PQfreemem(data) }
+            try row(UnsafeRawBufferPointer(start: data, count: Int(length)))
+        }
+    }
+
     /// Sends COPY data: any bytes, not necessarily whole lines.
     public func putCopyData(_ data: UnsafeRawBufferPointer, doing: String) throws(PostgresError) {
         let sliceBytes = 1 << 20

@@ -9,6 +9,8 @@ public struct ConnectionString: Sendable {
     public let redacted: String
     /// The keywords and values that it sets, passwords included.
     public let parameters: [String: String]
+    /// The string in keyword/value form without passwords, fit for another program's command line.
+    public let withoutSecrets: String
 
     /// The parsed connection string; an empty one means libpq's defaults (PG* variables, service files).
     ///
@@ -50,6 +52,7 @@ public struct ConnectionString: Sendable {
         }
         parameters = found
         redacted = shown.isEmpty ? "the libpq defaults" : shown.joined(separator: " ")
+        withoutSecrets = shown.joined(separator: " ")
     }
 
     private static func value(of name: String, in options: UnsafeMutablePointer<PQconninfoOption>) -> String {

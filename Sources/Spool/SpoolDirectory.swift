@@ -193,13 +193,13 @@ public struct SpoolDirectory: Sendable {
 public final class SpoolLock: Sendable {
     private let descriptor: Int32
 
-    init(_ path: String, spool: String) throws(SpoolError) {
+    init(_ path: String, spool: String, holder: String = "receive") throws(SpoolError) {
         descriptor = try FileSystem.create(path, flags: O_RDWR)
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             // The descriptor is closed by deinit, which also runs when an initializer throws.
             guard errno == EWOULDBLOCK else { throw SpoolError.system("flock", file: path) }
             throw SpoolError(
-                .locked, "another receive writes to this spool; stop it first, or use another --dir", file: spool)
+                .locked, "another \(holder) writes to this spool; stop it first, or use another --dir", file: spool)
         }
     }
 

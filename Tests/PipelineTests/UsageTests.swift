@@ -5,7 +5,7 @@ import Testing
 /// What the programs say of themselves, and of command lines that are wrong.
 @Suite(.timeLimit(.minutes(1)))
 struct UsageTests {
-    static let programs = ["receive", "transform", "replay", "inspect"]
+    static let programs = ["receive", "transform", "replay", "inspect", "clone"]
 
     @Test(arguments: programs)
     func helpShowsExamplesAndCodes(_ program: String) async throws {
@@ -51,6 +51,8 @@ struct UsageTests {
         ["replay", "--target", "dbname=x", "--position", "file"],
         ["replay", "--target", "dbname=x", "--origin-wait", "-1"],
         ["replay"], ["replay", "--position"],
+        ["clone"], ["clone", "--source", "dbname=x"], ["clone", "--table-jobs", "0"], ["clone", "--endpos", "current"],
+        ["clone", "switchover"], ["clone", "cleanup", "--source", "dbname=x"],
         ["inspect", "show"], ["inspect", "verify"], ["inspect", "list", "--yaml"], ["inspect", "nonsense"],
     ])
     func aWrongCommandLineIsRefused(_ words: [String]) async throws {
@@ -59,6 +61,7 @@ struct UsageTests {
 
     @Test(arguments: [
         ["transform", "/no/such/spool"], ["transform", "/no/such/file.seg.lz4"], ["inspect", "list", "/no/such/spool"],
+        ["clone", "status", "--dir", "/no/such/spool"],
         ["inspect", "show", "/no/such/spool"], ["inspect", "verify", "/no/such/spool"],
         ["replay", "--target", "dbname=x", "/no/such/batches.sql"],
     ])

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Capture
 import CommandSupport
+import Glibc
 import Logging
 import Migration
 import Observability
@@ -17,83 +18,131 @@ enum Main {
 struct CloneCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "clone",
-        abstract: "Follow a source database: create the slot, run receive, transform and replay, clean up.",
+        abstract: "Move a PostgreSQL database: copy it, follow its changes, switch over, clean up.",
         discussion: """
-            The target must hold a copy of the data as of the slot's creation; clone does not copy yet. At --endpos the \
-            slot on the source and the origin on the target are dropped. Run the same command again after any \
-            interruption: it goes on where the target is.
+            The target's database must exist and be empty. With --follow, changes of the source are captured from the \
+            moment of the copy on, and applied behind it until the switchover. Run the same command again after any \
+            interruption: a complete copy is gone on from, an incomplete one is dropped and begun anew.
 
             EXAMPLES
-              clone --follow --source 'host=db1 dbname=shop' --target 'host=db2 dbname=shop' --publication relay
-              clone --follow --source … --target … --endpos current
+              clone --follow --source 'host=db1 dbname=shop' --target 'host=db2 dbname=shop'
+              clone status
+              clone switchover --source 'host=db1 dbname=shop' --target 'host=db2 dbname=shop'
+              clone cleanup --source … --target …
+              clone --source … --target … --table-jobs 8 --index-jobs 8 --no-owner
 
             EXIT CODES
-              0 done; otherwise the code of the stage that failed (see docs/exit-codes.md)
+              0 done; 5 a server is not suitable, or the target not empty; 14 stopped before the copy was complete; \
+            otherwise the code of the stage that failed (see docs/exit-codes.md)
             """,
-        version: Program.tool
+        version: Program.tool,
+        subcommands: [
+            CopyCommand.self, StatusCommand.self, SwitchoverCommand.self, CleanupCommand.self, ExecCommand.self,
+        ],
+        defaultSubcommand: CopyCommand.self
     )
+}
 
-    @Option(help: ArgumentHelp("The source server, as libpq takes it.", valueName: "conninfo"))
-    var source: String?
+/// What `clone` does when no other word is given.
+struct CopyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "copy", abstract: "Copy the database, and with --follow its changes (the default).")
 
-    @Option(help: ArgumentHelp("The target server, as libpq takes it.", valueName: "conninfo"))
-    var target: String?
+    @OptionGroup
+    var servers: CloneArguments
 
-    @Flag(help: "Follow the source's changes (required: nothing else is there yet).")
+    @Flag(help: "Follow the source's changes after the copy.")
     var follow = false
 
-    @Option(help: ArgumentHelp("The spool's folder.", valueName: "folder"))
-    var dir = "spool"
-
-    @Option(help: ArgumentHelp("The logical replication slot.", valueName: "name"))
-    var slotName = "walrelay"
-
-    @Option(help: ArgumentHelp("A publication to decode; repeatable. (default: walrelay)", valueName: "name"))
+    @Option(help: ArgumentHelp("A publication of your own to decode; repeatable.", valueName: "name"))
     var publication: [String] = []
 
-    @Option(help: ArgumentHelp("The replication origin on the target.", valueName: "name"))
-    var origin = "walrelay"
-
-    @Option(help: ArgumentHelp("End once everything up to this LSN is replayed; or 'current'.", valueName: "lsn"))
+    @Option(
+        help: ArgumentHelp(
+            "With --follow: end once everything up to this LSN is replayed, or 'current'; then set the sequences and drop "
+                + "slot and origin.", valueName: "lsn"))
     var endpos: EndPosition = .none
 
-    @OptionGroup(title: "Logging")
-    var log: LogOptions
+    @Option(help: ArgumentHelp("How many tables to copy at once.", valueName: "number"))
+    var tableJobs = 4
+
+    @Option(help: ArgumentHelp("How many indexes and constraints to make at once.", valueName: "number"))
+    var indexJobs = 4
+
+    @Flag(help: "Drop what an earlier run with this --dir made on both sides, and begin anew.")
+    var restart = false
+
+    @Flag(help: "Do not set the owners of objects.")
+    var noOwner = false
+
+    @Flag(help: "Do not restore privileges (GRANT and REVOKE).")
+    var noACL = false
+
+    @Flag(help: "Do not restore comments.")
+    var noComments = false
+
+    @Flag(help: "Do not restore tablespaces.")
+    var noTablespaces = false
+
+    @Flag(help: "Do not collect statistics on the target after the copy.")
+    var skipAnalyze = false
 
     func validate() throws {
-        guard follow else { throw ValidationError("say --follow; copying the data is not part of clone yet") }
+        if endpos != .none && !follow { throw ValidationError("--endpos goes with --follow") }
+        if !publication.isEmpty && !follow { throw ValidationError("--publication goes with --follow") }
+        for (name, jobs) in [("table", tableJobs), ("index", indexJobs)] where !(1...128 ~= jobs) {
+            throw ValidationError("--\(name)-jobs must be from 1 to 128")
+        }
     }
 
     func run() async throws {
-        let logger = log.logger("clone")
-        var options = FollowPipeline.Options(
-            source: try ConnectionArgument.resolve(source, option: "--source", variable: "WALRELAY_SOURCE"),
-            target: try ConnectionArgument.resolve(target, option: "--target", variable: "WALRELAY_TARGET"),
-            spool: dir, slot: slotName, publications: publication.isEmpty ? ["walrelay"] : publication, origin: origin)
-        switch endpos {
-        case .none, .idle: break
-        case .at(let position): options.end = position.description
-        case .current: options.end = "current"
+        let logger = servers.log.logger("clone")
+        var options = try servers.options()
+        options.follows = follow
+        options.publications = publication
+        options.end = endpos.argument
+        options.tableJobs = tableJobs
+        options.indexJobs = indexJobs
+        options.restarts = restart
+        options.skipsAnalyze = skipAnalyze
+        options.restoreOptions = [
+            (noOwner, "--no-owner"), (noACL, "--no-acl"), (noComments, "--no-comments"),
+            (noTablespaces, "--no-tablespaces"),
+        ].filter(\.0).map(\.1)
+        let run = CloneRun(options, logger: logger)
+        let begun = Deadline.now
+        let outcome = try await Program.runAsync { stop in
+            let report = ProgressReport(run.progress, spool: options.spool, isQuiet: servers.log.quiet)
+            defer { report.end() }
+            return try await run.run(stop)
         }
-        let pipeline = try FollowPipeline(options, logger: logger)
-        try check(try await pipeline.createSlot())
-        let wasStopped = try await Program.runAsync { stop in
-            try check(try await pipeline.follow(stop))
-            return stop.isRequested
+        switch outcome {
+        case .stopped(let journal):
+            logger.info(
+                """
+                stopped; slot "\(journal.slot)" keeps its place on the source, and WAL with it. The same command goes on; \
+                clone cleanup gives it up
+                """)
+        case .done(let journal):
+            CopySummary(journal).print(
+                seconds: Double((Deadline.now.nanoseconds - begun.nanoseconds) / 1_000_000) / 1000)
+            logger.info(
+                options.end == nil
+                    ? "done" : "the end position is replayed; sequences are set, the slot and the origin are dropped")
         }
-        guard endpos != .none, !wasStopped else {
-            logger.info("stopped; slot \"\(slotName)\" keeps its place on the source, and WAL with it")
-            return
-        }
-        try check(try await pipeline.dropSlot())
-        try await pipeline.dropOrigin()
-        logger.info("the end position is replayed; the slot and the origin are dropped")
     }
+}
 
-    private func check(_ outcome: FollowPipeline.Outcome) throws {
-        guard let failed = outcome.failed else { return }
-        throw ProgramFailure(
-            ExitStatus(rawValue: failed.code) ?? .failure,
-            "\(failed.stage) ended with code \(failed.code); its message is above. Run the same command again to go on")
+/// Becomes another program, for `clone` itself.
+struct ExecCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: ChildLifeline.subcommand, abstract: "Run a program that ends with its parent.",
+        shouldDisplay: false)
+
+    @Argument(parsing: .captureForPassthrough)
+    var words: [String] = []
+
+    func run() async throws {
+        try ChildLifeline.become(words)
     }
 }

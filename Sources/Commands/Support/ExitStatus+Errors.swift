@@ -21,6 +21,7 @@ extension ExitStatus {
         case is PgOutputError: self = .corrupt
         case is SelectionError: self = .usage
         case is ThreadError: self = .failure
+        case let error as any ExitStatusError: self = error.exitStatus
         default: return nil
         }
     }

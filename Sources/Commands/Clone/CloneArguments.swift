@@ -1,0 +1,47 @@
+import ArgumentParser
+import Capture
+import CommandSupport
+import Migration
+import Postgres
+
+/// The options that every subcommand on both servers has.
+struct CloneArguments: ParsableArguments {
+    @Option(help: ArgumentHelp("The source server, as libpq takes it.", valueName: "conninfo"))
+    var source: String?
+
+    @Option(help: ArgumentHelp("The target server, as libpq takes it.", valueName: "conninfo"))
+    var target: String?
+
+    @Option(help: ArgumentHelp("The spool's folder: log and journal.", valueName: "folder"))
+    var dir = "spool"
+
+    @Option(help: ArgumentHelp("The logical replication slot.", valueName: "name"))
+    var slotName = "walrelay"
+
+    @Option(help: ArgumentHelp("The replication origin on the target.", valueName: "name"))
+    var origin = "walrelay"
+
+    @OptionGroup(title: "Logging")
+    var log: LogOptions
+
+    func options() throws -> CloneOptions {
+        var options = CloneOptions(
+            source: try ConnectionArgument.resolve(source, option: "--source", variable: "WALRELAY_SOURCE"),
+            target: try ConnectionArgument.resolve(target, option: "--target", variable: "WALRELAY_TARGET"),
+            spool: dir, tool: Program.tool)
+        options.slot = slotName
+        options.origin = origin
+        return options
+    }
+}
+
+extension EndPosition {
+    /// The position as an option of receive; nil for none.
+    var argument: String? {
+        switch self {
+        case .none, .idle: nil
+        case .at(let position): position.description
+        case .current: "current"
+        }
+    }
+}

@@ -1,0 +1,39 @@
+import Logging
+import Observability
+import Postgres
+import Spool
+
+/// Gives up following: no slot, no publication of ours, no origin.
+public struct CloneCleanup {
+    private let options: CloneOptions
+    private let logger: Logger
+
+    /// The clean-up behind the migration with these options.
+    public init(_ options: CloneOptions, logger: Logger) {
+        self.options = options
+        self.logger = logger
+    }
+
+    /// Drops what is there.
+    ///
+    /// - Throws: `SpoolError` with `locked` while a clone runs.
+    public func run() throws {
+        let spool = SpoolDirectory(options.spool)
+        guard var journal = try CloneJournal.read(spool) else {
+            return try CloneEnd(options, logger: logger).dropSlotAndOrigin()
+        }
+        let lock = try spool.lockForClone()
+        defer { withExtendedLifetime(lock) {} }
+        guard journal.slot == options.slot, journal.origin == options.origin else {
+            throw MigrationError(
+                .foreign,
+                "\(options.spool) belongs to a migration with slot \"\(journal.slot)\" and origin \"\(journal.origin)\"; "
+                    + "name them with --slot-name and --origin")
+        }
+        try CloneEnd(options, logger: logger).dropSlotAndOrigin(follows: journal.follows)
+        // An incomplete copy stays known as one, so that the next run can drop it.
+        guard journal.phase == .following else { return }
+        journal.phase = .done
+        try journal.write(spool)
+    }
+}

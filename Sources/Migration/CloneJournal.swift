@@ -1,0 +1,128 @@
+import Glibc
+import Postgres
+import Spool
+
+/// How far a migration has come; the contents of `state/clone.json` in the spool. Replaced durably before each step
+/// that another run must know of.
+public struct CloneJournal: Codable, Sendable, Equatable {
+    /// How far it is.
+    public enum Phase: String, Codable, Sendable {
+        /// Something of the copy may be on the target, and of the slot on the source. It cannot be gone on with.
+        case copying
+        /// The copy is complete; the changes since then are applied from the log.
+        case following
+        /// Nothing is left to be done.
+        case done
+    }
+
+    /// One database of one server.
+    public struct Database: Codable, Sendable, Equatable {
+        /// The cluster's identifier.
+        public var systemIdentifier: String
+        /// The database's name.
+        public var name: String
+
+        enum CodingKeys: String, CodingKey {
+            case name
+            case systemIdentifier = "system_identifier"
+        }
+    }
+
+    /// How long something took.
+    public struct Step: Codable, Sendable, Equatable {
+        /// What was done.
+        public var name: String
+        /// How long it took.
+        public var seconds: Double
+    }
+
+    /// The copy of one table.
+    public struct Table: Codable, Sendable, Equatable {
+        /// Schema and name, as SQL writes them.
+        public var name: String
+        /// Rows copied.
+        public var rows: Int
+        /// Bytes of them, in COPY's text form.
+        public var bytes: Int
+        /// How long it took.
+        public var seconds: Double
+    }
+
+    /// The version of the journal.
+    public var format = 1
+    /// How far the migration is.
+    public var phase = Phase.copying
+    /// The process that wrote this.
+    public var pid = getpid()
+    /// The program that wrote this.
+    public var tool: String
+    /// When the migration began, in UTC.
+    public var started: String
+    /// The source.
+    public var source: Database
+    /// The target, which was empty when the migration began.
+    public var target: Database
+    /// Changes are followed after the copy.
+    public var follows: Bool
+    /// The slot on the source.
+    public var slot: String
+    /// The replication origin on the target.
+    public var origin: String
+    /// The publications that the user named; empty for those that were made with the slot.
+    public var publications: [String]
+    /// Extensions that were on the target before.
+    public var extensions: [String]
+    /// The point of the copy: every commit after it comes from the log.
+    public var consistentPoint: LSN?
+    /// The steps that are done.
+    public var steps: [Step] = []
+    /// The tables that are copied.
+    public var tables: [Table] = []
+    /// The end position of the switchover that is done.
+    public var switchedAt: LSN?
+
+    enum CodingKeys: String, CodingKey {
+        case format, phase, pid, tool, started, source, target, follows, slot, origin, publications, extensions, steps,
+            tables
+        case consistentPoint = "consistent_point"
+        case switchedAt = "switched_at"
+    }
+
+    private static let file = "clone.json"
+
+    /// The journal of a spool; nil when no migration began there.
+    ///
+    /// - Throws: `SpoolError` when it cannot be read.
+    public static func read(_ spool: SpoolDirectory) throws -> CloneJournal? {
+        guard let bytes = try spool.state(file) else { return nil }
+        let path = spool.statePath + "/" + file
+        let journal: CloneJournal = try bytes.withUnsafeBytes { all in
+            try JSON.decode(all, what: "the journal of clone", file: path)
+        }
+        guard journal.format == 1 else {
+            throw SpoolError(
+                .unsupported, "the journal has format \(journal.format); this walrelay reads format 1", file: path)
+        }
+        return journal
+    }
+
+    /// A clone works on this spool at this moment.
+    public static func isRunning(_ spool: SpoolDirectory) -> Bool {
+        do {
+            _ = try spool.lockForClone()
+            return false
+        } catch {
+            return error.code == .locked
+        }
+    }
+
+    /// Makes this the journal, durably.
+    public func write(_ spool: SpoolDirectory) throws {
+        try spool.replaceState(CloneJournal.file, with: JSON.encode(self) + [0x0A])
+    }
+
+    /// Forgets the journal.
+    static func remove(_ spool: SpoolDirectory) throws {
+        try spool.removeState(file)
+    }
+}

@@ -1,0 +1,41 @@
+import Postgres
+
+/// What to move, and how.
+public struct CloneOptions: Sendable {
+    /// The source server.
+    public var source: ConnectionString
+    /// The target server.
+    public var target: ConnectionString
+    /// The spool's folder, which also holds the journal.
+    public var spool: String
+    /// Go on with the source's changes after the copy.
+    public var follows = false
+    /// The slot on the source.
+    public var slot = "walrelay"
+    /// The publications to decode; empty for those that are made with the slot.
+    public var publications: [String] = []
+    /// The replication origin on the target.
+    public var origin = "walrelay"
+    /// Where to end: an LSN or `current`; nil for never.
+    public var end: String?
+    /// How many tables are copied at once.
+    public var tableJobs = 4
+    /// How many indexes and constraints are made at once.
+    public var indexJobs = 4
+    /// Drop what an earlier run made, and start over.
+    public var restarts = false
+    /// Leave the tables without statistics.
+    public var skipsAnalyze = false
+    /// Options of pg_restore, such as `--no-owner`.
+    public var restoreOptions: [String] = []
+    /// The version of this program, for the journal.
+    public var tool: String
+
+    /// Options with their defaults.
+    public init(source: ConnectionString, target: ConnectionString, spool: String, tool: String) {
+        self.source = source
+        self.target = target
+        self.spool = spool
+        self.tool = tool
+    }
+}

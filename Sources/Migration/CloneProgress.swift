@@ -1,0 +1,81 @@
+import Observability
+import Spool
+import Synchronization
+import Threading
+
+/// What a copy is doing at this moment; shared by the threads that do it and the one that reports it.
+public final class CloneProgress: Sendable {
+    /// A moment's state; the contents of `state/clone-progress.json`.
+    public struct Snapshot: Codable, Sendable, Equatable {
+        /// The step that is being done.
+        public var step = ""
+        /// Tables to copy.
+        public var tables = 0
+        /// Tables that are copied.
+        public var tablesDone = 0
+        /// Bytes that the tables to copy take on the source's disk.
+        public var sizeOnSource = 0
+        /// The same of those that are copied.
+        public var sizeDone = 0
+        /// Bytes copied, in COPY's text form.
+        public var bytes = 0
+        /// Tables that are being copied.
+        public var current: [String] = []
+
+        enum CodingKeys: String, CodingKey {
+            case step, tables, bytes, current
+            case tablesDone = "tables_done"
+            case sizeOnSource = "size_on_source"
+            case sizeDone = "size_done"
+        }
+    }
+
+    private let state = Mutex(Snapshot())
+
+    /// Nothing is done yet.
+    public init() {}
+
+    /// The present state.
+    public var snapshot: Snapshot { state.withLock { $0 } }
+
+    func begin(_ step: String) {
+        state.withLock { $0.step = step }
+    }
+
+    func plan(_ tables: [CopiedTable]) {
+        state.withLock { state in
+            state.tables = tables.count
+            state.sizeOnSource = tables.reduce(0) { $0 + $1.size }
+        }
+    }
+
+    func begin(_ table: CopiedTable) {
+        state.withLock { $0.current.append(table.name) }
+    }
+
+    func add(bytes: Int) {
+        state.withLock { $0.bytes += bytes }
+    }
+
+    func finish(_ table: CopiedTable) {
+        state.withLock { state in
+            state.current.removeAll { $0 == table.name }
+            state.tablesDone += 1
+            state.sizeDone += table.size
+        }
+    }
+
+    /// The state in one line for people.
+    public var line: String {
+        let now = snapshot
+        guard now.tablesDone < now.tables else { return now.step }
+        return "\(now.step): \(now.tablesDone) of \(now.tables) tables, \(Self.megabytes(now.bytes))"
+            + (now.current.isEmpty ? "" : "; now \(now.current.joined(separator: ", "))")
+    }
+
+    /// A number of bytes for people.
+    public static func megabytes(_ bytes: Int) -> String {
+        let tenths = (bytes * 10 + (1 << 19)) >> 20
+        return "\(tenths / 10).\(tenths % 10) MB"
+    }
+}

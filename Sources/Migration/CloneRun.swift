@@ -1,0 +1,134 @@
+import Capture
+import Logging
+import Observability
+import Postgres
+import Spool
+import Threading
+
+/// One run of `clone`: begins a migration, or goes on with the one that the spool's journal tells of.
+public struct CloneRun: Sendable {
+    /// How a run ended.
+    public enum Outcome: Sendable {
+        /// Everything is on the target; with an end position, also the changes up to it.
+        case done(CloneJournal)
+        /// Asked to stop while following: the same command goes on.
+        case stopped(CloneJournal)
+    }
+
+    private let options: CloneOptions
+    private let logger: Logger
+    private let spool: SpoolDirectory
+    /// What the copy is doing.
+    public let progress = CloneProgress()
+
+    /// A run that has not begun.
+    public init(_ options: CloneOptions, logger: Logger) {
+        self.options = options
+        self.logger = logger
+        spool = SpoolDirectory(options.spool)
+    }
+
+    /// Copies unless that is done, follows if that is wanted, and cleans up behind an end position.
+    ///
+    /// - Throws: ``MigrationError`` and what the modules throw.
+    public func run(_ stop: StopRequest) async throws -> Outcome {
+        let lock = try spool.lockForClone()
+        defer { withExtendedLifetime(lock) {} }
+        // Ends the copy: the user's wish, or a failure of receive beside it.
+        let abort = StopRequest()
+        let watcher = Task {
+            while !stop.isRequested && !Task.isCancelled { try? await Task.sleep(for: .milliseconds(50)) }
+            if stop.isRequested { abort.request() }
+        }
+        defer { watcher.cancel() }
+        let start = CloneStart(options, logger: logger)
+        let journal = try await Worker.run(name: "preparing") { try start.journal(stop: abort) }
+        if journal.phase == .done {
+            logger.info("this migration is done already; for another one use another --dir")
+            return .done(journal)
+        }
+        guard options.follows else {
+            return .done(try await Worker.run(name: "copy") { try copy(journal, abort) {} })
+        }
+        return try await follow(journal, stop, abort)
+    }
+
+    private func copy(
+        _ journal: CloneJournal, _ stop: StopRequest, slotIsReady: () -> Void
+    ) throws -> CloneJournal {
+        try DatabaseCopy(options, journal: journal, stop: stop, progress: progress, logger: logger)
+            .run(slotIsReady: slotIsReady)
+    }
+
+    private func follow(_ journal: CloneJournal, _ stop: StopRequest, _ abort: StopRequest) async throws -> Outcome {
+        let outcome: Outcome
+        do {
+            outcome = try await follow(journal, stop, abort: abort)
+        } catch {
+            await giveUpSlot()
+            throw error
+        }
+        guard case .done(let now) = outcome else { return outcome }
+        return .done(try await Worker.run(name: "finishing") { try finish(now) })
+    }
+
+    /// Goes on behind a complete copy, without an end of its own to finish.
+    func follow(_ journal: CloneJournal, _ stop: StopRequest) async throws -> Outcome {
+        try await follow(journal, stop, abort: StopRequest())
+    }
+
+    /// The slot of a copy that was not completed is of no use, but would fill the source's disk.
+    private func giveUpSlot() async {
+        guard let journal = try? CloneJournal.read(spool), journal.phase == .copying else { return }
+        do {
+            try await Worker.run(name: "giving up") {
+                try CloneEnd(options, logger: logger).dropSlotAndOrigin()
+            }
+        } catch {
+            logger.error(
+                """
+                slot "\(options.slot)" may be left on the source and keep WAL there (\(error)); clone cleanup drops it
+                """)
+        }
+    }
+
+    private func follow(
+        _ journal: CloneJournal, _ stop: StopRequest, abort: StopRequest
+    ) async throws -> Outcome {
+        let (isReady, ready) = AsyncStream<Void>.makeStream()
+        var following = options
+        if following.publications.isEmpty { following.publications = journal.publications }
+        let outcome = try await FollowPipeline(following, logger: logger).follow(
+            stop, isReady: isReady, onFailure: { abort.request() }
+        ) {
+            defer { ready.finish() }
+            guard journal.phase == .copying else {
+                ready.yield()
+                return
+            }
+            _ = try await Worker.run(name: "copy") { try copy(journal, abort) { ready.yield() } }
+            progress.begin("following")
+            logger.info("following the source's changes")
+        }
+        if let failed = outcome.failed {
+            throw MigrationError(
+                ExitStatus(rawValue: failed.code) ?? .failure,
+                "\(failed.stage) ended with code \(failed.code); its message is above. Run the same command again to go on"
+            )
+        }
+        guard let now = try CloneJournal.read(spool) else {
+            throw MigrationError(.failure, "the journal is gone from \(spool.statePath)")
+        }
+        return options.end == nil || stop.isRequested ? .stopped(now) : .done(now)
+    }
+
+    /// The end position is on the target: sets the sequences, and drops what only following needed.
+    private func finish(_ journal: CloneJournal) throws -> CloneJournal {
+        try CloneEnd(options, logger: logger).setSequences()
+        var journal = journal
+        journal.phase = .done
+        try journal.write(spool)
+        try CloneEnd(options, logger: logger).dropSlotAndOrigin()
+        return journal
+    }
+}

@@ -1,0 +1,139 @@
+import Capture
+import Glibc
+import Logging
+import Observability
+import Postgres
+import Spool
+import Threading
+
+/// Where a run begins: with an empty target, with what an earlier run left unfinished, or behind a complete copy.
+struct CloneStart {
+    let options: CloneOptions
+    let logger: Logger
+    let spool: SpoolDirectory
+
+    init(_ options: CloneOptions, logger: Logger) {
+        self.options = options
+        self.logger = logger
+        spool = SpoolDirectory(options.spool)
+    }
+
+    /// The journal to go on with; a new one, already written, when the copy is to be made.
+    func journal(stop: StopRequest) throws -> CloneJournal {
+        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        let target = try TargetDatabase(options.target)
+        if let old = try CloneJournal.read(spool) {
+            try check(old, source, target)
+            guard old.phase == .copying || options.restarts else { return try resumed(old) }
+            guard old.phase != .done, old.switchedAt == nil else {
+                throw MigrationError(
+                    .usage,
+                    "the migration in \(options.spool) is complete, and the target may be in use: --restart would drop it. "
+                        + "For another migration use an empty database and another --dir")
+            }
+            try undo(old, source, target)
+        } else if try spool.identity() != nil {
+            throw MigrationError(
+                .foreign,
+                "\(options.spool) holds the log of something else, and no journal of a clone; use another --dir")
+        }
+        let (here, there) = try Preflight(options: options, logger: logger).run(source, target.connection, stop: stop)
+        try checkUnused(source, target)
+        let journal = CloneJournal(
+            tool: options.tool, started: Timestamp.now.description, source: here, target: there,
+            follows: options.follows, slot: options.slot, origin: options.origin, publications: options.publications,
+            extensions: try target.extensions())
+        try journal.write(spool)
+        return journal
+    }
+
+    private func check(_ old: CloneJournal, _ source: Connection, _ target: TargetDatabase) throws {
+        let here = try TargetDatabase.identity(source)
+        let there = try TargetDatabase.identity(target.connection)
+        guard old.source == here, old.target == there, old.slot == options.slot, old.origin == options.origin else {
+            throw MigrationError(
+                .foreign,
+                "\(options.spool) belongs to another migration, from database \"\(old.source.name)\" of system "
+                    + "\(old.source.systemIdentifier) to \"\(old.target.name)\" of \(old.target.systemIdentifier) by slot "
+                    + "\"\(old.slot)\" and origin \"\(old.origin)\"; use another --dir, or name the same servers")
+        }
+    }
+
+    private func resumed(_ old: CloneJournal) throws -> CloneJournal {
+        guard old.phase == .following else { return old }
+        if let end = old.switchedAt {
+            throw MigrationError(
+                .usage, "the migration in \(options.spool) was switched over at \(end); run clone cleanup")
+        }
+        guard options.follows else {
+            throw MigrationError(
+                .usage, "the copy is complete and its changes are being followed: add --follow to go on")
+        }
+        guard try spool.isFree(within: 15_000) else {
+            throw MigrationError(.locked, "another receive writes to \(options.spool); stop it first")
+        }
+        var journal = old
+        journal.pid = getpid()
+        try journal.write(spool)
+        logger.info("going on: the copy of \(old.consistentPoint ?? .zero) is complete")
+        return journal
+    }
+
+    /// Removes what a copy that was never completed has left on both sides.
+    private func undo(_ old: CloneJournal, _ source: Connection, _ target: TargetDatabase) throws {
+        logger.warning(
+            old.phase == .copying
+                ? "an earlier copy was interrupted before it was complete; dropping what it made, and starting over"
+                : "--restart: dropping what the earlier run made, and starting over")
+        guard try spool.isFree(within: 15_000) else {
+            throw MigrationError(.locked, "another receive writes to \(options.spool); stop it first")
+        }
+        try target.endOtherSessions()
+        if !options.restarts { try checkIsCopy(source, target) }
+        try target.clear(keeping: old.extensions)
+        try CloneEnd(options, logger: logger).dropSlotAndOrigin(follows: old.follows)
+        try spool.removeLog()
+        try CloneJournal.remove(spool)
+    }
+
+    /// The target was empty when the copy began. What the source does not have was made by somebody else.
+    private func checkIsCopy(_ source: Connection, _ target: TargetDatabase) throws {
+        let own = Set(try TargetDatabase.contents(source))
+        let foreign = try TargetDatabase.contents(target.connection).filter { !own.contains($0) }
+        guard foreign.isEmpty else {
+            throw MigrationError(
+                .unsuitableServer,
+                "the target holds what the source does not: \(Self.some(foreign)); drop it, or say --restart to drop "
+                    + "everything in the target's database \"\(target.connection.database)\"")
+        }
+    }
+
+    private func checkUnused(_ source: Connection, _ target: TargetDatabase) throws {
+        let contents = try TargetDatabase.contents(target.connection)
+        guard contents.isEmpty else {
+            throw MigrationError(
+                .unsuitableServer,
+                "the target's database \"\(target.connection.database)\" is not empty: \(Self.some(contents)); clone "
+                    + "copies into an empty database")
+        }
+        guard options.follows else { return }
+        if try SlotState.read(options.slot, on: source) != nil {
+            throw MigrationError(
+                .slotMismatch,
+                "slot \"\(options.slot)\" exists on the source, and \(options.spool) has no journal of its copy; choose "
+                    + "another --slot-name, or drop it with receive --drop-slot --slot \(options.slot)")
+        }
+        if try target.hasOrigin(options.origin) {
+            throw MigrationError(
+                .unsuitableServer,
+                "replication origin \"\(options.origin)\" exists on the target already; choose another --origin, or run "
+                    + "there: SELECT pg_replication_origin_drop(\(Quoting.literal(options.origin)));")
+        }
+    }
+
+    /// The first of many, for a message.
+    private static func some(_ names: [String]) -> String {
+        let shown = names.prefix(8).joined(separator: ", ")
+        return names.count > 8 ? shown + " and \(names.count - 8) more" : shown
+    }
+}

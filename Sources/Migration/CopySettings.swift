@@ -1,0 +1,19 @@
+import Batches
+import Postgres
+
+/// How the sessions of a copy are set up: values mean the same on both sides, and no time-out ends them.
+enum CopySettings {
+    /// The settings that the text of batches needs are right for COPY too. Triggers and foreign keys are made after
+    /// the rows, so that nothing has to be switched off, and a copy is to survive a crash once it has committed.
+    static func list(encoding: String) -> [(name: String, value: String)] {
+        let others = ["session_replication_role", "synchronous_commit", "default_transaction_isolation"]
+        return BatchPreamble.settings(encoding: encoding).filter { !others.contains($0.name) }
+    }
+
+    /// Time-outs that only newer servers have.
+    static func clearTimeouts(_ connection: Connection) throws {
+        try connection.execute(
+            "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings "
+                + "WHERE name IN ('idle_session_timeout', 'transaction_timeout')", doing: "setting the timeouts to 0")
+    }
+}

@@ -1,0 +1,173 @@
+import Capture
+import Failpoints
+import Glibc
+import Logging
+import Observability
+import Postgres
+import Spool
+import Synchronization
+import Threading
+
+/// Copies a database as one snapshot of the source shows it. Blocks; lives on a thread of its own.
+final class DatabaseCopy {
+    private let options: CloneOptions
+    private let spool: SpoolDirectory
+    private let stop: StopRequest
+    private let progress: CloneProgress
+    private let logger: Logger
+    private(set) var journal: CloneJournal
+    private let copied = Collected()
+
+    /// What several threads have copied.
+    private final class Collected: Sendable {
+        let tables = Mutex<[CloneJournal.Table]>([])
+    }
+
+    /// - Parameter journal: already written, with nothing done.
+    init(
+        _ options: CloneOptions, journal: CloneJournal, stop: StopRequest, progress: CloneProgress, logger: Logger
+    ) {
+        self.options = options
+        self.journal = journal
+        self.stop = stop
+        self.progress = progress
+        self.logger = logger
+        spool = SpoolDirectory(options.spool)
+    }
+
+    /// Takes a snapshot and copies everything.
+    ///
+    /// - Parameter slotIsReady: called once the source keeps every change after the snapshot.
+    /// - Returns: the journal of a migration whose copy is complete.
+    func run(slotIsReady: () -> Void) throws -> CloneJournal {
+        let archive = SchemaArchive(path: spool.statePath + "/schema.dump", stop: stop, logger: logger)
+        defer { archive.remove() }
+        let tables = try copyRows(archive, slotIsReady)
+        try step("indexes and constraints") {
+            try archive.restore(.after, options.target, jobs: options.indexJobs, options: options.restoreOptions)
+        }
+        Failpoint.afterIndexes.reach()
+        try step("sequences") { try copySequences() }
+        if !options.skipsAnalyze {
+            try step("analyze") {
+                try TargetDatabase.analyze(options.target, threads: options.tableJobs, stop: stop)
+            }
+        }
+        // From here on the target says by itself what it has; without that it would take what the copy has again.
+        let target = try TargetDatabase(options.target)
+        if let point = journal.consistentPoint { try target.placeOrigin(options.origin, at: point) }
+        try target.makeDurable()
+        journal.tables = copied.tables.withLock { $0 }
+        journal.phase = options.follows ? .following : .done
+        Failpoint.beforeCopyIsDone.reach()
+        try journal.write(spool)
+        Failpoint.afterCopyIsDone.reach()
+        logger.info("the copy is complete: \(tables) tables, \(CloneProgress.megabytes(progress.snapshot.bytes))")
+        return journal
+    }
+
+    /// What needs the snapshot, which is let go at the end.
+    private func copyRows(_ archive: SchemaArchive, _ slotIsReady: () -> Void) throws -> Int {
+        // The session that made the snapshot keeps it while it stays idle.
+        let holder = try step("snapshot") { try makeSnapshot() }
+        slotIsReady()
+        Failpoint.afterSnapshot.reach()
+        let (name, encoding) = (holder.name, holder.encoding)
+        try step("definitions") {
+            try archive.dump(options.source, snapshot: name)
+            try archive.restore(.before, options.target, jobs: 1, options: options.restoreOptions)
+        }
+        let tables = try SourceSnapshot(options.source, snapshot: name, encoding: encoding).tables()
+        progress.plan(tables)
+        let (source, target) = (options.source, options.target)
+        let (stop, progress, copied, logger) = (stop, progress, copied, logger)
+        try step("rows") {
+            try Parallel.run(tables, threads: options.tableJobs, name: "table copy", stop: stop) {
+                let copier = try TableCopier(
+                    source: source, snapshot: name, target: target, encoding: encoding, stop: stop, progress: progress)
+                return { table in
+                    let begun = Deadline.now
+                    progress.begin(table)
+                    let (rows, bytes) = try copier.copy(table)
+                    let seconds = begun.seconds
+                    progress.finish(table)
+                    copied.tables.withLock {
+                        $0.append(.init(name: table.name, rows: rows, bytes: bytes, seconds: seconds))
+                    }
+                    Failpoint.afterTable.reach()
+                    logger.info("\(table.name): \(rows) rows, \(CloneProgress.megabytes(bytes))")
+                }
+            }
+        }
+        withExtendedLifetime(holder) {}
+        return tables.count
+    }
+
+    /// A snapshot, and the sessions that keep it.
+    private struct Holder {
+        let name: String
+        let encoding: String
+        let source: Source?
+        let session: SourceSnapshot?
+    }
+
+    private func makeSnapshot() throws -> Holder {
+        guard options.follows else {
+            let encoding = try Self.encoding(options.source)
+            let session = try SourceSnapshot(options.source, snapshot: nil, encoding: encoding)
+            return Holder(name: try session.export(), encoding: encoding, source: nil, session: session)
+        }
+        let source = try Source(options.source)
+        if options.publications.isEmpty {
+            guard let remarks = try source.makePublications(for: options.slot) else {
+                throw MigrationError(
+                    .slotMismatch,
+                    "there is a publication \"\(options.slot)\" that walrelay did not make; name it with --publication to "
+                        + "use it, or choose another --slot-name")
+            }
+            for remark in remarks { logger.warning("\(remark)") }
+        } else {
+            var capture = CaptureOptions(
+                source: options.source, slot: options.slot, publications: options.publications, tool: options.tool)
+            capture.publications = try source.publications(capture)
+        }
+        Failpoint.beforeSlot.reach()
+        var slot = SlotOptions()
+        slot.exportsSnapshot = true
+        guard let created = try source.createSlot(options.slot, options: slot, ifNotExists: false),
+            let name = created.snapshot
+        else { throw MigrationError(.failure, "the source exported no snapshot with slot \"\(options.slot)\"") }
+        logger.info("created slot \"\(options.slot)\"; the copy is of \(created.consistentPoint)")
+        journal.consistentPoint = created.consistentPoint
+        try journal.write(spool)
+        return Holder(name: name, encoding: source.encoding, source: source, session: nil)
+    }
+
+    private static func encoding(_ source: ConnectionString) throws -> String {
+        let connection = try Connection(source, applicationName: TargetDatabase.applicationName)
+        let name = try connection.execute("SHOW server_encoding", doing: "asking for the encoding").text(0, 0)
+        return name == "SQL_ASCII" ? "SQL_ASCII" : "UTF8"
+    }
+
+    private func copySequences() throws {
+        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        try TargetDatabase(options.target).set(try SourceSnapshot.sequences(on: source))
+    }
+
+    private func step<Result>(_ name: String, _ body: () throws -> Result) throws -> Result {
+        try stop.check()
+        progress.begin(name)
+        logger.info("\(name)")
+        let begun = Deadline.now
+        let result = try body()
+        journal.steps.append(.init(name: name, seconds: begun.seconds))
+        return result
+    }
+}
+
+extension Deadline {
+    /// Seconds since then.
+    fileprivate var seconds: Double {
+        Double((Deadline.now.nanoseconds - nanoseconds) / 1_000_000) / 1000
+    }
+}

@@ -1,0 +1,87 @@
+import Postgres
+
+/// A session with the source that sees one exported snapshot and nothing later.
+final class SourceSnapshot {
+    let connection: Connection
+    private let snapshot: String?
+
+    /// Opens the session. Without the name of a snapshot it makes one of its own.
+    init(_ string: ConnectionString, snapshot: String?, encoding: String) throws {
+        connection = try Connection(string, applicationName: "walrelay clone")
+        self.snapshot = snapshot
+        for (name, value) in CopySettings.list(encoding: encoding) { try connection.set(name, to: value) }
+        try CopySettings.clearTimeouts(connection)
+        try begin()
+    }
+
+    /// Begins a transaction that sees the snapshot. The one before it, and its locks, end.
+    func begin() throws {
+        try connection.execute("COMMIT", doing: "ending a transaction on the source")
+        try connection.execute(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", doing: "beginning a transaction on the source")
+        guard let snapshot else { return }
+        try connection.execute(
+            "SET TRANSACTION SNAPSHOT \(Quoting.literal(snapshot))", doing: "taking the snapshot on the source")
+    }
+
+    /// Gives others the snapshot of this session, for as long as its transaction lasts.
+    func export() throws -> String {
+        let doing = "exporting a snapshot"
+        let result = try connection.execute("SELECT pg_catalog.pg_export_snapshot()", doing: doing)
+        guard let name = result.text(0, 0) else {
+            throw PostgresError(.unexpectedAnswer, "the source named none", doing: doing)
+        }
+        return name
+    }
+
+    /// The tables whose rows are copied, the largest first.
+    func tables() throws -> [CopiedTable] {
+        let result = try connection.execute(Self.tablesQuery, doing: "listing the tables")
+        return (0..<result.rowCount).compactMap { index in
+            let row = result.row(index)
+            guard let oid = row[0].flatMap({ UInt32($0) }), let schema = row[1], let table = row[2], let file = row[5]
+            else { return nil }
+            return CopiedTable(
+                oid: oid, name: Quoting.qualified(schema, table), columns: row[3],
+                size: row[4].flatMap { Int($0) } ?? 0, file: file)
+        }
+    }
+
+    /// Sequences and where they stand now; a sequence knows no snapshot.
+    static func sequences(on connection: Connection) throws -> [CopiedSequence] {
+        let names = try connection.execute(sequencesQuery, doing: "listing the sequences")
+        return try (0..<names.rowCount).compactMap { index in
+            guard let schema = names.text(index, 0), let sequence = names.text(index, 1) else { return nil }
+            let name = Quoting.qualified(schema, sequence)
+            let value = try connection.execute("SELECT last_value, is_called FROM \(name)", doing: "reading \(name)")
+            guard let last = value.text(0, 0) else { return nil }
+            return CopiedSequence(name: name, lastValue: last, isCalled: value.text(0, 1) == "t")
+        }
+    }
+
+    /// Ordinary tables, which includes partitions; what an extension made, it fills itself.
+    private static let tablesQuery = """
+        SELECT c.oid, n.nspname, c.relname,
+               (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(attname), ', ' ORDER BY attnum)
+                  FROM pg_catalog.pg_attribute a WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+                   AND coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') = ''),
+               pg_catalog.pg_table_size(c.oid), c.relfilenode
+          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+           AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND \(ownedByNoExtension)
+         ORDER BY 5 DESC, 2, 3
+        """
+
+    private static let sequencesQuery = """
+        SELECT n.nspname, c.relname
+          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind = 'S' AND c.relpersistence <> 't'
+           AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND \(ownedByNoExtension)
+         ORDER BY 1, 2
+        """
+
+    static let ownedByNoExtension = """
+        NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                       AND d.objid = c.oid AND d.deptype = 'e')
+        """
+}

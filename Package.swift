@@ -69,9 +69,8 @@ let package = Package(
         module(
             "Migration",
             [
-                "Batches", "Capture", "Failpoints", "Observability", "Postgres", "Spool", "Threading", logging,
-                subprocess,
-                system,
+                "Apply", "Batches", "Capture", "Failpoints", "Observability", "Postgres", "Spool", "Threading",
+                logging, subprocess, system,
             ]),
 
         .target(

@@ -87,17 +87,12 @@ public final class ApplyMonitor: Sendable {
     }
 
     private func speak(_ now: ApplyStatus) {
-        let delay = now.delaySeconds.map { ", \(ApplyMonitor.text(max(0, $0))) s after its commit" } ?? ""
+        let delay = now.delaySeconds.map { ", \(Figures.tenths(max(0, $0))) s after its commit" } ?? ""
         let size = now.changes / max(1, now.batches)
         logger.info(
             """
             applied \(now.applied ?? .zero)\(delay), \(Int(now.changesPerSecond)) changes/s, \(now.transactions) \
             transactions in \(now.batches) batches of \(size) changes
             """)
-    }
-
-    private static func text(_ seconds: Double) -> String {
-        let tenths = Int((seconds * 10).rounded())
-        return "\(tenths / 10).\(tenths % 10)"
     }
 }

@@ -5,6 +5,9 @@ import Threading
 /// The replication origin on the target: how far the source's history was applied, in the same transactions as the
 /// rows. One session at a time may advance it.
 public final class ReplicationOrigin {
+    /// What replay calls, without `pg_replication_origin_`.
+    private static let functions = ["create", "session_setup", "session_progress", "progress", "xact_setup"]
+
     /// The origin's name.
     public let name: String
     private let connection: Connection
@@ -85,24 +88,9 @@ public final class ReplicationOrigin {
         case .insufficientPrivilege:
             return ApplyError(
                 .privilege,
-                "the role may not use replication origins (\(error.message)); run on the target, in the database "
-                    + "\(Quoting.identifier(connection.database)), as a superuser: \(grants())", cause: error)
+                TargetPrivileges.originAdvice(connection, functions: ReplicationOrigin.functions, error), cause: error)
         default:
             return ApplyError(error, batch: nil, table: nil)
         }
-    }
-
-    /// The GRANTs for the functions that replay calls, with the signatures that this server has.
-    private func grants() -> String {
-        let names = ["create", "session_setup", "session_progress", "progress", "xact_setup"]
-            .map { "'pg_replication_origin_\($0)'" }.joined(separator: ", ")
-        let sql =
-            "SELECT pg_catalog.format('pg_catalog.%I(%s)', proname, "
-            + "pg_catalog.pg_get_function_identity_arguments(oid)) FROM pg_catalog.pg_proc "
-            + "WHERE pronamespace = 'pg_catalog'::pg_catalog.regnamespace "
-            + "AND proname IN (\(names)) ORDER BY 1"
-        guard let found = try? connection.execute(sql, doing: "looking for the origin's functions") else { return "" }
-        let functions = (0..<found.rowCount).compactMap { found.text($0, 0) }.joined(separator: ", ")
-        return "GRANT EXECUTE ON FUNCTION \(functions) TO \(Quoting.identifier(connection.user));"
     }
 }

@@ -12,10 +12,6 @@ final class TargetLink {
     private var originName = ""
     private var opened: (session: TargetSession, origin: ReplicationOrigin)?
 
-    /// Milliseconds before the first attempt to connect again; doubled each time, up to the longest.
-    private static let firstPauseMilliseconds = 100
-    private static let longestPauseMilliseconds = 5_000
-
     init(_ target: ConnectionString, options: ApplyOptions, stop: StopRequest?, logger: Logger) {
         self.target = target
         self.options = options
@@ -57,13 +53,13 @@ final class TargetLink {
     func reopen(after failure: ApplyError) throws(ApplyError) -> LSN? {
         // The old session must let go of the origin first.
         opened = nil
-        var pause = TargetLink.firstPauseMilliseconds
+        var backoff = Backoff()
         var last = failure
         while true {
+            let pause = backoff.next()
             logger.warning("\(last); connecting again in \(pause) ms")
             _ = Polling.wait(stop?.descriptor ?? -1, until: .after(milliseconds: pause))
             if stop?.isRequested == true { throw failure }
-            pause = min(pause * 2, TargetLink.longestPauseMilliseconds)
             do throws(ApplyError) {
                 let position = try open(encoding: encoding, origin: originName)
                 logger.info(

@@ -64,10 +64,7 @@ public final class TargetSession {
                 throw ApplyError(error, batch: nil, table: nil)
             }
             let role = Quoting.identifier(connection.user)
-            let advice =
-                connection.serverVersion >= 150_000
-                ? "run on the target as a superuser: GRANT SET ON PARAMETER session_replication_role TO \(role);"
-                : "before PostgreSQL 15 only a superuser may: ALTER ROLE \(role) SUPERUSER; or connect as one"
+            let advice = TargetPrivileges.replicaRoleAdvice(connection)
             throw ApplyError(
                 .privilege,
                 "the role \(role) may not switch off triggers and foreign keys (session_replication_role); \(advice)",

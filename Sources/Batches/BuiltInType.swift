@@ -1,6 +1,7 @@
 /// The server's own types, by OID (`pg_type.dat`; OIDs of built-in types never change).
 enum BuiltInType {
-    /// The name of a built-in type in `pg_catalog`, quoted where SQL needs it; nil for others, and for the few that no table should have.
+    /// The name of a built-in type in `pg_catalog`, quoted where SQL needs it; nil for others, and for the few that no
+    /// table should have.
     static func name(_ oid: UInt32) -> String? { names[oid] }
 
     /// How values of a built-in type stand in an array literal.

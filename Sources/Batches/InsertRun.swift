@@ -26,11 +26,6 @@ struct InsertRun {
     /// The memory that the rows take, in bytes.
     var byteCount: Int { held.count + data.count }
 
-    /// The part of ``byteCount`` that belongs to the open transaction.
-    var openByteCount: Int {
-        rows == completedRows ? 0 : byteCount - completedBytes
-    }
-
     /// Everything so far belongs to complete transactions.
     mutating func complete() {
         completedRows = rows

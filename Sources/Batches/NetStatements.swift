@@ -37,7 +37,6 @@ final class NetStatements: StatementStrategy {
     }
 
     var byteCount: Int { open.count + netBytes + ordered.byteCount }
-    var openByteCount: Int { open.count }
     var hasCompleted: Bool { !touched.isEmpty || ordered.hasCompleted }
 
     func begin() {

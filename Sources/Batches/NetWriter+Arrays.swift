@@ -6,7 +6,7 @@ extension NetWriter {
     /// Gathers the values of `columns` of the entries in `order`, and has `statement` write a statement, with the number
     /// of its rows, each time that there is enough for one.
     func writeArrays(
-        _ table: NetTable, _ order: ContiguousArray<SortKey>, columns: ContiguousArray<Int>, isKeyOnly: Bool,
+        _ table: NetTable, _ order: ContiguousArray<SortKey>, columns: ContiguousArray<Int>,
         _ statement: (Int) -> Void
     ) {
         while arrays.count < columns.count { arrays.append(TextBuffer(capacity: 4 << 10)) }
@@ -22,7 +22,7 @@ extension NetWriter {
             table.forEachKeyValue(entry) { index, value in
                 append(.text(value), plan.columns[index], to: arrays[takers[index]])
             }
-            if !isKeyOnly {
+            if columns.count > plan.netKey.count {
                 var cursor = table.row(entry).columns
                 for index in plan.columns.indices {
                     guard let value = cursor.next() else { break }

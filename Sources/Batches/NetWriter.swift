@@ -52,7 +52,7 @@ final class NetWriter {
             for sorted in order { writeDelete(table, table.entries[sorted.index]) }
             return
         }
-        writeArrays(table, order, columns: plan.netKey, isKeyOnly: true) { rows in
+        writeArrays(table, order, columns: plan.netKey) { rows in
             text.append("DELETE FROM ")
             plan.write(plan.target, to: text)
             text.append(" AS t USING ")
@@ -96,7 +96,7 @@ final class NetWriter {
             for sorted in order { writeUpdate(table, table.entries[sorted.index]) }
             return
         }
-        writeArrays(table, order, columns: columns, isKeyOnly: false) { rows in
+        writeArrays(table, order, columns: columns) { rows in
             plan.write(plan.arrayUpdate, to: text)
             for (number, column) in sets.enumerated() {
                 if number > 0 { text.append(", ") }

@@ -22,7 +22,6 @@ final class OrderedStatements: StatementStrategy {
     }
 
     var byteCount: Int { text.count + run.byteCount }
-    var openByteCount: Int { text.count - openStart + run.openByteCount }
     var hasCompleted: Bool { openStart > 0 || run.completedRows > 0 }
 
     func begin() {

@@ -8,8 +8,6 @@ import PgOutput
 protocol StatementStrategy: AnyObject {
     /// The text held, in bytes, of complete transactions and the open one.
     var byteCount: Int { get }
-    /// The part of ``byteCount`` that belongs to the open transaction.
-    var openByteCount: Int { get }
     /// True when anything is held of complete transactions.
     var hasCompleted: Bool { get }
 

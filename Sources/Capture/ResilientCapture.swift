@@ -14,9 +14,6 @@ public final class ResilientCapture {
     private let stop: StopRequest
     private let source: Source?
 
-    /// Seconds between attempts at most.
-    static let longestPause = 5.0
-
     /// Milliseconds for which a slot may be in use at the start: the source takes a moment to see that a receive that
     /// was killed is gone.
     static let slotPatience = 3_000
@@ -54,14 +51,14 @@ public final class ResilientCapture {
     }
 
     private func run(_ opened: () throws -> Void) throws -> Capture.Outcome {
-        var pause = 0.1
+        var backoff = Backoff()
         var wasConnected = false
         let slotPatience = Deadline.after(milliseconds: Self.slotPatience)
         while true {
             do {
                 let capture = try Capture(options, source: source, logger: logger, stop: stop)
                 wasConnected = true
-                pause = 0.1
+                backoff = Backoff()
                 try opened()
                 // "current" means the position at the first start.
                 if let end = capture.end { options.end = .at(end) }
@@ -71,9 +68,9 @@ public final class ResilientCapture {
             {
                 _ = Polling.wait(stop.descriptor, until: .after(milliseconds: 100))
             } catch  where wasConnected && options.reconnects && Self.isPassing(error) && !stop.isRequested {
-                logger.warning("\(error); connecting again in \(Self.text(pause)) s")
-                _ = Polling.wait(stop.descriptor, until: .after(milliseconds: Int(pause * 1000)))
-                pause = min(pause * 2, Self.longestPause)
+                let pause = backoff.next()
+                logger.warning("\(error); connecting again in \(Figures.tenths(Double(pause) / 1000)) s")
+                _ = Polling.wait(stop.descriptor, until: .after(milliseconds: pause))
                 if stop.isRequested { return .stopped(try options.spool?.end() ?? .zero) }
             }
         }
@@ -94,10 +91,5 @@ public final class ResilientCapture {
         default:
             false
         }
-    }
-
-    private static func text(_ seconds: Double) -> String {
-        let tenths = Int((seconds * 10).rounded())
-        return "\(tenths / 10).\(tenths % 10)"
     }
 }

@@ -1,3 +1,4 @@
+import Apply
 import Capture
 import Logging
 import Observability
@@ -70,10 +71,7 @@ struct Preflight {
             guard error.sqlState == .insufficientPrivilege else { throw error }
             guard error.doing == "switching off triggers" else { throw Self.originPrivilege(target, error) }
             let role = Quoting.identifier(target.user)
-            let advice =
-                target.serverVersion >= 150_000
-                ? "run on the target as a superuser: GRANT SET ON PARAMETER session_replication_role TO \(role);"
-                : "before PostgreSQL 15 only a superuser may: ALTER ROLE \(role) SUPERUSER; or connect as one"
+            let advice = TargetPrivileges.replicaRoleAdvice(target)
             throw MigrationError(
                 .privilege,
                 "the role \(role) may not switch off triggers and foreign keys on the target; \(advice)")
@@ -154,18 +152,9 @@ struct Preflight {
 
     /// The GRANT for the functions that clone and replay call, with the signatures that this server has.
     static func originPrivilege(_ target: Connection, _ error: PostgresError) -> MigrationError {
-        let names = ["create", "drop", "oid", "advance", "session_setup", "session_progress", "progress", "xact_setup"]
-            .map { "'pg_replication_origin_\($0)'" }.joined(separator: ", ")
-        let found = try? target.execute(
-            """
-            SELECT pg_catalog.string_agg(pg_catalog.format('pg_catalog.%I(%s)', proname,
-                   pg_catalog.pg_get_function_identity_arguments(oid)), ', ' ORDER BY proname)
-              FROM pg_catalog.pg_proc WHERE pronamespace = 'pg_catalog'::pg_catalog.regnamespace AND proname IN (\(names))
-            """, doing: "looking for the origin's functions")
-        return MigrationError(
-            .privilege,
-            "the role may not use replication origins (\(error.message)); run on the target, in the database "
-                + "\(Quoting.identifier(target.database)), as a superuser: GRANT EXECUTE ON FUNCTION "
-                + "\(found?.text(0, 0) ?? "") TO \(Quoting.identifier(target.user));")
+        let functions = [
+            "create", "drop", "oid", "advance", "session_setup", "session_progress", "progress", "xact_setup",
+        ]
+        return MigrationError(.privilege, TargetPrivileges.originAdvice(target, functions: functions, error))
     }
 }

@@ -135,9 +135,8 @@ extension TargetDatabase {
     static func settledPosition(_ options: CloneOptions) throws -> LSN {
         let connection = try Connection(options.target, applicationName: applicationName)
         let origin = options.origin
-        let patience = Deadline.after(milliseconds: 30_000)
-        while true {
-            do throws(PostgresError) {
+        do throws(PostgresError) {
+            return try whileInUse(forMilliseconds: 30_000) { () throws(PostgresError) in
                 // The session takes the origin, and lets it go when it ends.
                 try connection.query(
                     """
@@ -145,13 +144,25 @@ extension TargetDatabase {
                       FROM pg_catalog.pg_replication_origin WHERE roname OPERATOR(pg_catalog.=) $1
                     """, [origin], doing: "taking replication origin \"\(origin)\"")
                 return try connection.replicationOriginProgress(origin) ?? .zero
-            } catch {
-                guard error.sqlState == .objectInUse else { throw error }
-                guard !patience.hasPassed else {
-                    throw MigrationError(.originBusy, "\(error.message); another replay may still run: let it end")
-                }
             }
-            _ = Polling.wait(-1, until: .after(milliseconds: 100))
+        } catch {
+            guard error.sqlState == .objectInUse else { throw error }
+            throw MigrationError(.originBusy, "\(error.message); another replay may still run: let it end")
+        }
+    }
+
+    /// Tries again while another session holds what `attempt` wants, but not for longer than that.
+    private static func whileInUse<Result>(
+        forMilliseconds patience: Int, _ attempt: () throws(PostgresError) -> Result
+    ) throws(PostgresError) -> Result {
+        let deadline = Deadline.after(milliseconds: patience)
+        while true {
+            do throws(PostgresError) {
+                return try attempt()
+            } catch {
+                guard error.sqlState == .objectInUse, !deadline.hasPassed else { throw error }
+            }
+            _ = Polling.wait(-1, until: .after(milliseconds: 50))
         }
     }
 
@@ -171,19 +182,12 @@ extension TargetDatabase {
 
     /// Forgets the origin. A replay that has just ended may hold it for a moment longer.
     func dropOrigin(_ origin: String) throws {
-        let patience = Deadline.after(milliseconds: 10_000)
-        while true {
-            do throws(PostgresError) {
-                try connection.query(
-                    """
-                    SELECT pg_catalog.pg_replication_origin_drop(roname)
-                      FROM pg_catalog.pg_replication_origin WHERE roname OPERATOR(pg_catalog.=) $1
-                    """, [origin], doing: "dropping replication origin \"\(origin)\"")
-                return
-            } catch {
-                guard error.sqlState == .objectInUse, !patience.hasPassed else { throw error }
-            }
-            _ = Polling.wait(-1, until: .after(milliseconds: 50))
+        try Self.whileInUse(forMilliseconds: 10_000) { () throws(PostgresError) in
+            _ = try connection.query(
+                """
+                SELECT pg_catalog.pg_replication_origin_drop(roname)
+                  FROM pg_catalog.pg_replication_origin WHERE roname OPERATOR(pg_catalog.=) $1
+                """, [origin], doing: "dropping replication origin \"\(origin)\"")
         }
     }
 }

@@ -1,0 +1,33 @@
+import Postgres
+
+/// What a role of the target lacks, as the statement that gives it.
+public enum TargetPrivileges {
+    /// How the session's role comes to switch off triggers and foreign keys.
+    public static func replicaRoleAdvice(_ connection: Connection) -> String {
+        let role = Quoting.identifier(connection.user)
+        return connection.serverVersion >= 150_000
+            ? "run on the target as a superuser: GRANT SET ON PARAMETER session_replication_role TO \(role);"
+            : "before PostgreSQL 15 only a superuser may: ALTER ROLE \(role) SUPERUSER; or connect as one"
+    }
+
+    /// Says that the session's role may not use replication origins, as `error` shows, and the GRANT for the functions
+    /// named, with the signatures that this server has.
+    ///
+    /// - Parameter functions: their names without `pg_replication_origin_`.
+    public static func originAdvice(_ connection: Connection, functions: [String], _ error: PostgresError) -> String {
+        "the role may not use replication origins (\(error.message)); run on the target, in the database "
+            + "\(Quoting.identifier(connection.database)), as a superuser: \(grant(connection, functions))"
+    }
+
+    private static func grant(_ connection: Connection, _ functions: [String]) -> String {
+        let names = functions.map { "'pg_replication_origin_\($0)'" }.joined(separator: ", ")
+        let sql =
+            "SELECT pg_catalog.format('pg_catalog.%I(%s)', proname, "
+            + "pg_catalog.pg_get_function_identity_arguments(oid)) FROM pg_catalog.pg_proc "
+            + "WHERE pronamespace = 'pg_catalog'::pg_catalog.regnamespace "
+            + "AND proname IN (\(names)) ORDER BY 1"
+        guard let found = try? connection.execute(sql, doing: "looking for the origin's functions") else { return "" }
+        let signatures = (0..<found.rowCount).compactMap { found.text($0, 0) }.joined(separator: ", ")
+        return "GRANT EXECUTE ON FUNCTION \(signatures) TO \(Quoting.identifier(connection.user));"
+    }
+}

@@ -65,7 +65,7 @@ let package = Package(
         module("Selection"),
         module("Batches", ["PgOutput", "Postgres", "Selection"]),
         module("LogRendering", ["Batches", "PgOutput", "Postgres", "Spool", "Threading"]),
-        module("Apply", ["Batches", "Observability", "Postgres", "Threading", logging]),
+        module("Apply", ["Batches", "Failpoints", "Observability", "Postgres", "Threading", logging]),
         module(
             "Migration",
             [

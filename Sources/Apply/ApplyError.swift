@@ -24,6 +24,8 @@ public struct ApplyError: Error, Sendable {
         case constraint
         /// A deadlock or serialization failure: the same batch can be applied again.
         case conflict
+        /// Connections that apply a batch together would depend on one another.
+        case lanesDepend
         /// The server refused a statement for another reason.
         case server
         /// The input is not a stream of batches.

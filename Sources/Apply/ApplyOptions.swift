@@ -20,6 +20,10 @@ public struct ApplyOptions: Sendable {
     public var reconnects: Bool
     /// The log that the batches come from; without it a collision of net changes is an error.
     public var log: (any BatchLog)?
+    /// How many connections apply a batch, if it is written for as many lanes. More than one needs ``log``.
+    public var jobs: Int
+    /// A batch of fewer changes is applied on one connection: several transactions cost more than they save.
+    public var jobsMinChanges: Int
     /// Statements are sent when they reach this many bytes; at most twice as much is in flight.
     public var sendBytes: Int
 
@@ -27,7 +31,8 @@ public struct ApplyOptions: Sendable {
     public init(
         origin: String? = nil, originWaitSeconds: Int = 30, allowsOpenEnd: Bool = false, onMismatch: Mismatch = .error,
         reconnects: Bool = true,
-        log: (any BatchLog)? = nil, sendBytes: Int = 256 << 10
+        log: (any BatchLog)? = nil, jobs: Int = 1, jobsMinChanges: Int = 1000,
+        sendBytes: Int = 256 << 10
     ) {
         self.origin = origin
         self.originWaitSeconds = originWaitSeconds
@@ -35,6 +40,8 @@ public struct ApplyOptions: Sendable {
         self.onMismatch = onMismatch
         self.reconnects = reconnects
         self.log = log
+        self.jobs = jobs
+        self.jobsMinChanges = jobsMinChanges
         self.sendBytes = sendBytes
     }
 }

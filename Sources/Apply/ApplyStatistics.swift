@@ -8,6 +8,8 @@ public struct ApplyStatistics: Sendable, Equatable {
     public var batchesSkipped = 0
     /// Batches that were applied in the source's own order because their net changes were refused.
     public var batchesInOrder = 0
+    /// Batches that several connections applied together.
+    public var batchesInLanes = 0
     /// How often the target was connected to again.
     public var reconnections = 0
     /// Source transactions in the applied batches.

@@ -7,6 +7,7 @@ import Threading
 ///
 /// Batches that the target has already are skipped. Lives on one thread, together with its connection.
 public final class BatchApplier {
+    let target: ConnectionString
     let options: ApplyOptions
     let stop: StopRequest?
     let logger: Logger
@@ -18,12 +19,19 @@ public final class BatchApplier {
     /// Why the open batch is not being applied though it should be; dealt with at its commit line.
     private var failure: ApplyError?
     private var open: BatchHeader?
+    /// The connections beside the first, where there are any.
+    var lanes: LaneGroup?
+    /// The open batch is applied by the lanes.
+    var isLaned = false
 
     /// Counts so far; ``ApplyStatistics/position`` is the target's position.
     public var statistics: ApplyStatistics { executor.statistics }
 
     /// The log, if it says the same as the batches.
     var log: (any BatchLog)? { source?.selection == true ? nil : options.log }
+
+    /// The origin that records the progress.
+    var originName: String { options.origin ?? source?.origin ?? "" }
 
     /// The batches hold net changes.
     var isNet: Bool { source?.order == .net }
@@ -37,6 +45,7 @@ public final class BatchApplier {
         target: ConnectionString, options: ApplyOptions = ApplyOptions(), stop: StopRequest? = nil, logger: Logger,
         report: @escaping (ApplyStatistics) -> Void = { _ in }
     ) {
+        self.target = target
         self.options = options
         self.stop = stop
         self.logger = logger
@@ -51,10 +60,15 @@ public final class BatchApplier {
     public func run(reader: inout BatchReader) throws -> ApplyOutcome {
         do {
             while true {
-                if executor.header == nil, failure == nil, stop?.isRequested == true {
+                if open == nil, stop?.isRequested == true {
+                    lanes?.retire()
                     return .stopped(statistics.position)
                 }
-                if let outcome = try handle(try reader.next()) { return outcome }
+                let event = try reader.next()
+                if let outcome = try handle(event, lane: reader.lane) {
+                    lanes?.retire()
+                    return outcome
+                }
             }
         } catch is DescriptorSource.Stopped {
             abandon()
@@ -83,20 +97,21 @@ public final class BatchApplier {
 
     private func abandon() {
         executor.abandon()
+        if isLaned { lanes?.abandon() }
+        isLaned = false
         failure = nil
+        open = nil
     }
 
-    private func handle(_ event: BatchEvent) throws -> ApplyOutcome? {
+    private func handle(_ event: BatchEvent, lane: Int) throws -> ApplyOutcome? {
         switch event {
         case .preamble(let preamble): try begin(preamble)
         case .preambleStatement: break
         case .batchBegin(let header):
-            recorder.begin()
             open = header
-            try attempt { () throws(ApplyError) in try executor.begin(header) }
-        case .statement, .copy, .copyData, .copyEnd:
-            if executor.isApplying || failure != nil { recorder.append(event) }
-            try attempt { () throws(ApplyError) in try executor.perform(event) }
+            try attempt { () throws(ApplyError) in try start(header) }
+        case .statement, .copy, .copyData, .copyEnd: try perform(event, lane: lane)
+        case .barrier: try barrier()
         case .commit(let end): try commit(end)
         case .rollback: abandon()
         case .end(let end): return try finish(end)
@@ -113,6 +128,38 @@ public final class BatchApplier {
         return nil
     }
 
+    private func start(_ header: BatchHeader) throws(ApplyError) {
+        // The first batch of all is the first lane's: a target without a position has no lanes.
+        if let lanes, statistics.position != nil, try !executor.isApplied(header), lanes.wants(header) {
+            recorder.begin(lanes: lanes.count)
+            isLaned = true
+            return try lanes.begin(header)
+        }
+        recorder.begin()
+        try executor.begin(header)
+    }
+
+    private func perform(_ event: BatchEvent, lane: Int) throws(ApplyError) {
+        if isLaned {
+            guard lane < lanes?.count ?? 0 else {
+                throw ApplyError(.malformedInput, "a statement is of a lane that there is not; write it with transform")
+            }
+            if let part = recorder.append(event, lane: lane), failure == nil { lanes?.take(part) }
+            return
+        }
+        if executor.isApplying || failure != nil { _ = recorder.append(event) }
+        try attempt { () throws(ApplyError) in try executor.perform(event) }
+    }
+
+    /// What follows depends on all lanes: the batch is one connection's, once all of it has come.
+    private func barrier() throws(ApplyError) {
+        guard isLaned else { return }
+        recorder.barrier()
+        try attempt { () throws(ApplyError) in
+            throw ApplyError(.lanesDepend, "changes of several lanes depend on one another", batch: open?.range)
+        }
+    }
+
     /// Does a step of the open batch. One that fails in a way that can be mended later ends the batch for now.
     private func attempt(_ step: () throws(ApplyError) -> Void) throws(ApplyError) {
         guard failure == nil else { return }
@@ -121,6 +168,7 @@ public final class BatchApplier {
         } catch {
             guard canRecover(error) else { throw advise(error) }
             executor.abandon()
+            if isLaned { lanes?.abandon() }
             failure = error
         }
     }
@@ -136,20 +184,33 @@ public final class BatchApplier {
     }
 
     private func commit(_ end: LSN) throws {
-        try attempt { () throws(ApplyError) in try executor.commit(end) }
+        try attempt { () throws(ApplyError) in try isLaned ? commitLanes(end) : executor.commit(end) }
         if let failed = failure, let open {
             failure = nil
             try recover(open, to: end, after: failed)
         }
         open = nil
+        isLaned = false
         report(statistics)
     }
 
-    private func begin(_ preamble: BatchPreamble) throws(ApplyError) {
+    private func commitLanes(_ end: LSN) throws(ApplyError) {
+        guard let lanes, let open else { return }
+        for part in recorder.seal() { lanes.take(part) }
+        let counts = try lanes.commit(end)
+        executor.statistics.rows += counts.rows
+        executor.statistics.bytes += counts.bytes
+        executor.statistics.batchesInLanes += 1
+        executor.noteApplied(open, end)
+    }
+
+    private func begin(_ preamble: BatchPreamble) throws {
         guard source == nil else { return try check(preamble) }
         let origin = options.origin ?? preamble.origin
         executor.statistics.position = try link.open(encoding: preamble.encoding, origin: origin)
         source = preamble
+        try level()
+        try openLanes(preamble)
         let connection = try link.connection()
         do throws(PostgresError) {
             try TargetCheck(connection: connection, logger: logger).run()

@@ -22,12 +22,11 @@ final class BatchExecutor {
     /// The open batch is being applied, not skipped.
     var isApplying: Bool { transaction != nil }
 
-    /// Opens the batch's transaction, unless the target has the batch already.
-    func begin(_ header: BatchHeader) throws(ApplyError) {
-        self.header = header
+    /// True when the target has the batch already, false when it comes next.
+    func isApplied(_ header: BatchHeader) throws(ApplyError) -> Bool {
         if let position = statistics.position {
             let isApplied = header.to.map { $0 <= position } ?? header.commit.map { $0 < position } ?? false
-            if isApplied { return }
+            if isApplied { return true }
             guard header.from >= position else {
                 throw ApplyError(
                     .straddling,
@@ -42,20 +41,25 @@ final class BatchExecutor {
                     batch: header.range)
             }
         }
+        return false
+    }
+
+    /// Opens the batch's transaction, unless the target has the batch already.
+    func begin(_ header: BatchHeader) throws(ApplyError) {
+        self.header = header
+        guard try !isApplied(header) else { return }
         transaction = BatchTransaction(
             try link.connection(), batch: header.range, options: options, logger: logger)
     }
 
     /// Sends what the event says, unless the batch is skipped.
     func perform(_ event: BatchEvent) throws(ApplyError) {
-        guard let transaction else { return }
-        switch event {
-        case .statement(let sql, let rows): try transaction.append(sql, expectedRows: rows)
-        case .copy(let sql, let rows): try transaction.beginCopy(sql, expectedRows: rows)
-        case .copyData(let data): try transaction.copyData(data)
-        case .copyEnd: try transaction.endCopy()
-        default: break
-        }
+        try transaction?.perform(event)
+    }
+
+    /// A transaction that gets no id writes no commit record, and the origin would stay where it is.
+    func ensureTransactionID() throws(ApplyError) {
+        try transaction?.append("SELECT pg_catalog.txid_current();")
     }
 
     /// Commits the batch, which takes the target to `end`.

@@ -4,8 +4,22 @@ import Postgres
 /// The log that the batches come from, for a range that must be written again: after a collision of net changes, or when
 /// the target lost what it had not made durable.
 public protocol BatchLog: Sendable {
-    /// The batches from `from` to `to`, which ends with an end line at `to`.
-    ///
-    /// - Parameter origin: the replication origin that the text is to name.
-    func batches(from: LSN, to: LSN, order: BatchPreamble.Order, origin: String) throws -> any ByteSource
+    /// The batches of a range, which end with an end line at its end.
+    func batches(_ range: BatchRange) throws -> any ByteSource
+}
+
+/// Which part of the log is to be written as batches, and how.
+public struct BatchRange: Sendable {
+    /// Where the first batch continues from.
+    public var from: LSN
+    /// Where the last batch ends.
+    public var to: LSN
+    /// How changes become statements.
+    public var order: BatchPreamble.Order
+    /// The replication origin that the text is to name.
+    public var origin: String
+    /// The lanes that statements are divided into.
+    public var lanes = 1
+    /// The memory that a batch may take before it is closed, or written while it is read; nil for the usual.
+    public var maxBytes: Int?
 }

@@ -42,7 +42,27 @@ final class BatchTransaction {
         if filling.byteCount >= sendBytes { try submit() }
     }
 
-    func beginCopy(_ statement: UnsafeRawBufferPointer, expectedRows: Int?) throws(ApplyError) {
+    /// Sends a statement of our own, which reports no row count.
+    func append(_ statement: String) throws(ApplyError) {
+        var statement = statement
+        let result = statement.withUTF8 { bytes in
+            Result { () throws(ApplyError) in try append(UnsafeRawBufferPointer(bytes), expectedRows: nil) }
+        }
+        try result.get()
+    }
+
+    /// Sends what the event says.
+    func perform(_ event: BatchEvent) throws(ApplyError) {
+        switch event {
+        case .statement(let sql, let rows): try append(sql, expectedRows: rows)
+        case .copy(let sql, let rows): try beginCopy(sql, expectedRows: rows)
+        case .copyData(let data): try copyData(data)
+        case .copyEnd: try endCopy()
+        default: break
+        }
+    }
+
+    private func beginCopy(_ statement: UnsafeRawBufferPointer, expectedRows: Int?) throws(ApplyError) {
         try append(statement, expectedRows: nil)
         copyTable = StatementLabel.table(of: statement)
         copyRows = expectedRows
@@ -51,7 +71,7 @@ final class BatchTransaction {
         isCopying = true
     }
 
-    func copyData(_ data: UnsafeRawBufferPointer) throws(ApplyError) {
+    private func copyData(_ data: UnsafeRawBufferPointer) throws(ApplyError) {
         bytes += data.count
         do throws(PostgresError) {
             try connection.putCopyData(data, doing: "copying rows")
@@ -60,7 +80,7 @@ final class BatchTransaction {
         }
     }
 
-    func endCopy() throws(ApplyError) {
+    private func endCopy() throws(ApplyError) {
         isCopying = false
         do throws(PostgresError) {
             try connection.endCopy(doing: "copying rows")
@@ -72,10 +92,15 @@ final class BatchTransaction {
         try compare(result?.affectedRows, copyRows, copyTable)
     }
 
-    /// Commits, once every row count was as expected.
-    func commit() throws(ApplyError) {
+    /// Waits until all that was sent is done, and every row count was as expected.
+    func settle() throws(ApplyError) {
         if !filling.isEmpty { try submit() }
         try collect()
+    }
+
+    /// Commits, once every row count was as expected.
+    func commit() throws(ApplyError) {
+        try settle()
         do throws(PostgresError) {
             let tag = try connection.execute("COMMIT", doing: "committing the batch").commandTag
             guard tag == "COMMIT" else {

@@ -40,6 +40,11 @@ final class TargetLink {
         return try taken.position()
     }
 
+    /// Ends the session.
+    func close() {
+        opened = nil
+    }
+
     /// The target's position, durable and read from it now.
     func position() throws(ApplyError) -> LSN? {
         guard let opened else { return nil }

@@ -9,7 +9,7 @@ public enum BatchEvent {
     /// A batch begins.
     case batchBegin(BatchHeader)
     /// A statement of the batch (BEGIN and the origin's calls too), up to its semicolon, and the row count that it must
-    /// report, if it says one.
+    /// report, if it says one. ``BatchReader/lane`` is its lane.
     case statement(UnsafeRawBufferPointer, expectedRows: Int?)
     /// A COPY … FROM stdin, up to its semicolon; ``copyData(_:)`` and ``copyEnd`` follow.
     case copy(UnsafeRawBufferPointer, expectedRows: Int?)
@@ -17,6 +17,8 @@ public enum BatchEvent {
     case copyData(UnsafeRawBufferPointer)
     /// The COPY's end mark.
     case copyEnd
+    /// What follows in the batch depends on what came before it in other lanes.
+    case barrier
     /// The batch is complete: COMMIT now. The position is what its origin then has.
     case commit(LSN)
     /// The batch is to be rolled back: its transaction was cut off and comes again.

@@ -27,6 +27,8 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
     public var order: Order?
     /// Tables or operations were left out, or tables renamed; absent where not.
     public var selection: Bool?
+    /// The lanes that statements are divided into; absent where they are not.
+    public var lanes: Int?
     /// The program that wrote the text.
     public var tool: String
 
@@ -39,13 +41,16 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case format, origin, encoding, timeline, database, slot, from, order, selection, tool
+        case format, origin, encoding, timeline, database, slot, from, order, selection, lanes, tool
         case systemIdentifier = "system_identifier"
         case serverVersion = "server_version"
     }
 
     /// The preamble of a stream of `identity` from `from` on.
-    public init(identity: StreamIdentity, from: LSN, origin: String, order: Order, isSelection: Bool, tool: String) {
+    public init(
+        identity: StreamIdentity, from: LSN, origin: String, order: Order, isSelection: Bool, lanes: Int = 1,
+        tool: String
+    ) {
         format = BatchPreamble.currentFormat
         self.origin = origin
         encoding = identity.encoding
@@ -57,6 +62,7 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
         self.from = from
         self.order = order
         selection = isSelection ? true : nil
+        self.lanes = lanes > 1 ? lanes : nil
         self.tool = tool
     }
 
@@ -112,6 +118,11 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
             text.append(",")
         }
         if selection == true { text.append("\"selection\":true,") }
+        if let lanes {
+            text.append("\"lanes\":")
+            text.append(decimal: lanes)
+            text.append(",")
+        }
         text.appendJSON(key: "tool", tool)
         text.append("}\n")
         // psql without ON_ERROR_STOP would go on after a refused COPY and read its data lines as SQL. So the server
@@ -129,6 +140,36 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
             string: "SELECT pg_catalog.pg_replication_origin_create(\(name)) WHERE NOT EXISTS"
                 + " (SELECT FROM pg_catalog.pg_replication_origin WHERE roname = \(name));\n")
         text.append(string: "SELECT pg_catalog.pg_replication_origin_session_setup(\(name));\n")
+        text.append(string: BatchPreamble.laneGuard(origin: origin) + "\n")
         text.append("-- walrelay preamble end\n")
+    }
+}
+
+// Lanes.
+extension BatchPreamble {
+    /// The most lanes that there can be.
+    public static let lanesMax = 64
+
+    /// The replication origin that records how far one lane but the first is; the first has the stream's own.
+    public static func laneOrigin(_ origin: String, lane: Int, of count: Int) -> String {
+        "\(origin)_lane_\(lane)_of_\(count)"
+    }
+
+    /// A query for the lanes of `origin` and their positions. It calls `pg_replication_origin_progress`, and so needs no
+    /// privilege that replaying does not need.
+    public static func lanePositions(origin: String) -> String {
+        let prefix = "\(origin)_lane_"
+        let rest = "pg_catalog.substr(roname, \(prefix.unicodeScalars.count + 1))"
+        return "SELECT roname, pg_catalog.pg_replication_origin_progress(roname, false) AS at"
+            + " FROM pg_catalog.pg_replication_origin"
+            + " WHERE pg_catalog.starts_with(roname, \(Quoting.literal(prefix))) AND \(rest) ~ '^[0-9]+_of_[0-9]+$'"
+    }
+
+    /// A statement that fails where a lane is ahead of the origin: applying from the origin's position would apply what
+    /// the lane has once more.
+    static func laneGuard(origin: String) -> String {
+        "SELECT CAST(pg_catalog.concat('walrelay: a part of what follows ', o.at, ' is on the target already: let replay "
+            + "--spool finish it') AS pg_catalog.int4) FROM (\(lanePositions(origin: origin))) AS l,"
+            + " pg_catalog.pg_replication_origin_session_progress(false) AS o(at) WHERE l.at > o.at;"
     }
 }

@@ -19,6 +19,8 @@ public struct BatchReader {
     private var scanner: LineScanner
     private var state = State.beforePreamble
     private var header: BatchHeader?
+    /// The lane of the last statement or COPY.
+    public private(set) var lane = 0
 
     /// A reader of `source`.
     ///
@@ -100,24 +102,34 @@ public struct BatchReader {
         return .copy(statement, expectedRows: rows)
     }
 
-    /// The statement up to its semicolon, and the count of a trailing `; -- rows:N`.
-    private func split(_ line: UnsafeRawBufferPointer) throws -> (UnsafeRawBufferPointer, Int?) {
+    /// The statement up to its semicolon, and the count of a trailing `; -- rows:N`, which ` lane:K` may follow.
+    private mutating func split(_ line: UnsafeRawBufferPointer) throws -> (UnsafeRawBufferPointer, Int?) {
+        lane = 0
         guard let last = line.last, last != UInt8(ascii: ";") else { return (line, nil) }
+        var (rest, count) = try splitNumber(line)
+        let laneComment: StaticString = " lane:"
+        if rest.ends(with: laneComment), count != nil {
+            lane = count ?? 0
+            rest = UnsafeRawBufferPointer(rebasing: rest.dropLast(laneComment.utf8CodeUnitCount))
+            (rest, count) = try splitNumber(rest)
+        }
+        let comment: StaticString = "; -- rows:"
+        guard let count, rest.ends(with: comment) else { throw malformed("a line is not a whole statement") }
+        return (UnsafeRawBufferPointer(rebasing: rest.dropLast(comment.utf8CodeUnitCount - 1)), count)
+    }
+
+    /// What stands before the line's last digits, and their number.
+    private func splitNumber(_ line: UnsafeRawBufferPointer) throws -> (UnsafeRawBufferPointer, Int?) {
         var index = line.count
-        var count = 0
+        var number = 0
         var scale = 1
         while index > 0, case let digit = line[index - 1], (0x30...0x39).contains(digit) {
             guard line.count - index < 18 else { throw malformed("a row count has too many digits") }
-            count += Int(digit - 0x30) * scale
+            number += Int(digit - 0x30) * scale
             scale *= 10
             index -= 1
         }
-        let statement = UnsafeRawBufferPointer(rebasing: line[..<index])
-        let comment: StaticString = "; -- rows:"
-        guard index < line.count, statement.ends(with: comment) else {
-            throw malformed("a line is not a whole statement")
-        }
-        return (UnsafeRawBufferPointer(rebasing: statement[..<(index - comment.utf8CodeUnitCount + 1)]), count)
+        return (UnsafeRawBufferPointer(rebasing: line[..<index]), index < line.count ? number : nil)
     }
 
     func malformed(_ what: String) -> BatchError {
@@ -151,6 +163,10 @@ extension BatchReader {
             self.header = header
             state = .batch
             return .batchBegin(header)
+        }
+        if line.after("-- walrelay barrier ") != nil {
+            guard state == .batch else { throw malformed("a barrier stands outside any batch") }
+            return .barrier
         }
         if let json = line.after("-- walrelay commit ") {
             let end = try decode(CommitMark.self, json).to

@@ -62,7 +62,9 @@ public final class BatchRenderer {
         self.sink = sink
         strategy =
             switch options.order {
-            case .net: NetStatements(maxRunRows: options.maxChanges, maxRunBytes: options.maxBytes)
+            case .net:
+                NetStatements(
+                    maxRunRows: options.maxChanges, maxRunBytes: options.maxBytes, lanes: options.lanes)
             case .source: OrderedStatements(maxRunRows: options.maxChanges, maxRunBytes: options.maxBytes)
             }
     }
@@ -99,7 +101,7 @@ public final class BatchRenderer {
         frame.clear()
         BatchPreamble(
             identity: next, from: from, origin: options.origin, order: options.order,
-            isSelection: options.tables.isSelection, tool: options.tool
+            isSelection: options.tables.isSelection, lanes: options.lanes, tool: options.tool
         ).write(to: frame)
         try writeFrame()
     }

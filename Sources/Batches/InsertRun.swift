@@ -10,6 +10,8 @@ struct InsertRun {
     /// Held messages longer than this in all become COPY data early, in bytes.
     private static let heldBytesMax = 256 << 10
 
+    /// The lane that its rows belong to.
+    private let lane: Int
     private(set) var table: TablePlan?
     private(set) var rows = 0
     private(set) var completedRows = 0
@@ -19,7 +21,8 @@ struct InsertRun {
     private var heldEnds: [Int] = []
     private let data = TextBuffer()
 
-    init() {
+    init(lane: Int = 0) {
+        self.lane = lane
         heldEnds.reserveCapacity(InsertRun.copyThreshold)
     }
 
@@ -109,9 +112,7 @@ struct InsertRun {
     }
 
     private func writeCopy(_ table: TablePlan, _ rows: Int, _ lines: UnsafeRawBufferPointer, to text: TextBuffer) {
-        table.write(table.copy, to: text)
-        text.append(decimal: rows)
-        text.append("\n")
+        text.appendCopy(table, rows: rows, lane: lane)
         text.append(lines)
         text.append("\\.\n")
     }
@@ -125,9 +126,7 @@ struct InsertRun {
             text.append(")")
             start = end
         }
-        text.append("; -- rows:")
-        text.append(decimal: range.count)
-        text.append("\n")
+        text.appendStatementEnd(rows: range.count, lane: lane)
     }
 
     private static func decode(_ message: UnsafeRawBufferPointer) throws(BatchError) -> Tuple {

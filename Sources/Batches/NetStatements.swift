@@ -15,6 +15,9 @@ final class NetStatements: StatementStrategy {
     /// Where everything is written to. It sees committed transactions only.
     private let ordered: OrderedStatements
     private let writer: NetWriter
+    private let lanes: Int
+    /// The tables that had a layout already: another one may divide their rows into lanes otherwise.
+    private var knownNames: Set<String> = []
     /// By the source's OID.
     private var tables: [UInt32: NetTable] = [:]
     /// The tables that hold something, in the order in which they were first touched.
@@ -31,9 +34,10 @@ final class NetStatements: StatementStrategy {
         static let layout = UInt32.max - 2
     }
 
-    init(maxRunRows: Int, maxRunBytes: Int) {
-        ordered = OrderedStatements(maxRunRows: maxRunRows, maxRunBytes: maxRunBytes)
-        writer = NetWriter(text: ordered.text)
+    init(maxRunRows: Int, maxRunBytes: Int, lanes: Int = 1) {
+        self.lanes = lanes
+        ordered = OrderedStatements(maxRunRows: maxRunRows, maxRunBytes: maxRunBytes, lanes: lanes)
+        writer = NetWriter(text: ordered.text, lanes: lanes)
     }
 
     var byteCount: Int { open.count + netBytes + ordered.byteCount }
@@ -186,6 +190,7 @@ extension NetStatements {
         for table in touched where table.plan.name == plan.name || table.plan.relation.id == plan.relation.id {
             try settle(table)
         }
+        if !knownNames.insert(plan.name).inserted { try ordered.barrier() }
         tables[plan.relation.id] = nil
         lastTable = nil
     }
@@ -208,6 +213,8 @@ extension NetStatements {
             if before == 0 { touched.append(table) }
         } else {
             try settle(table)
+            // Its row, or its two keys, may belong to several lanes.
+            try ordered.barrier()
             try pass(plan, message, bytes)
         }
     }
@@ -227,7 +234,7 @@ extension NetStatements {
 extension NetStatements {
     private func netTable(_ plan: TablePlan) -> NetTable {
         if let lastTable, lastTable.plan === plan { return lastTable }
-        let table = tables[plan.relation.id].flatMap { $0.plan === plan ? $0 : nil } ?? NetTable(plan)
+        let table = tables[plan.relation.id].flatMap { $0.plan === plan ? $0 : nil } ?? NetTable(plan, lanes: lanes)
         tables[plan.relation.id] = table
         lastTable = table
         return table

@@ -11,6 +11,8 @@ final class NetTable {
     struct Entry {
         var hash: UInt64
         var state: NetState
+        /// Who applies what becomes of the row; see ``Lane``.
+        var lane: UInt8 = 0
         /// The row has values that were not sent and are not known from earlier changes.
         var hasUnchanged = false
         var key: Range<Int>
@@ -22,6 +24,7 @@ final class NetTable {
 
     /// The layout that the keys and rows have.
     let plan: TablePlan
+    private let lanes: Int
     private(set) var entries: ContiguousArray<Entry> = []
     private let storage = TextBuffer(capacity: 1 << 10)
     /// Indexes into `entries`, by hash; -1 where there is none. The count is a power of two.
@@ -31,8 +34,9 @@ final class NetTable {
     /// A key that is put together from several columns.
     let keyBuffer = TextBuffer(capacity: 256)
 
-    init(_ plan: TablePlan) {
+    init(_ plan: TablePlan, lanes: Int = 1) {
         self.plan = plan
+        self.lanes = lanes
     }
 
     /// The memory that is in use, in bytes.
@@ -51,7 +55,7 @@ final class NetTable {
     /// The index of the key's entry, which is made if there is none.
     func entry(_ key: UnsafeRawBufferPointer) -> Int {
         if (entries.count + 1) * 2 > slots.count { growSlots() }
-        let hash = NetTable.hash(key)
+        let hash = Lane.hash(key, seed: NetTable.seed)
         let mask = slots.count - 1
         var slot = Int(truncatingIfNeeded: hash) & mask
         while slots[slot] >= 0 {
@@ -62,8 +66,11 @@ final class NetTable {
         let start = storage.count
         storage.append(key)
         slots[slot] = Int32(truncatingIfNeeded: entries.count)
-        entries.append(
-            Entry(hash: hash, state: .none, key: start..<storage.count, row: start..<start, rowCapacity: 0))
+        var entry = Entry(hash: hash, state: .none, key: start..<storage.count, row: start..<start, rowCapacity: 0)
+        if lanes > 1 {
+            entry.lane = UInt8(truncatingIfNeeded: Lane.of(key, seed: plan.laneSeed, count: lanes))
+        }
+        entries.append(entry)
         return entries.count - 1
     }
 
@@ -132,25 +139,4 @@ final class NetTable {
 
     /// Differs from run to run, so that no source can choose keys that all collide.
     private static let seed = UInt64.random(in: 0...UInt64.max)
-
-    /// Multiplies and folds eight bytes at a time.
-    private static func hash(_ key: UnsafeRawBufferPointer) -> UInt64 {
-        var hash = seed ^ UInt64(truncatingIfNeeded: key.count)
-        var offset = 0
-        while offset + 8 <= key.count {
-            hash = mix(hash ^ key.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
-            offset += 8
-        }
-        var tail: UInt64 = 0
-        while offset < key.count {
-            tail = tail << 8 | UInt64(key[offset])
-            offset += 1
-        }
-        return mix(hash ^ tail)
-    }
-
-    private static func mix(_ value: UInt64) -> UInt64 {
-        let product = value.multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)
-        return product.high ^ product.low
-    }
 }

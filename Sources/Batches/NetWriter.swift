@@ -19,6 +19,9 @@ final class NetWriter {
     static let groupsMax = 16
 
     let text: TextBuffer
+    private let lanes: Int
+    /// The lane whose statements are being written.
+    private var lane = 0
     /// The columns of the statement being written, each as the inside of an array literal.
     var arrays: [TextBuffer] = []
     /// Indexes of entries, and what they are sorted by.
@@ -31,17 +34,21 @@ final class NetWriter {
         var index: Int
     }
 
-    /// A writer that appends to `text`.
-    init(text: TextBuffer) {
+    /// A writer that appends to `text`, for so many lanes.
+    init(text: TextBuffer, lanes: Int) {
         self.text = text
+        self.lanes = lanes
     }
 
     /// Writes all that `table` holds. False when that changes nothing.
     func write(_ table: NetTable) throws(BatchError) -> Bool {
         let start = text.count
-        writeDeletes(table)
-        writeUpdates(table)
-        writeInserts(table)
+        for number in 0..<lanes {
+            lane = number
+            writeDeletes(table)
+            writeUpdates(table)
+            writeInserts(table)
+        }
         return text.count > start
     }
 
@@ -110,15 +117,14 @@ final class NetWriter {
 
     private func writeInserts(_ table: NetTable) {
         order.removeAll(keepingCapacity: true)
-        for index in table.entries.indices where table.entries[index].state.inserts {
+        for index in table.entries.indices
+        where table.entries[index].lane == lane && table.entries[index].state.inserts {
             order.append(SortKey(prefix: 0, index: index))
         }
         guard !order.isEmpty else { return }
         let plan = table.plan
         if order.count >= InsertRun.copyThreshold {
-            plan.write(plan.copy, to: text)
-            text.append(decimal: order.count)
-            text.append("\n")
+            text.appendCopy(plan, rows: order.count, lane: lane)
             for sorted in order { RowWriter.copyLine(plan, table.row(table.entries[sorted.index]), to: text) }
             text.append("\\.\n")
             return
@@ -133,9 +139,7 @@ final class NetWriter {
     }
 
     func finish(rows: Int) {
-        text.append("; -- rows:")
-        text.append(decimal: rows)
-        text.append("\n")
+        text.appendStatementEnd(rows: rows, lane: lane)
     }
 
     /// Puts the entries that `isWanted` in `order`, sorted as an index on the key would have them.
@@ -143,7 +147,8 @@ final class NetWriter {
         order.removeAll(keepingCapacity: true)
         let isInteger = table.plan.netKey.first.map { table.plan.columns[$0].isInteger } ?? false
         let hasLength = table.plan.netKey.count > 1
-        for index in table.entries.indices where isWanted(table.entries[index]) {
+        for index in table.entries.indices
+        where table.entries[index].lane == lane && isWanted(table.entries[index]) {
             let key = table.key(table.entries[index])
             order.append(
                 SortKey(prefix: NetWriter.prefix(key, isInteger: isInteger, hasLength: hasLength), index: index))

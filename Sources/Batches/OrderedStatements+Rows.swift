@@ -25,7 +25,7 @@ extension OrderedStatements {
             text.truncate(to: start)
             throw error
         }
-        text.append("; -- rows:1\n")
+        text.appendStatementEnd(rows: 1, lane: lane(of: table))
         wrote()
     }
 
@@ -42,7 +42,7 @@ extension OrderedStatements {
             text.truncate(to: start)
             throw error
         }
-        text.append("; -- rows:1\n")
+        text.appendStatementEnd(rows: 1, lane: lane(of: table))
         wrote()
     }
 

@@ -3,7 +3,10 @@ import PgOutput
 /// Writes each change as a statement of its own, in the source's order; only consecutive inserts are grouped.
 final class OrderedStatements: StatementStrategy {
     let text = TextBuffer(capacity: 1 << 20)
-    private var run = InsertRun()
+    /// Inserts into ``runTable``, by lane.
+    private var runs: [InsertRun]
+    private var runTable: TablePlan?
+    private let lanes: Int
     private let maxRunRows: Int
     private let maxRunBytes: Int
     /// Where the open transaction's text begins; the end of the text when none is open.
@@ -16,23 +19,27 @@ final class OrderedStatements: StatementStrategy {
     /// - Parameters:
     ///   - maxRunRows: the most rows that one INSERT or COPY may have.
     ///   - maxRunBytes: the most bytes that one may have before it is closed.
-    init(maxRunRows: Int, maxRunBytes: Int) {
+    ///   - lanes: the lanes that statements are divided into; see ``Lane``.
+    init(maxRunRows: Int, maxRunBytes: Int, lanes: Int = 1) {
+        self.lanes = lanes
+        runs = (0..<lanes).map { InsertRun(lane: $0) }
         self.maxRunRows = maxRunRows
         self.maxRunBytes = maxRunBytes
     }
 
-    var byteCount: Int { text.count + run.byteCount }
-    var hasCompleted: Bool { openStart > 0 || run.completedRows > 0 }
+    var byteCount: Int { runs.reduce(text.count) { $0 + $1.byteCount } }
+    var hasCompleted: Bool { openStart > 0 || hasCompletedRows }
+    private var hasCompletedRows: Bool { runs.contains { $0.completedRows > 0 } }
 
     func begin() {
         isOpen = true
         openStart = text.count
-        run.complete()
+        completeRuns()
     }
 
     func rollback() {
         text.truncate(to: openStart)
-        run.rollback()
+        for lane in runs.indices { runs[lane].rollback() }
         isOpen = false
         openWrites = false
     }
@@ -40,9 +47,13 @@ final class OrderedStatements: StatementStrategy {
     func commit() {
         isOpen = false
         openStart = text.count
-        run.complete()
+        completeRuns()
         completedWrites = completedWrites || openWrites
         openWrites = false
+    }
+
+    private func completeRuns() {
+        for lane in runs.indices { runs[lane].complete() }
     }
 
     /// Notes that the statement just written changes rows.
@@ -54,17 +65,22 @@ final class OrderedStatements: StatementStrategy {
 
     func insert(_ table: TablePlan, _ new: Tuple, message: UnsafeRawBufferPointer) throws(BatchError) {
         try RowWriter.check(table, new)
-        if run.table !== table || run.rows >= maxRunRows || run.byteCount >= maxRunBytes { try closeRun() }
+        let lane = self.lane(of: table, inserted: new)
+        if runTable !== table || runs[lane].rows >= maxRunRows || runs[lane].byteCount >= maxRunBytes {
+            try closeRun()
+        }
         wrote()
         if table.writableCount > 0 {
-            return try run.append(table, new, message: message)
+            runTable = table
+            return try runs[lane].append(table, new, message: message)
         }
-        text.append(string: "INSERT INTO \(table.name) DEFAULT VALUES; -- rows:1\n")
+        text.append(string: "INSERT INTO \(table.name) DEFAULT VALUES")
+        text.appendStatementEnd(rows: 1, lane: lane)
     }
 
     func truncate(_ tables: [TablePlan], cascade: Bool, restartIdentity: Bool) throws(BatchError) {
         guard !tables.isEmpty else { return }
-        try closeRun()
+        try barrier()
         text.append("TRUNCATE ")
         for (index, table) in tables.enumerated() {
             if index > 0 { text.append(", ") }
@@ -83,18 +99,36 @@ final class OrderedStatements: StatementStrategy {
         if !isOpen { openStart = text.count }
     }
 
+    /// What follows depends on what came before in other lanes.
+    func barrier() throws(BatchError) {
+        try closeRun()
+        if lanes > 1 { text.append("-- walrelay barrier {}\n") }
+    }
+
+    /// The lane of a statement about one row of `table`, all of whose rows have the same.
+    func lane(of table: TablePlan) -> Int {
+        lanes > 1 ? Lane.of(table.laneSeed, count: lanes) : 0
+    }
+
+    /// Rows that cannot be updated or deleted, because nothing identifies them, can go in by any way.
+    private func lane(of table: TablePlan, inserted new: Tuple) -> Int {
+        guard lanes > 1, table.identity == .none else { return lane(of: table) }
+        return Lane.of(new.bytes, seed: table.laneSeed, count: lanes)
+    }
+
     /// Ends the run of inserts, so that another statement can follow. The rows of earlier transactions become a
     /// statement of their own, so that dropping the open transaction does not touch them.
     func closeRun() throws(BatchError) {
-        guard run.rows > 0 else { return }
+        guard runTable != nil else { return }
         try settleCompletedRows()
-        try run.writeAll(to: text)
+        for lane in runs.indices { try runs[lane].writeAll(to: text) }
+        runTable = nil
     }
 
     private func settleCompletedRows() throws(BatchError) {
-        guard run.completedRows > 0 else { return }
+        guard hasCompletedRows else { return }
         // Nothing of the open transaction can stand in the text yet: it would have ended the run.
-        try run.writeCompleted(to: text)
+        for lane in runs.indices { try runs[lane].writeCompleted(to: text) }
         openStart = text.count
     }
 

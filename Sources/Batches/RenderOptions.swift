@@ -17,6 +17,9 @@ public struct RenderOptions: Sendable {
     public var to: LSN?
     /// Which tables, under which names, and how.
     public var tables: TableRules
+    /// The lanes that the statements of a batch are divided into, so that as many connections can apply them; only net
+    /// changes can be.
+    public var lanes: Int
     /// What the preamble names as its writer.
     public var tool: String
 
@@ -25,7 +28,7 @@ public struct RenderOptions: Sendable {
         order: BatchPreamble.Order = .net, origin: String = "walrelay", maxChanges: Int = 50_000,
         maxBytes: Int = 16 << 20,
         from: LSN? = nil,
-        to: LSN? = nil, tables: TableRules = TableRules(), tool: String = "walrelay"
+        to: LSN? = nil, tables: TableRules = TableRules(), lanes: Int = 1, tool: String = "walrelay"
     ) {
         self.order = order
         self.origin = origin
@@ -34,6 +37,7 @@ public struct RenderOptions: Sendable {
         self.from = from
         self.to = to
         self.tables = tables
+        self.lanes = order == .net ? min(max(1, lanes), BatchPreamble.lanesMax) : 1
         self.tool = tool
     }
 }

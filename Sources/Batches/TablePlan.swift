@@ -31,6 +31,8 @@ final class TablePlan {
     let writableCount: Int
     /// The schema-qualified, quoted name on the target.
     let name: String
+    /// Stands for the table where rows are divided into lanes; see ``Lane``.
+    let laneSeed: UInt64
     /// The operations that are written; none for a table that is left out.
     let operations: Operations
 
@@ -55,6 +57,7 @@ final class TablePlan {
         isPartitioned = facts?.kind == "p"
         let (schema, table) = rules.name(schema: relation.namespace, table: relation.name)
         name = SQLText.qualified(schema, table)
+        laneSeed = Lane.seed(table: name)
         let isIncluded = rules.selection.includesData(schema: relation.namespace, table: relation.name)
         operations = isIncluded ? rules.selection.operations : []
         let isOrdered = rules.isOrdered(schema: relation.namespace, table: relation.name)

@@ -49,6 +49,13 @@ public enum Failpoint: String, CaseIterable, Sendable {
     /// What is kept of a torn segment has its name.
     case afterRepair = "after-repair"
 
+    /// All lanes of a batch have done their share; some may be committed.
+    case duringLaneCommits = "during-lane-commits"
+    /// All lanes of a batch but the first, whose origin counts, are committed.
+    case betweenLaneCommits = "between-lane-commits"
+    /// The share of the lanes that were behind is on the target, and not committed.
+    case beforeLevelCommit = "before-level-commit"
+
     /// The publications are made; the slot is not.
     case beforeSlot = "before-slot"
     /// The slot and its snapshot are there; nothing is on the target.
@@ -66,6 +73,14 @@ public enum Failpoint: String, CaseIterable, Sendable {
     public var isOfClone: Bool {
         switch self {
         case .beforeSlot, .afterSnapshot, .afterTable, .afterIndexes, .beforeCopyIsDone, .afterCopyIsDone: true
+        default: false
+        }
+    }
+
+    /// It is in `replay`.
+    public var isOfReplay: Bool {
+        switch self {
+        case .duringLaneCommits, .betweenLaneCommits, .beforeLevelCommit: true
         default: false
         }
     }

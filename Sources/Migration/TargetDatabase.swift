@@ -1,3 +1,4 @@
+import Batches
 import Logging
 import Observability
 import Postgres
@@ -180,13 +181,15 @@ extension TargetDatabase {
         ).rowCount == 1
     }
 
-    /// Forgets the origin. A replay that has just ended may hold it for a moment longer.
+    /// Forgets the origin, and those of the connections that replay may have had beside the first. A replay that has just
+    /// ended may hold them for a moment longer.
     func dropOrigin(_ origin: String) throws {
+        let lanes = "SELECT roname FROM (\(BatchPreamble.lanePositions(origin: origin))) AS l"
         try Self.whileInUse(forMilliseconds: 10_000) { () throws(PostgresError) in
             _ = try connection.query(
                 """
-                SELECT pg_catalog.pg_replication_origin_drop(roname)
-                  FROM pg_catalog.pg_replication_origin WHERE roname OPERATOR(pg_catalog.=) $1
+                SELECT pg_catalog.pg_replication_origin_drop(roname) FROM pg_catalog.pg_replication_origin
+                 WHERE roname OPERATOR(pg_catalog.=) $1 OR roname IN (\(lanes))
                 """, [origin], doing: "dropping replication origin \"\(origin)\"")
         }
     }

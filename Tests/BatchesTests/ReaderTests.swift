@@ -41,6 +41,7 @@ struct MemorySource: ByteSource {
             case .copyEnd: found.append("data \(data)")
             case .commit(let end): found.append("commit \(end)")
             case .rollback: found.append("rollback")
+            case .barrier: found.append("barrier")
             case .end(let end): found.append("end \(end.to) \(end.reason)")
             case .endOfInput: return found
             }

@@ -78,9 +78,10 @@ struct PropertyRun {
         let origin = "\(rig.name)_\(number)"
         try await rig.target.sql("CREATE DATABASE \(database) TEMPLATE \(rig.targetDatabase)")
         let string = rig.target.connectionString(database: database)
+        let lanes = rendering.lanes > 1 ? " --jobs \(rendering.lanes) --jobs-min-changes 1 --spool \"$SPOOL\"" : ""
         let sink =
             rendering.isPsql
-            ? "psql -Xqo /dev/null -d '\(string)'" : "command replay --target '\(string)' --origin \(origin)"
+            ? "psql -Xqo /dev/null -d '\(string)'" : "command replay --target '\(string)' --origin \(origin)\(lanes)"
         let transform = "command transform --origin \(origin) \(rendering.arguments)"
         var script = "\(transform) \"$SPOOL\" | \(sink)"
         if rendering.isHalved {
@@ -103,7 +104,7 @@ struct PropertyRun {
         }
         try await rig.target.dropDatabase(database)
         try await rig.target.awaitSQL(
-            "SELECT count(pg_replication_origin_drop(roname)) FROM pg_replication_origin WHERE roname = '\(origin)'",
+            "SELECT count(pg_replication_origin_drop(roname)) FROM pg_replication_origin WHERE roname ~ '^\(origin)(_lane|$)'",
             equals: "0")
         return failures
     }

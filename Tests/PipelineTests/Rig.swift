@@ -64,7 +64,7 @@ struct Rig: Sendable {
         try await target.dropDatabase(targetDatabase)
         // An origin keeps one of max_replication_slots, and the session that held it may take a moment to end.
         try await target.awaitSQL(
-            "SELECT count(pg_replication_origin_drop(roname)) FROM pg_replication_origin WHERE roname = '\(name)'",
+            "SELECT count(pg_replication_origin_drop(roname)) FROM pg_replication_origin WHERE roname ~ '^\(name)(_lane|$)'",
             equals: "0")
     }
 }

@@ -59,6 +59,16 @@ struct ReplayCommand: AsyncParsableCommand {
                 + "target lost in a crash.", valueName: "dir"))
     var spool: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Apply batches on so many connections, if transform --lanes wrote them for as many. Needs --spool.",
+            valueName: "n"))
+    var jobs = 1
+
+    @Option(
+        help: ArgumentHelp("Apply a batch of fewer changes on one connection all the same.", valueName: "n"))
+    var jobsMinChanges = 1000
+
     @Flag(
         name: [.customLong("no-loop"), .customShort("n")],
         help: "End when the connection is lost, instead of connecting again.")
@@ -77,6 +87,10 @@ struct ReplayCommand: AsyncParsableCommand {
     var log: LogOptions
 
     func validate() throws {
+        if jobs < 1 || jobs > BatchPreamble.lanesMax {
+            throw ValidationError("--jobs must be from 1 to \(BatchPreamble.lanesMax)")
+        }
+        if jobs > 1 && spool == nil { throw ValidationError("--jobs needs the log: give --spool") }
         if originWait < 0 { throw ValidationError("--origin-wait must not be negative") }
         if statusInterval < 1 || statusInterval > 1_000_000 {
             throw ValidationError("--status-interval must be from 1 to 1000000")
@@ -93,7 +107,8 @@ struct ReplayCommand: AsyncParsableCommand {
         if position { return try await printPosition(target) }
         let (files, spool) = (files, spool)
         let options = ApplyOptions(
-            origin: origin, originWaitSeconds: originWait, onMismatch: onMissing, reconnects: !noLoop)
+            origin: origin, originWaitSeconds: originWait, onMismatch: onMissing, reconnects: !noLoop, jobs: jobs,
+            jobsMinChanges: jobsMinChanges)
         let monitor = ApplyMonitor(
             path: spool.map { SpoolDirectory($0).statePath + "/replay.json" }, lineSeconds: statusInterval,
             logger: logger)
@@ -130,6 +145,7 @@ struct ReplayCommand: AsyncParsableCommand {
         if counts.batchesSkipped > 0 {
             summary += "; \(counts.batchesSkipped) batches were on the target already"
         }
+        if counts.batchesInLanes > 0 { summary += "; \(counts.batchesInLanes) on several connections" }
         if counts.batchesInOrder > 0 { summary += "; \(counts.batchesInOrder) in the source's own order" }
         if counts.reconnections > 0 { summary += "; connected again \(counts.reconnections) times" }
         logger.info("\(summary)")

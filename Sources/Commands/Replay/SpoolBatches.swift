@@ -16,9 +16,11 @@ final class SpoolBatches: BatchLog {
         self.stop = stop
     }
 
-    func batches(from: LSN, to: LSN, order: BatchPreamble.Order, origin: String) throws -> any ByteSource {
-        let options = RenderOptions(
-            order: order, origin: origin, from: from, to: to, tool: Program.tool)
+    func batches(_ range: BatchRange) throws -> any ByteSource {
+        var options = RenderOptions(
+            order: range.order, origin: range.origin, from: range.from, to: range.to, lanes: range.lanes,
+            tool: Program.tool)
+        if let maxBytes = range.maxBytes { options.maxBytes = maxBytes }
         return try RenderedRange(spool: path, options: options, stop: stop)
     }
 }

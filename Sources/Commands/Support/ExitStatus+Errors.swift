@@ -71,7 +71,7 @@ extension ExitStatus {
         case .originBusy: self = .originBusy
         case .straddling: self = .straddling
         case .gap: self = .gap
-        case .rowCountMismatch, .constraint, .conflict, .server: self = .conflict
+        case .rowCountMismatch, .constraint, .conflict, .lanesDepend, .server: self = .conflict
         case .malformedInput: self = .corrupt
         case .inputEndedEarly: self = .incomplete
         case .foreignStream: self = .foreign

@@ -64,6 +64,11 @@ struct TransformCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "Divide the statements of a batch into lanes, for replay --jobs with the same number.", valueName: "n"))
+    var lanes = 1
+
+    @Option(
+        help: ArgumentHelp(
             "Write these tables change by change all the same: table, or schema.table. Repeatable.",
             valueName: "pattern"))
     var orderedTable: [String] = []
@@ -83,6 +88,10 @@ struct TransformCommand: AsyncParsableCommand {
         if maxBytes.bytes < 1024 || maxBytes.bytes > 1 << 30 {
             throw ValidationError("--max-bytes must be between 1kB and 1GB")
         }
+        if lanes < 1 || lanes > BatchPreamble.lanesMax {
+            throw ValidationError("--lanes must be from 1 to \(BatchPreamble.lanesMax)")
+        }
+        if lanes > 1 && ordered { throw ValidationError("--ordered keeps the source's order; it has no lanes") }
         if origin.isEmpty { throw ValidationError("--origin must not be empty") }
         if follow && (paths.count != 1 || paths == ["-"]) {
             throw ValidationError("--follow needs one spool's folder")
@@ -103,7 +112,7 @@ struct TransformCommand: AsyncParsableCommand {
         let options = RenderOptions(
             order: ordered ? .source : .net, origin: origin, maxChanges: maxChanges, maxBytes: Int(maxBytes.bytes),
             from: from, to: to,
-            tables: tables, tool: Program.tool)
+            tables: tables, lanes: lanes, tool: Program.tool)
         let paths = self.paths.isEmpty ? ["-"] : self.paths
         let follow = self.follow
         try await Program.run { stop in

@@ -4,7 +4,7 @@ import Glibc
 final class ByteInput {
     private let descriptor: Int32
     private let closesDescriptor: Bool
-    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 128 << 10, alignment: 16)
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
     private var start = 0
     private var end = 0
     /// The offset of the next byte to consume.

@@ -29,7 +29,7 @@ final class FrameReader {
     let input: ByteInput
     private var state = State.boundary
     private var context: OpaquePointer?
-    private var content = UnsafeMutableRawBufferPointer.allocate(byteCount: 128 << 10, alignment: 16)
+    private var content = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
     private var contentCount = 0
     private var isFirst = true
 

@@ -68,21 +68,34 @@ public struct SegmentHeader: Codable, Sendable, Equatable {
     ///
     /// - Throws: ``SpoolError`` with `unsupported` for a newer format or feature, `corrupt` for anything unreadable.
     public init(payload: UnsafeRawBufferPointer, file: String) throws(SpoolError) {
-        struct Version: Decodable {
-            let format: Int
-            let features: [String]?
-        }
-        let version: Version = try JSON.decode(payload, what: "the segment header", file: file)
-        guard version.format == SegmentHeader.currentFormat else {
+        let read: Versioned = try JSON.decode(payload, what: "the segment header", file: file)
+        guard read.format == SegmentHeader.currentFormat else {
             throw SpoolError(
                 .unsupported,
-                "the segment has format \(version.format); this walrelay reads format \(SegmentHeader.currentFormat)",
+                "the segment has format \(read.format); this walrelay reads format \(SegmentHeader.currentFormat)",
                 file: file)
         }
-        if let unknown = version.features?.first {
+        guard let header = read.header else {
             throw SpoolError(
-                .unsupported, "the segment needs feature \"\(unknown)\", which this walrelay does not know", file: file)
+                .unsupported,
+                "the segment needs feature \"\(read.unknownFeature ?? "")\", which this walrelay does not know",
+                file: file)
         }
-        self = try JSON.decode(payload, what: "the segment header", file: file)
+        self = header
+    }
+
+    /// What says whether the rest can be understood, and the rest only then, in one pass over the JSON.
+    private struct Versioned: Decodable {
+        let format: Int
+        let unknownFeature: String?
+        let header: SegmentHeader?
+
+        init(from decoder: any Decoder) throws {
+            let keys = try decoder.container(keyedBy: CodingKeys.self)
+            format = try keys.decode(Int.self, forKey: .format)
+            unknownFeature = try keys.decodeIfPresent([String].self, forKey: .features)?.first
+            let isKnown = format == SegmentHeader.currentFormat && unknownFeature == nil
+            header = isKnown ? try SegmentHeader(from: decoder) : nil
+        }
     }
 }

@@ -113,11 +113,8 @@ enum FuzzTarget: String, CaseIterable {
             // What was repaired must be whole.
             precondition(SegmentVerifier().verify(path: path).isSound)
         }
-        for name in [
-            path, path + ".damaged", path + ".repair", spool.segmentsPath + "/" + Seeds.header.name.sealed.fileName,
-        ] {
-            unlink(name)
-        }
+        let sealed = spool.segmentsPath + "/" + Seeds.header.name.sealed.fileName
+        for name in [path, path + ".damaged", path + ".repair", sealed] { unlink(name) }
     }
 
     private static func batches(_ bytes: UnsafeRawBufferPointer) {

@@ -33,8 +33,9 @@ final class ScratchFile: @unchecked Sendable {
 
     /// Makes the input the file's whole contents.
     func fill(_ bytes: UnsafeRawBufferPointer) {
-        precondition(ftruncate(descriptor, 0) == 0)
+        // In this order the file keeps its pages: to give them up and take new ones costs more than many a parser.
         precondition(pwrite(descriptor, bytes.baseAddress, bytes.count, 0) == bytes.count)
+        precondition(ftruncate(descriptor, off_t(bytes.count)) == 0)
     }
 
     static func write(_ bytes: UnsafeRawBufferPointer, to path: String) {

@@ -18,6 +18,8 @@ public final class BatchApplier {
     /// Why the open batch is not being applied though it should be; dealt with at its commit line.
     private var failure: ApplyError?
     private var open: BatchHeader?
+    /// The end mark, while nothing follows it.
+    private var end: BatchEnd?
 
     /// Counts so far; ``ApplyStatistics/position`` is the target's position.
     public var statistics: ApplyStatistics { executor.statistics }
@@ -51,12 +53,13 @@ public final class BatchApplier {
     public func run(reader: inout BatchReader) throws -> ApplyOutcome {
         do {
             while true {
-                if executor.header == nil, failure == nil, stop?.isRequested == true {
+                if executor.header == nil, failure == nil, end == nil, stop?.isRequested == true {
                     return .stopped(statistics.position)
                 }
                 if let outcome = try handle(try reader.next()) { return outcome }
             }
         } catch is DescriptorSource.Stopped {
+            if let end { return try finish(end) }
             abandon()
             return .stopped(statistics.position)
         } catch let error as BatchError {
@@ -87,6 +90,9 @@ public final class BatchApplier {
     }
 
     private func handle(_ event: BatchEvent) throws -> ApplyOutcome? {
+        if case .endOfInput = event, let end { return try finish(end) }
+        // An end counts only as the last thing: the stream may have been taken up again.
+        end = nil
         switch event {
         case .preamble(let preamble): try begin(preamble)
         case .preambleStatement: break
@@ -99,7 +105,7 @@ public final class BatchApplier {
             try attempt { () throws(ApplyError) in try executor.perform(event) }
         case .commit(let end): try commit(end)
         case .rollback: abandon()
-        case .end(let end): return try finish(end)
+        case .end(let end): self.end = end
         case .endOfInput:
             guard options.allowsOpenEnd else {
                 if isStopping { return .stopped(statistics.position) }

@@ -62,6 +62,26 @@ public enum Failpoint: String, CaseIterable, Sendable {
     /// The journal says that the copy is complete.
     case afterCopyIsDone = "after-copy-done"
 
+    /// Half of a piece of a batch file is written.
+    case tornBatchFile = "torn-batch-file"
+    /// A batch file is whole, and about to be made durable.
+    case beforeBatchFileSync = "before-batch-file-fsync"
+    /// A batch file is durable, and about to get its final name.
+    case beforeBatchFileRename = "before-batch-file-rename"
+    /// A batch file has its final name, which is not durable yet.
+    case afterBatchFileRename = "after-batch-file-rename"
+    /// A batch file is sealed; there is no open one.
+    case afterBatchFileSeal = "after-batch-file-seal"
+
+    /// It is in `transform --output`.
+    public var isOfTransform: Bool {
+        switch self {
+        case .tornBatchFile, .beforeBatchFileSync, .beforeBatchFileRename, .afterBatchFileRename, .afterBatchFileSeal:
+            true
+        default: false
+        }
+    }
+
     /// It is in a copy by `clone`.
     public var isOfClone: Bool {
         switch self {

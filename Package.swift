@@ -64,6 +64,7 @@ let package = Package(
             "Capture", ["Failpoints", "Observability", "PgOutput", "Postgres", "Spool", "Threading", logging, system]),
         module("Selection"),
         module("Batches", ["PgOutput", "Postgres", "Selection"]),
+        module("BatchFiles", ["Batches", "CLZ4", "Failpoints", "Postgres", "Spool", "Threading"]),
         module("LogRendering", ["Batches", "PgOutput", "Postgres", "Spool", "Threading"]),
         module("Apply", ["Batches", "Failpoints", "Observability", "Postgres", "Threading", logging]),
         module(
@@ -84,8 +85,8 @@ let package = Package(
             swiftSettings: settings
         ),
         command("Receive", ["Capture", "PgOutput", "Postgres", "Spool", "Threading"]),
-        command("Transform", ["Batches", "LogRendering", "Postgres", "Selection", "Spool", "Threading"]),
-        command("Replay", ["Apply", "Batches", "LogRendering", "Postgres", "Spool", "Threading"]),
+        command("Transform", ["BatchFiles", "Batches", "LogRendering", "Postgres", "Selection", "Spool", "Threading"]),
+        command("Replay", ["Apply", "BatchFiles", "Batches", "LogRendering", "Postgres", "Spool", "Threading"]),
         command("Inspect", ["Audit", "PgOutput", "Postgres", "Selection", "Spool", "Threading"]),
         command("Clone", ["Capture", "Migration", "Postgres", "Spool", "Threading"]),
 
@@ -98,6 +99,7 @@ let package = Package(
         tests("Apply", ["Apply", "Batches", "Postgres", "Threading", "TestSupport", logging]),
         tests("Audit", ["Audit", "InspectCommand", "PgOutput", "Postgres", "Selection", "Spool", "TestSupport"]),
         tests("Batches", ["Batches", "PgOutput", "Postgres", "Selection", "TestSupport"]),
+        tests("BatchFiles", ["BatchFiles", "Batches", "Postgres", "Spool", "TestSupport"]),
         tests("Capture", ["Capture", "PgOutput", "Postgres", "Spool"]),
         // The programs as dependencies, so that they are built.
         tests(

@@ -23,6 +23,8 @@ public final class BatchApplier {
     var lanes: LaneGroup?
     /// The open batch is applied by the lanes.
     var isLaned = false
+    /// The end mark, while nothing follows it.
+    private var end: BatchEnd?
 
     /// Counts so far; ``ApplyStatistics/position`` is the target's position.
     public var statistics: ApplyStatistics { executor.statistics }
@@ -60,7 +62,7 @@ public final class BatchApplier {
     public func run(reader: inout BatchReader) throws -> ApplyOutcome {
         do {
             while true {
-                if open == nil, stop?.isRequested == true {
+                if open == nil, end == nil, stop?.isRequested == true {
                     lanes?.retire()
                     return .stopped(statistics.position)
                 }
@@ -71,6 +73,7 @@ public final class BatchApplier {
                 }
             }
         } catch is DescriptorSource.Stopped {
+            if let end { return try finish(end) }
             abandon()
             return .stopped(statistics.position)
         } catch let error as BatchError {
@@ -104,6 +107,9 @@ public final class BatchApplier {
     }
 
     private func handle(_ event: BatchEvent, lane: Int) throws -> ApplyOutcome? {
+        if case .endOfInput = event, let end { return try finish(end) }
+        // An end counts only as the last thing: the stream may have been taken up again.
+        end = nil
         switch event {
         case .preamble(let preamble): try begin(preamble)
         case .preambleStatement: break
@@ -114,7 +120,7 @@ public final class BatchApplier {
         case .barrier: try barrier()
         case .commit(let end): try commit(end)
         case .rollback: abandon()
-        case .end(let end): return try finish(end)
+        case .end(let end): self.end = end
         case .endOfInput:
             guard options.allowsOpenEnd else {
                 if isStopping { return .stopped(statistics.position) }

@@ -92,8 +92,14 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
         ]
     }
 
-    /// The whole preamble, first line to last.
-    func write(to text: TextBuffer) {
+    /// Runs `body` with the whole preamble, first line to last.
+    public func withText<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        let text = TextBuffer(capacity: 4 << 10)
+        write(to: text)
+        return try withExtendedLifetime(text) { try body(text.bytes) }
+    }
+
+    private func write(to text: TextBuffer) {
         text.append("-- walrelay preamble {")
         text.appendJSON(key: "format", format)
         text.append(",")

@@ -47,6 +47,7 @@ extension BatchRenderer {
         frame.clear()
         frame.append("ROLLBACK;\n-- walrelay rollback {}\n")
         try writeFrame()
+        try sink.completed(to: batchFrom)
     }
 
     /// Writes the complete transactions as a batch.
@@ -74,6 +75,7 @@ extension BatchRenderer {
         batchFrom = end
         statistics.batches += 1
         try flush()
+        try sink.completed(to: end)
     }
 
     private func writeOriginSetup(_ end: LSN) {

@@ -98,12 +98,11 @@ public final class BatchRenderer {
         identity = next
         position = from
         batchFrom = from
-        frame.clear()
-        BatchPreamble(
-            identity: next, from: from, origin: options.origin, order: options.order,
-            isSelection: options.tables.isSelection, lanes: options.lanes, tool: options.tool
-        ).write(to: frame)
-        try writeFrame()
+        isDirty = true
+        try sink.begin(
+            BatchPreamble(
+                identity: next, from: from, origin: options.origin, order: options.order,
+                isSelection: options.tables.isSelection, lanes: options.lanes, tool: options.tool))
     }
 
     /// Remembers what the source's catalog says about a table, for the Relation message that follows.
@@ -156,6 +155,7 @@ public final class BatchRenderer {
         BatchEnd(to: last, reason: reason).write(to: frame)
         try writeFrame()
         try flush()
+        try sink.completed(to: last)
     }
 }
 
@@ -305,5 +305,6 @@ extension BatchRenderer {
         if open != nil || strategy.hasCompleted { return try strategy.comment(frame.bytes) }
         frame.append("\n")
         try writeFrame()
+        try sink.completed(to: batchFrom)
     }
 }

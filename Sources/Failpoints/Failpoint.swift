@@ -69,19 +69,33 @@ public enum Failpoint: String, CaseIterable, Sendable {
     /// The journal says that the copy is complete.
     case afterCopyIsDone = "after-copy-done"
 
-    /// It is in a copy by `clone`.
-    public var isOfClone: Bool {
-        switch self {
-        case .beforeSlot, .afterSnapshot, .afterTable, .afterIndexes, .beforeCopyIsDone, .afterCopyIsDone: true
-        default: false
-        }
+    /// Half of a piece of a batch file is written.
+    case tornBatchFile = "torn-batch-file"
+    /// A batch file is whole, and about to be made durable.
+    case beforeBatchFileSync = "before-batch-file-fsync"
+    /// A batch file is durable, and about to get its final name.
+    case beforeBatchFileRename = "before-batch-file-rename"
+    /// A batch file has its final name, which is not durable yet.
+    case afterBatchFileRename = "after-batch-file-rename"
+    /// A batch file is sealed; there is no open one.
+    case afterBatchFileSeal = "after-batch-file-seal"
+
+    /// The programs that have failpoints.
+    public enum Owner: Sendable {
+        case receive
+        case transform
+        case replay
+        case clone
     }
 
-    /// It is in `replay`.
-    public var isOfReplay: Bool {
+    /// The program that comes there.
+    public var owner: Owner {
         switch self {
-        case .duringLaneCommits, .betweenLaneCommits, .beforeLevelCommit: true
-        default: false
+        case .tornBatchFile, .beforeBatchFileSync, .beforeBatchFileRename, .afterBatchFileRename, .afterBatchFileSeal:
+            .transform
+        case .duringLaneCommits, .betweenLaneCommits, .beforeLevelCommit: .replay
+        case .beforeSlot, .afterSnapshot, .afterTable, .afterIndexes, .beforeCopyIsDone, .afterCopyIsDone: .clone
+        default: .receive
         }
     }
 

@@ -1,15 +1,15 @@
 import Glibc
 
 /// A descriptor read through a buffer, with its position: a file, or a pipe.
-final class ByteInput {
+package final class ByteInput {
     private let descriptor: Int32
     private let closesDescriptor: Bool
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
     private var start = 0
     private var end = 0
     /// The offset of the next byte to consume.
-    private(set) var position: UInt64 = 0
-    let name: String
+    package private(set) var position: UInt64 = 0
+    package let name: String
 
     init(descriptor: Int32, name: String, closesDescriptor: Bool) {
         self.descriptor = descriptor
@@ -22,24 +22,26 @@ final class ByteInput {
         if closesDescriptor { close(descriptor) }
     }
 
-    static func open(_ path: String) throws(SpoolError) -> ByteInput {
+    /// Opens a file to read it.
+    package static func open(_ path: String) throws(SpoolError) -> ByteInput {
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw SpoolError.system("open", file: path) }
         return ByteInput(descriptor: descriptor, name: path, closesDescriptor: true)
     }
 
     /// What is read but not consumed.
-    var available: UnsafeRawBufferPointer {
+    package var available: UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(rebasing: buffer[start..<end])
     }
 
-    func consume(_ count: Int) {
+    /// Steps over bytes that are available.
+    package func consume(_ count: Int) {
         start += count
         position += UInt64(count)
     }
 
     /// Reads more. False at the end of the input; waits for a pipe.
-    func fill() throws(SpoolError) -> Bool {
+    package func fill() throws(SpoolError) -> Bool {
         if start == end {
             start = 0
             end = 0

@@ -1,9 +1,9 @@
 import Glibc
 
 /// The few file operations whose order and errors the log's durability depends on.
-enum FileSystem {
+package enum FileSystem {
     /// Writes all bytes, or throws.
-    static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, file: String) throws(SpoolError) {
+    package static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, file: String) throws(SpoolError) {
         var rest = bytes
         while !rest.isEmpty {
             let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
@@ -24,38 +24,49 @@ enum FileSystem {
         guard fdatasync(descriptor) == 0 else { throw SpoolError.system("fdatasync", file: file) }
     }
 
+    /// Makes the file with all that belongs to it durable. An error is final, as above.
+    package static func sync(_ descriptor: Int32, file: String) throws(SpoolError) {
+        guard fsync(descriptor) == 0 else { throw SpoolError.system("fsync", file: file) }
+    }
+
     /// Makes the names in a directory durable.
-    static func syncDirectory(_ path: String) throws(SpoolError) {
+    package static func syncDirectory(_ path: String) throws(SpoolError) {
         let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw SpoolError.system("open", file: path) }
         defer { close(descriptor) }
         guard fsync(descriptor) == 0 else { throw SpoolError.system("fsync", file: path) }
     }
 
-    static func rename(_ from: String, to: String) throws(SpoolError) {
+    /// Gives a file another name, in the place of the file that has it.
+    package static func rename(_ from: String, to: String) throws(SpoolError) {
         guard Glibc.rename(from, to) == 0 else { throw SpoolError.system("rename", file: from) }
     }
 
-    static func makeDirectory(_ path: String) throws(SpoolError) {
+    /// Makes a directory, unless it is there.
+    package static func makeDirectory(_ path: String) throws(SpoolError) {
         guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw SpoolError.system("mkdir", file: path) }
     }
 
-    static func create(_ path: String, flags: Int32) throws(SpoolError) -> Int32 {
+    /// Opens a file, making it if need be.
+    package static func create(_ path: String, flags: Int32) throws(SpoolError) -> Int32 {
         let descriptor = open(path, O_CREAT | O_CLOEXEC | flags, 0o644)
         guard descriptor >= 0 else { throw SpoolError.system("open", file: path) }
         return descriptor
     }
 
-    static func exists(_ path: String) -> Bool {
+    /// True when there is something of that name.
+    package static func exists(_ path: String) -> Bool {
         access(path, F_OK) == 0
     }
 
-    static func isDirectory(_ path: String) -> Bool {
+    /// True for a directory.
+    package static func isDirectory(_ path: String) -> Bool {
         var status = stat()
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
-    static func isRegular(_ path: String) -> Bool {
+    /// True for a plain file, rather than a pipe or a device.
+    package static func isRegular(_ path: String) -> Bool {
         var status = stat()
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }
@@ -80,7 +91,7 @@ enum FileSystem {
     }
 
     /// The names in a directory, in byte order.
-    static func list(_ path: String) throws(SpoolError) -> [String] {
+    package static func list(_ path: String) throws(SpoolError) -> [String] {
         guard let directory = opendir(path) else { throw SpoolError.system("opendir", file: path) }
         defer { closedir(directory) }
         var names: [String] = []
@@ -125,7 +136,7 @@ enum FileSystem {
 
 extension [UInt8] {
     /// `withUnsafeBytes` with a typed error.
-    func withBytes<Value>(
+    package func withBytes<Value>(
         _ body: (UnsafeRawBufferPointer) throws(SpoolError) -> Value
     ) throws(SpoolError) -> Value {
         let result = withUnsafeBytes { bytes in

@@ -1,12 +1,14 @@
 import CLZ4
 
 /// Makes one complete LZ4 frame of a run of bytes, with content size and content checksum.
-struct FrameCompressor {
+package struct FrameCompressor {
     // Without memory until the first frame: even an allocation of no bytes has to be given back.
     private var output = UnsafeMutableRawBufferPointer(start: nil, count: 0)
 
+    package init() {}
+
     /// The frame. Valid until the next call.
-    mutating func frame(of input: UnsafeRawBufferPointer) throws(SpoolError) -> UnsafeRawBufferPointer {
+    package mutating func frame(of input: UnsafeRawBufferPointer) throws(SpoolError) -> UnsafeRawBufferPointer {
         var preferences = LZ4F_preferences_t()
         preferences.frameInfo.contentChecksumFlag = LZ4F_contentChecksumEnabled
         preferences.frameInfo.contentSize = UInt64(input.count)
@@ -27,7 +29,7 @@ struct FrameCompressor {
     }
 
     /// Gives the buffer back.
-    mutating func deallocate() {
+    package mutating func deallocate() {
         output.deallocate()
         output = UnsafeMutableRawBufferPointer(start: nil, count: 0)
     }

@@ -193,13 +193,16 @@ public struct SpoolDirectory: Sendable {
 public final class SpoolLock: Sendable {
     private let descriptor: Int32
 
-    init(_ path: String, spool: String, holder: String = "receive") throws(SpoolError) {
+    /// Takes the lock at a path, which `holder` holds while it writes to `what`.
+    package init(
+        _ path: String, spool: String, holder: String = "receive", what: String = "this spool", option: String = "--dir"
+    ) throws(SpoolError) {
         descriptor = try FileSystem.create(path, flags: O_RDWR)
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             // The descriptor is closed by deinit, which also runs when an initializer throws.
             guard errno == EWOULDBLOCK else { throw SpoolError.system("flock", file: path) }
             throw SpoolError(
-                .locked, "another \(holder) writes to this spool; stop it first, or use another --dir", file: spool)
+                .locked, "another \(holder) writes to \(what); stop it first, or use another \(option)", file: spool)
         }
     }
 

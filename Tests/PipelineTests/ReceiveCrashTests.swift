@@ -17,7 +17,7 @@ struct ReceiveCrashTests {
 
     @Test func everyNamedPoint() async throws {
         try await underLoad { rig, random in
-            for point in Failpoint.allCases where !point.isOfClone && !point.isOfReplay {
+            for point in Failpoint.allCases where point.owner == .receive {
                 switch point {
                 case .beforeRepair, .afterRepair:
                     // There must be something to repair.

@@ -1,5 +1,6 @@
 import Apply
 import ArgumentParser
+import BatchFiles
 import Batches
 import CommandSupport
 import Glibc
@@ -21,13 +22,14 @@ struct ReplayCommand: AsyncParsableCommand {
         commandName: "replay",
         abstract: "Apply SQL batches to the target, each exactly once.",
         discussion: """
-            Reads batches from standard input or from files. Each is one transaction on the target, in which the \
-            replication origin moves too: after any interruption the target knows what it has, and the same batches \
-            again change nothing.
+            Reads batches from standard input, from files, compressed ones too, or from a folder that transform wrote. \
+            Each is one transaction on the target, in which the replication origin moves too: after any interruption \
+            the target knows what it has, and the same batches again change nothing.
 
             EXAMPLES
               transform spool | replay --spool spool --target 'host=db2 dbname=shop'
               replay --target 'host=db2 dbname=shop' batches.sql
+              replay --target 'host=db2 dbname=shop' batches/
               replay --position --target 'host=db2 dbname=shop'
 
             EXIT CODES
@@ -38,7 +40,7 @@ struct ReplayCommand: AsyncParsableCommand {
         version: Program.tool
     )
 
-    @Argument(help: "Files with batches, in order; standard input if there are none.")
+    @Argument(help: "A folder that transform --output wrote, or files in order; standard input if there are none.")
     var files: [String] = []
 
     @Option(help: ArgumentHelp("The target server, as libpq takes it.", valueName: "conninfo"))
@@ -125,7 +127,8 @@ struct ReplayCommand: AsyncParsableCommand {
                 monitor.stop()
                 watching?.join()
             }
-            var reader = BatchReader(source: try ReplayInput(files, stop: stop))
+            let inputs = try ReplayFiles(files).paths(target, origin: options.origin, logger)
+            var reader = BatchReader(source: try ReplayInput(inputs, stop: stop))
             return (try applier.run(reader: &reader), applier.statistics)
         }
         conclude(outcome, counts, logger)

@@ -1,14 +1,16 @@
 import Apply
+import BatchFiles
 import Batches
 import CommandSupport
 import Glibc
 import Observability
+import Spool
 import Threading
 
 /// The batch text of several files as one stream, or standard input.
 final class ReplayInput: ByteSource {
     private var waiting: [String]
-    private var current: DescriptorSource?
+    private var current: (any ByteSource)?
     private var descriptor: Int32 = -1
     private let stop: StopRequest
 
@@ -28,19 +30,22 @@ final class ReplayInput: ByteSource {
 
     func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
         while true {
-            if let current {
-                let count = try current.read(into: buffer)
-                if count > 0 { return count }
-                self.current = nil
-                if descriptor >= 0 { close(descriptor) }
-                descriptor = -1
-            }
+            if let count = try current?.read(into: buffer), count > 0 { return count }
+            current = nil
+            if descriptor >= 0 { close(descriptor) }
+            descriptor = -1
             guard let next = waiting.popLast() else { return 0 }
-            descriptor = open(next, O_RDONLY | O_CLOEXEC)
-            guard descriptor >= 0 else {
-                throw ProgramFailure(.inputOutput, "\(next): \(String(cString: strerror(errno)))")
-            }
-            current = DescriptorSource(descriptor: descriptor, stop: stop)
+            current = try open(next)
         }
+    }
+
+    private func open(_ path: String) throws -> any ByteSource {
+        if FileSystem.isRegular(path) { return try BatchFileSource(path) }
+        // A pipe with a name may keep its reader waiting, and a request to stop ends that.
+        descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw ProgramFailure(.inputOutput, "\(path): \(String(cString: strerror(errno)))")
+        }
+        return DescriptorSource(descriptor: descriptor, stop: stop)
     }
 }

@@ -3,7 +3,7 @@ import LogRendering
 import Threading
 
 /// Writes batch text on a thread of its own, so that the next batch is rendered while the target works on the last.
-final class BackgroundSink: BatchSink {
+final class BackgroundSink: TransformOutput {
     private let target: DescriptorSink
     private let pipe = BatchPipe(partBytes: 1 << 20, limitBytes: 16 << 20)
     private let worker: Worker
@@ -18,11 +18,14 @@ final class BackgroundSink: BatchSink {
     }
 
     /// True when everything that was flushed is written: the reader wants more.
-    var isDrained: Bool { pipe.isDrained }
+    var isWaiting: Bool { pipe.isDrained }
+    var nextLook: Deadline { .after(milliseconds: 2) }
 
     func write(_ bytes: UnsafeRawBufferPointer) throws { try pipe.write(bytes) }
 
     func flush() throws { try pipe.flush() }
+
+    func inputIdle() {}
 
     /// Waits until everything is written.
     func finish() throws {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import BatchFiles
 import Batches
 import CommandSupport
 import Glibc
@@ -23,17 +24,19 @@ struct TransformCommand: AsyncParsableCommand {
         discussion: """
             Reads a spool, segment files, or standard input, and writes plain SQL to standard output: each batch is one \
             target transaction, which also records its position in a replication origin. replay applies it, and so \
-            does psql.
+            does psql. With --output, the batches go to files, which replay reads from their folder; the same command \
+            again goes on behind the last whole file.
 
             EXAMPLES
               transform spool | replay --target 'host=db2 dbname=shop'
               transform --follow spool | replay --target 'host=db2 dbname=shop'
               transform spool --from "$(replay --position --target 'host=db2 dbname=shop')" | replay --target …
               transform spool | psql -q -v ON_ERROR_STOP=1 'host=db2 dbname=shop'
+              transform spool --output batches --compress lz4 && replay batches --target 'host=db2 dbname=shop'
 
             EXIT CODES
-              0 done; 1 failure; 2 usage; 10 gap; 11 foreign segment; 13 corrupt; 14 the input ended before its end; \
-            18 file error (see docs/exit-codes.md)
+              0 done; 1 failure; 2 usage; 10 gap; 11 foreign segment; 12 folder in use; 13 corrupt; 14 the input ended \
+            before its end; 18 file error (see docs/exit-codes.md)
             """,
         version: Program.tool
     )
@@ -49,6 +52,9 @@ struct TransformCommand: AsyncParsableCommand {
 
     @Flag(help: "At the end of the spool, wait for more; ends at an end record, or at --to.")
     var follow = false
+
+    @OptionGroup(title: "Files")
+    var files: OutputOptions
 
     @Option(help: ArgumentHelp("The replication origin on the target.", valueName: "name"))
     var origin = "walrelay"
@@ -103,21 +109,21 @@ struct TransformCommand: AsyncParsableCommand {
 
     func run() async throws {
         let logger = log.logger("transform")
-        // A target without progress says 0/0: from the beginning.
-        let from = self.from == .zero ? nil : self.from
         var tables = TableRules()
         tables.selection = try selection.selection()
         tables.ordered = try orderedTable.map { try TablePattern($0) }
         tables.mappings = try map.map { try TableMapping($0) }
+        // A target without progress says 0/0: from the beginning.
         let options = RenderOptions(
             order: ordered ? .source : .net, origin: origin, maxChanges: maxChanges, maxBytes: Int(maxBytes.bytes),
-            from: from, to: to,
-            tables: tables, lanes: lanes, tool: Program.tool)
+            from: from == .zero ? nil : from, to: to, tables: tables, lanes: lanes, tool: Program.tool)
         let paths = self.paths.isEmpty ? ["-"] : self.paths
-        let follow = self.follow
+        let (follow, files) = (self.follow, self.files)
         try await Program.run { stop in
-            let inputs = try TransformInputs(paths, from: from, follows: follow)
-            try Transformation(inputs, options: options, logger: logger, stop: stop).run()
+            var options = options
+            let output = try files.open(&options, inputs: paths)
+            let inputs = try TransformInputs(paths, from: options.from, follows: follow)
+            try Transformation(inputs, output, options: options, logger: logger, stop: stop).run()
         }
     }
 }

@@ -13,16 +13,19 @@ final class Transformation {
     private let options: RenderOptions
     private let logger: Logger
     private let stop: StopRequest
-    private let sink: BackgroundSink
+    private let sink: any TransformOutput
     private let log: LogRenderer
     private var renderer: BatchRenderer { log.renderer }
 
-    init(_ inputs: TransformInputs, options: RenderOptions, logger: Logger, stop: StopRequest) throws {
+    init(
+        _ inputs: TransformInputs, _ output: any TransformOutput, options: RenderOptions, logger: Logger,
+        stop: StopRequest
+    ) {
         self.inputs = inputs
         self.options = options
         self.logger = logger
         self.stop = stop
-        sink = try BackgroundSink(DescriptorSink(1, name: "standard output"))
+        sink = output
         log = LogRenderer(options: options, sink: sink)
     }
 
@@ -62,9 +65,12 @@ final class Transformation {
                 // Without anything to write, only a look tells that the program behind is gone.
                 try sink.checkReader()
                 // While the reader is busy with what it has, the next batch may grow.
-                let isWanted = sink.isDrained
-                if isWanted { try renderer.inputIdle() }
-                source.wait(stop, until: .after(milliseconds: isWanted ? 500 : 2))
+                let isWanted = sink.isWaiting
+                if isWanted {
+                    try renderer.inputIdle()
+                    try sink.inputIdle()
+                }
+                source.wait(stop, until: isWanted ? .after(milliseconds: 500) : sink.nextLook)
             case .finished:
                 return true
             }

@@ -5,7 +5,7 @@ import shutil
 import time
 
 from cluster import Session
-from processes import BenchError, Measured, Sampler, timed
+from processes import BenchError, Measured, Program, Sampler, run_piped, timed
 from results import Series
 
 NAME = "apply"
@@ -56,15 +56,42 @@ class Applying:
     def drop(self, database):
         self.target.sql("postgres", f"DROP DATABASE {database} WITH (FORCE)")
 
-    def run_ours(self, series, transform=(), replay=()):
+    def run_ours(self, series, connections=1):
         """transform into replay, from the spool."""
         database = self.database()
         origin = database
+        transform = ["--lanes", str(connections)] if connections > 1 else []
+        replay = ["--jobs", str(connections), "--spool", self.spool] if connections > 1 else []
         binaries = self.bench.binaries
         series.add(timed(
             [("transform", [f"{binaries}/transform", self.spool, "--origin", origin, *transform]),
              ("replay", [f"{binaries}/replay", "--target", self.target.conninfo(database), *replay])],
             [self.target.pid], [(f"postgres {database}", "backend")], self.bench.log))
+        self.finish(database, origin)
+
+    def run_live(self, series):
+        """All three stages at once, from the slot to the target's rows."""
+        database, slot = self.database(), self.backlog.slot()
+        origin = database
+        binaries, backlog = self.bench.binaries, self.backlog
+        spool = os.path.join(self.bench.folder, f"live-{database}")
+        matchers = [(f"postgres {database}", "backend"), ("walsender", "walsender")]
+        with Sampler([self.target.pid, backlog.source.pid], matchers) as sampler:
+            begun = time.monotonic()
+            receive = Program("receive", backlog.receive_arguments(binaries, slot, spool), sampler, log=self.bench.log)
+            wait_for_folder(os.path.join(spool, "segments"))
+            run_piped(
+                [("transform", [f"{binaries}/transform", "--follow", spool, "--origin", origin]),
+                 ("replay", [f"{binaries}/replay", "--target", self.target.conninfo(database), "--spool", spool])],
+                sampler, self.bench.log)
+            wall = time.monotonic() - begun
+            receive.wait()
+        series.add(Measured(wall, sampler.costs()))
+        shutil.rmtree(spool)
+        backlog.drop_slot(slot)
+        self.finish(database, origin)
+
+    def finish(self, database, origin):
         self.verify(database)
         self.target.sql(database, f"SELECT pg_replication_origin_drop('{origin}')")
         self.drop(database)
@@ -93,6 +120,14 @@ class Applying:
         self.drop(self.template)
 
 
+def wait_for_folder(path, patience_s=30):
+    deadline = time.monotonic() + patience_s
+    while not os.path.isdir(path):
+        if time.monotonic() > deadline:
+            raise BenchError(f"{path} does not come")
+        time.sleep(0.002)
+
+
 def wait_for_origin(target, database, end, patience_s=900):
     """Waits until the database's one subscription has committed everything up to the end."""
     session = Session(target.conninfo(database))
@@ -116,11 +151,12 @@ def run(bench, workload, pairs):
     ours = Series(NAME, workload.name, "transform | replay", workload.changes)
     text = Series(NAME, workload.name, "native subscription", workload.changes)
     binary = Series(NAME, workload.name, "native subscription, binary", workload.changes)
+    two = Series(NAME, workload.name, "the same on 2 connections", workload.changes)
     contestants = [
         lambda: applying.run_ours(ours), lambda: applying.run_native(text, streaming),
-        lambda: applying.run_native(binary, [*streaming, "binary = true"])]
+        lambda: applying.run_ours(two, connections=2), lambda: applying.run_native(binary, [*streaming, "binary = true"])]
     for pair in range(pairs):
         for contestant in contestants if pair % 2 == 0 else reversed(contestants):
             contestant()
-    bench.results.report([ours, text, binary], text)
+    bench.results.report([ours, two, text, binary], text)
     applying.close()

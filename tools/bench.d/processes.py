@@ -171,17 +171,22 @@ def timed(names_and_arguments, postmasters=(), matchers=(), log=None):
     """Runs programs joined by pipes, in order, and measures them until the last has ended."""
     with Sampler(postmasters, matchers) as sampler:
         begun = time.monotonic()
-        running = []
-        stdin = None
-        for index, (name, arguments) in enumerate(names_and_arguments):
-            is_last = index == len(names_and_arguments) - 1
-            program = Program(
-                name, arguments, sampler, stdin=stdin, stdout=None if is_last else subprocess.PIPE, log=log)
-            if stdin:
-                stdin.close()
-            stdin = program.process.stdout
-            running.append(program)
-        for program in reversed(running):
-            program.wait()
+        run_piped(names_and_arguments, sampler, log)
         wall = time.monotonic() - begun
     return Measured(wall, sampler.costs())
+
+
+def run_piped(names_and_arguments, sampler, log=None):
+    """Runs programs joined by pipes until the last has ended."""
+    running = []
+    stdin = None
+    for index, (name, arguments) in enumerate(names_and_arguments):
+        is_last = index == len(names_and_arguments) - 1
+        program = Program(
+            name, arguments, sampler, stdin=stdin, stdout=None if is_last else subprocess.PIPE, log=log)
+        if stdin:
+            stdin.close()
+        stdin = program.process.stdout
+        running.append(program)
+    for program in reversed(running):
+        program.wait()

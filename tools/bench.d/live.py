@@ -1,0 +1,21 @@
+"""All three stages at once, from a slot with a backlog to the target's rows, against a native subscription."""
+
+from apply import Applying
+from results import Series
+
+NAME = "live"
+WORKLOADS = ["W1", "W2", "W3", "W4", "W5", "W6"]
+PAIRS = 3
+
+
+def run(bench, workload, pairs):
+    applying = Applying(bench, bench.backlog(workload))
+    streaming = [workload.subscription] if workload.subscription else []
+    ours = Series(NAME, workload.name, "receive, transform, replay", workload.changes)
+    native = Series(NAME, workload.name, "native subscription", workload.changes)
+    contestants = [lambda: applying.run_live(ours), lambda: applying.run_native(native, streaming)]
+    for pair in range(pairs):
+        for contestant in contestants if pair % 2 == 0 else reversed(contestants):
+            contestant()
+    bench.results.report([ours, native], native)
+    applying.close()

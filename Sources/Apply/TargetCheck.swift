@@ -2,7 +2,7 @@ import Logging
 import Postgres
 
 /// Looks on the target for what behaves unlike plain tables while changes are applied, and says what to do about it.
-struct TargetCheck {
+public struct TargetCheck {
     let connection: Connection
     let logger: Logger
 
@@ -11,12 +11,7 @@ struct TargetCheck {
 
     /// Logs a warning for each kind of object that was found.
     func run() throws(PostgresError) {
-        let found = try connection.execute(TargetCheck.query, doing: "looking for triggers and deferrable keys")
-        var names: [String: [String]] = [:]
-        for row in 0..<found.rowCount {
-            guard let kind = found.text(row, 0), let name = found.text(row, 1) else { continue }
-            names[kind, default: []].append(name)
-        }
+        let names = try TargetCheck.names(on: connection)
         warn(
             names["trigger"], "triggers fire while changes are applied (ENABLE REPLICA or ALWAYS)",
             "let transform write their tables change by change with --ordered-table, or disable them")
@@ -26,6 +21,17 @@ struct TargetCheck {
         warn(
             names["deferrable"], "deferrable keys are not checked while changes are applied",
             "look for duplicates before the switch-over")
+    }
+
+    /// What was found, by kind: `trigger`, `rule`, `deferrable`.
+    public static func names(on connection: Connection) throws(PostgresError) -> [String: [String]] {
+        let found = try connection.execute(query, doing: "looking for triggers and deferrable keys")
+        var names: [String: [String]] = [:]
+        for row in 0..<found.rowCount {
+            guard let kind = found.text(row, 0), let name = found.text(row, 1) else { continue }
+            names[kind, default: []].append(name)
+        }
+        return names
     }
 
     private func warn(_ names: [String]?, _ what: String, _ advice: String) {

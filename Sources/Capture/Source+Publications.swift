@@ -58,7 +58,7 @@ extension Source {
                 "the slot's name is too long to name publications after it; choose a shorter one with --slot, or make a "
                     + "publication and name it with --publication")
         }
-        let plan = PublicationPlan(try tables(), serverVersion: catalog.serverVersion)
+        let plan = PublicationPlan(try Self.tables(catalog), serverVersion: catalog.serverVersion)
         try dropPublications(of: slot)
         let statements = plan.statements(named: slot, mark: Self.mark(slot))
         do {
@@ -81,6 +81,11 @@ extension Source {
             }
         }
         return plan.remarks
+    }
+
+    /// What publications made now would not carry, one remark a table.
+    public static func publicationRemarks(on catalog: Connection) throws -> [String] {
+        PublicationPlan(try tables(catalog), serverVersion: catalog.serverVersion).remarks
     }
 
     /// Drops the publications that ``makePublications(for:)`` made, and no others. Returns their names.
@@ -127,8 +132,8 @@ extension Source {
     }
 
     /// All tables that hold rows of users, outside temporary and system schemas.
-    private func tables() throws -> [SourceTable] {
-        let result = try catalog.execute(Self.tablesQuery, doing: "listing the tables")
+    private static func tables(_ catalog: Connection) throws -> [SourceTable] {
+        let result = try catalog.execute(tablesQuery, doing: "listing the tables")
         return (0..<result.rowCount).compactMap { index in
             let row = result.row(index)
             guard let oid = row[0].flatMap({ UInt32($0) }), let schema = row[1], let name = row[2],

@@ -55,7 +55,7 @@ public struct CloneEnd: Sendable {
             for name in try source.dropPublications(of: options.slot) { logger.info("dropped publication \"\(name)\"") }
         }
         let target = try TargetDatabase(options.target)
-        guard try target.hasOrigin(options.origin) else { return }
+        guard try TargetDatabase.hasOrigin(options.origin, on: target.connection) else { return }
         try target.dropOrigin(options.origin)
         logger.info("dropped replication origin \"\(options.origin)\"")
     }

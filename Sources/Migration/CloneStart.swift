@@ -37,8 +37,9 @@ struct CloneStart {
                 .foreign,
                 "\(options.spool) holds the log of something else, and no journal of a clone; use another --dir")
         }
-        let (here, there) = try Preflight(options: options, logger: logger).run(source, target.connection, stop: stop)
-        try checkUnused(source, target)
+        let preflight = Preflight(options, source: source, target: target.connection)
+        let (here, there) = try preflight.run(logger: logger, stop: stop)
+        try preflight.checkUnused()
         let journal = CloneJournal(
             tool: options.tool, started: Timestamp.now.description, source: here, target: there,
             follows: options.follows, slot: options.slot, origin: options.origin, publications: options.publications,
@@ -103,37 +104,8 @@ struct CloneStart {
         guard foreign.isEmpty else {
             throw MigrationError(
                 .unsuitableServer,
-                "the target holds what the source does not: \(Self.some(foreign)); drop it, or say --restart to drop "
+                "the target holds what the source does not: \(Preflight.some(foreign)); drop it, or say --restart to drop "
                     + "everything in the target's database \"\(target.connection.database)\"")
         }
-    }
-
-    private func checkUnused(_ source: Connection, _ target: TargetDatabase) throws {
-        let contents = try TargetDatabase.contents(target.connection)
-        guard contents.isEmpty else {
-            throw MigrationError(
-                .unsuitableServer,
-                "the target's database \"\(target.connection.database)\" is not empty: \(Self.some(contents)); clone "
-                    + "copies into an empty database")
-        }
-        guard options.follows else { return }
-        if try SlotState.read(options.slot, on: source) != nil {
-            throw MigrationError(
-                .slotMismatch,
-                "slot \"\(options.slot)\" exists on the source, and \(options.spool) has no journal of its copy; choose "
-                    + "another --slot-name, or drop it with receive --drop-slot --slot \(options.slot)")
-        }
-        if try target.hasOrigin(options.origin) {
-            throw MigrationError(
-                .unsuitableServer,
-                "replication origin \"\(options.origin)\" exists on the target already; choose another --origin, or run "
-                    + "there: SELECT pg_replication_origin_drop(\(Quoting.literal(options.origin)));")
-        }
-    }
-
-    /// The first of many, for a message.
-    private static func some(_ names: [String]) -> String {
-        let shown = names.prefix(8).joined(separator: ", ")
-        return names.count > 8 ? shown + " and \(names.count - 8) more" : shown
     }
 }

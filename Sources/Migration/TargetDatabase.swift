@@ -174,7 +174,7 @@ extension TargetDatabase {
         try connection.execute("SELECT pg_catalog.txid_current()", doing: doing)
     }
 
-    func hasOrigin(_ origin: String) throws -> Bool {
+    static func hasOrigin(_ origin: String, on connection: Connection) throws -> Bool {
         try connection.query(
             "SELECT 1 FROM pg_catalog.pg_replication_origin WHERE roname OPERATOR(pg_catalog.=) $1", [origin],
             doing: "looking for the replication origin"
@@ -197,7 +197,7 @@ extension TargetDatabase {
 
 // The queries.
 extension TargetDatabase {
-    private static let userNamespace = "n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'"
+    static let userNamespace = "n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'"
 
     /// Relations, routines, types and schemas.
     private static let contentsQuery = """

@@ -25,6 +25,7 @@ struct CloneCommand: AsyncParsableCommand {
             interruption: a complete copy is gone on from, an incomplete one is dropped and begun anew.
 
             EXAMPLES
+              clone check --source 'host=db1 dbname=shop' --target 'host=db2 dbname=shop'
               clone --follow --source 'host=db1 dbname=shop' --target 'host=db2 dbname=shop'
               clone status
               clone switchover --source 'host=db1 dbname=shop' --target 'host=db2 dbname=shop'
@@ -37,7 +38,8 @@ struct CloneCommand: AsyncParsableCommand {
             """,
         version: Program.tool,
         subcommands: [
-            CopyCommand.self, StatusCommand.self, SwitchoverCommand.self, CleanupCommand.self, ExecCommand.self,
+            CheckCommand.self, CopyCommand.self, StatusCommand.self, SwitchoverCommand.self, CleanupCommand.self,
+            ExecCommand.self,
         ],
         defaultSubcommand: CopyCommand.self
     )
@@ -72,17 +74,8 @@ struct CopyCommand: AsyncParsableCommand {
     @Flag(help: "Drop what an earlier run with this --dir made on both sides, and begin anew.")
     var restart = false
 
-    @Flag(help: "Do not set the owners of objects.")
-    var noOwner = false
-
-    @Flag(help: "Do not restore privileges (GRANT and REVOKE).")
-    var noACL = false
-
-    @Flag(help: "Do not restore comments.")
-    var noComments = false
-
-    @Flag(help: "Do not restore tablespaces.")
-    var noTablespaces = false
+    @OptionGroup
+    var restore: RestoreArguments
 
     @Flag(help: "Do not collect statistics on the target after the copy.")
     var skipAnalyze = false
@@ -105,10 +98,7 @@ struct CopyCommand: AsyncParsableCommand {
         options.indexJobs = indexJobs
         options.restarts = restart
         options.skipsAnalyze = skipAnalyze
-        options.restoreOptions = [
-            (noOwner, "--no-owner"), (noACL, "--no-acl"), (noComments, "--no-comments"),
-            (noTablespaces, "--no-tablespaces"),
-        ].filter(\.0).map(\.1)
+        options.restoreOptions = restore.options
         let run = CloneRun(options, logger: logger)
         let begun = Deadline.now
         let outcome = try await Program.runAsync { stop in

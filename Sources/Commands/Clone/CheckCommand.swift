@@ -1,0 +1,65 @@
+import ArgumentParser
+import CommandSupport
+import Migration
+import Observability
+import Spool
+
+/// Looks before a migration.
+struct CheckCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check", abstract: "Look whether both servers are ready, and change nothing.",
+        discussion: """
+            Each line is a check that passes, warns or fails; those that do not pass say what to run. clone makes the same \
+            checks before it begins.
+
+            EXAMPLES
+              clone check --source 'host=db1 dbname=shop' --target 'host=db2 dbname=shop'
+              clone check --json | jq '.[] | select(.status != "pass")'
+
+            EXIT CODES
+              0 nothing fails; otherwise that of the first failure, mostly 4 (a privilege) or 5 (a server's set-up)
+            """)
+
+    @OptionGroup
+    var servers: CloneArguments
+
+    @Flag(inversion: .prefixedNo, help: "Also check what following the source's changes needs.")
+    var follow = true
+
+    @Option(help: ArgumentHelp("A publication of your own to decode; repeatable.", valueName: "name"))
+    var publication: [String] = []
+
+    @OptionGroup
+    var restore: RestoreArguments
+
+    @Flag(help: "An array of JSON objects.")
+    var json = false
+
+    func run() async throws {
+        var options = try servers.options()
+        options.follows = follow
+        options.publications = publication
+        options.restoreOptions = restore.options
+        let findings = try await Program.run { [options] stop in try Preflight.findings(options, stop: stop) }
+        if json { Output.line(JSON.text(findings)) } else { show(findings) }
+        if let failure = findings.first(where: { $0.status == .fail }) {
+            throw ProgramFailure(
+                failure.exitStatus,
+                "\(findings.count { $0.status == .fail }) of \(findings.count) checks fail; mend them, then run it again"
+            )
+        }
+    }
+
+    private func show(_ findings: [Finding]) {
+        let marks: [Finding.Status: String] = [.pass: "pass", .warn: "WARN", .fail: "FAIL"]
+        Table.print(
+            ["", "where", "what", "found"],
+            findings.map { [marks[$0.status] ?? "", $0.place.rawValue, $0.check, $0.detail] })
+        let remedies = findings.filter { $0.status != .pass }.compactMap { finding in
+            finding.remedy.map { "\(finding.place.rawValue), \(finding.check): \($0)" }
+        }
+        guard !remedies.isEmpty else { return }
+        Output.line("\nWhat to do:")
+        for remedy in remedies { Output.line("  " + remedy) }
+    }
+}

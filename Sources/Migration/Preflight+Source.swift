@@ -1,0 +1,138 @@
+import Capture
+import Observability
+import Postgres
+import Threading
+
+// The source.
+extension Preflight {
+    /// pg_dump reads servers of its own version and older.
+    func lookAtVersions(_ stop: StopRequest) throws {
+        let (ours, theirs) = (source.serverVersion / 10_000, target.serverVersion / 10_000)
+        if options.follows && ours < 10 {
+            fail(
+                .source, "version", "the source has version \(ours); --follow needs 10 or newer",
+                "copy without --follow")
+        } else {
+            pass(.source, "version", "\(ours)")
+        }
+        if theirs < ours {
+            warn(
+                .target, "version",
+                "the target has version \(theirs), older than the source; definitions may not fit it")
+        } else {
+            pass(.target, "version", "\(theirs)")
+        }
+        for name in ["pg_dump", "pg_restore"] {
+            var lines: [String] = []
+            let code = try ClientProgram(name: name, arguments: ["--version"])
+                .run(password: nil, stop: stop) { lines.append($0) }
+            guard code == 0, let words = lines.first?.split(separator: " "), words.count >= 3,
+                let version = words.lazy.compactMap({ Int($0.prefix { $0.isNumber }) }).first
+            else {
+                fail(
+                    .here, name, "\(name) cannot be run (\(lines.first ?? "it says nothing"))",
+                    "put PostgreSQL's client programs in PATH")
+                continue
+            }
+            if version < ours {
+                fail(
+                    .here, name, "\(name) has version \(version), but the source \(ours)",
+                    "put the programs of version \(ours) or newer first in PATH")
+            } else {
+                pass(.here, name, "version \(version)")
+            }
+        }
+    }
+
+    /// What decoding needs, and for how long the source keeps what is not yet received.
+    func lookAtSettings() throws {
+        let level = try text(source, "SHOW wal_level")
+        if level == "logical" {
+            pass(.source, "wal_level", level)
+        } else {
+            fail(
+                .source, "wal_level", "the source has wal_level = \(level)",
+                "run ALTER SYSTEM SET wal_level = logical there and restart it")
+        }
+        try lookForRoom(
+            .source, "max_replication_slots", needed: 1, "SELECT count(*) FROM pg_catalog.pg_replication_slots")
+        // One holds the snapshot while the other streams.
+        try lookForRoom(.source, "max_wal_senders", needed: 2, "SELECT count(*) FROM pg_catalog.pg_stat_replication")
+        let size = try text(source, "SELECT pg_catalog.current_setting('max_slot_wal_keep_size', true)")
+        if !size.isEmpty && size != "-1" {
+            warn(
+                .source, "max_slot_wal_keep_size",
+                "max_slot_wal_keep_size = \(size) on the source: a slot that lags more is lost",
+                "if more may pile up while receive is away: ALTER SYSTEM SET max_slot_wal_keep_size = -1; SELECT "
+                    + "pg_reload_conf();")
+        } else {
+            pass(
+                .source, "max_slot_wal_keep_size", "no limit: the source's disk must have room for what receive misses")
+        }
+        let timeout = Int(
+            try text(source, "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'"))
+        if let timeout, timeout > 0, timeout < 5000 {
+            warn(
+                .source, "wal_sender_timeout", "wal_sender_timeout = \(timeout) ms: a short stall ends the stream",
+                "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf();")
+        } else {
+            pass(.source, "wal_sender_timeout", timeout.map { $0 == 0 ? "none" : "\($0 / 1000) s" } ?? "")
+        }
+    }
+
+    func lookForRoom(_ place: Finding.Place, _ setting: String, needed: Int, _ used: String) throws {
+        let connection = place == .source ? source : target
+        let limit = Int(try text(connection, "SHOW \(setting)")) ?? 0
+        let taken = Int(try text(connection, used)) ?? 0
+        guard limit - taken >= needed else {
+            return fail(
+                place, setting, "the \(place.rawValue) has \(setting) = \(limit), and \(taken) are in use",
+                "raise it and restart the server, or free " + (needed == 1 ? "one" : "\(needed)"))
+        }
+        pass(place, setting, "\(limit), of which \(taken) in use")
+    }
+
+    /// The roles on both sides.
+    func lookAtRoles() throws {
+        let replicates = try text(
+            source, "SELECT rolreplication OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user")
+        if replicates == "t" {
+            pass(.source, "role", "\"\(source.user)\" may replicate")
+        } else {
+            fail(
+                .source, "role", "role \"\(source.user)\" may not replicate",
+                "run on the source: ALTER ROLE \(Quoting.identifier(source.user)) REPLICATION;", .privilege)
+        }
+        try lookAtTargetRole()
+    }
+
+    /// What of the tables' changes can be followed.
+    func lookAtPublishing() throws {
+        guard options.publications.isEmpty else {
+            return pass(.source, "publication", "yours: \(options.publications.joined(separator: ", "))")
+        }
+        let foreign = try column(
+            source,
+            """
+            SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
+              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+             WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND \(TargetDatabase.userNamespace)
+               AND \(SourceSnapshot.ownedByNoExtension)
+               AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE') ORDER BY 1
+            """)
+        let mayCreate = try text(
+            source, "SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')")
+        if mayCreate != "t" || !foreign.isEmpty {
+            fail(
+                .source, "publication",
+                foreign.isEmpty
+                    ? "role \"\(source.user)\" may not make a publication"
+                    : "role \"\(source.user)\" does not own \(Self.some(foreign)), so it may not publish them",
+                "GRANT CREATE ON DATABASE \(Quoting.identifier(source.database)) TO "
+                    + "\(Quoting.identifier(source.user)); and the tables' owner, or have the owner make a publication and name "
+                    + "it with --publication", .privilege)
+        } else {
+            pass(.source, "publication", "role \"\(source.user)\" may make it")
+        }
+    }
+}

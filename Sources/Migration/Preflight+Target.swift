@@ -1,0 +1,175 @@
+import Apply
+import Observability
+import Postgres
+import Spool
+
+// The target, and what is copied once or not at all.
+extension Preflight {
+    func lookAtTargetRole() throws {
+        do {
+            try target.execute("SET session_replication_role = replica", doing: "switching off triggers")
+            try target.execute("RESET session_replication_role", doing: "switching on triggers")
+            try target.query(
+                "SELECT pg_catalog.pg_replication_origin_oid($1)", [options.origin], doing: "looking for an origin")
+            pass(.target, "role", "\"\(target.user)\" may switch off triggers and use replication origins")
+        } catch {
+            guard error.sqlState == .insufficientPrivilege else { throw error }
+            guard error.doing == "switching off triggers" else {
+                return fail(
+                    .target, "role", "role \"\(target.user)\" lacks a privilege", Self.originAdvice(target, error),
+                    .privilege)
+            }
+            fail(
+                .target, "role",
+                "the role \(Quoting.identifier(target.user)) may not switch off triggers and foreign keys on the target",
+                TargetPrivileges.replicaRoleAdvice(target), .privilege)
+        }
+        let limit = target.serverVersion >= 180_000 ? "max_active_replication_origins" : "max_replication_slots"
+        try lookForRoom(
+            .target, limit, needed: 1, "SELECT count(*) FROM pg_catalog.pg_replication_origin_status")
+    }
+
+    func lookAtTarget() throws {
+        if try text(target, "SELECT pg_catalog.pg_is_in_recovery()") == "t" {
+            fail(
+                .target, "server", "the target is a standby, which takes no changes", "connect to its primary")
+        } else {
+            pass(.target, "server", "a primary")
+        }
+        let user = Quoting.identifier(target.user)
+        if try text(target, "SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')") == "t"
+        {
+            pass(.target, "database", "role \"\(target.user)\" may create schemas")
+        } else {
+            fail(
+                .target, "database", "role \"\(target.user)\" may not create schemas in the database",
+                "GRANT CREATE ON DATABASE \(Quoting.identifier(target.database)) TO \(user);", .privilege)
+        }
+        try lookAtText()
+        try lookForMissing(
+            "extensions", "SELECT extname FROM pg_catalog.pg_extension",
+            "SELECT name FROM pg_catalog.pg_available_extensions",
+            "install their packages on the target's machine")
+        if !options.restoreOptions.contains("--no-owner") {
+            try lookForMissing(
+                "roles", Self.ownersQuery, "SELECT rolname FROM pg_catalog.pg_roles",
+                "make them on the target (pg_dumpall --roles-only writes them), or give --no-owner and --no-acl")
+        }
+        if !options.restoreOptions.contains("--no-tablespaces") {
+            try lookForMissing(
+                "tablespaces",
+                "SELECT DISTINCT t.spcname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_tablespace t ON t.oid = c.reltablespace"
+                    + " WHERE t.spcname NOT LIKE 'pg\\_%'", "SELECT spcname FROM pg_catalog.pg_tablespace",
+                "make them on the target, or give --no-tablespaces")
+        }
+    }
+
+    private func lookForMissing(_ what: String, _ needed: String, _ there: String, _ remedy: String) throws {
+        let known = Set(try column(target, there))
+        let all = try column(source, needed)
+        let missing = all.filter { !known.contains($0) }
+        if missing.isEmpty {
+            pass(.target, what, all.isEmpty ? "none needed" : "all \(all.count) are there")
+        } else {
+            fail(.target, what, "the target lacks \(what) of the source: \(Self.some(missing))", remedy)
+        }
+    }
+
+    /// Those who own something that is copied.
+    private static let ownersQuery = """
+        SELECT DISTINCT pg_catalog.pg_get_userbyid(owner) FROM (
+          SELECT c.relowner AS owner FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND \(TargetDatabase.userNamespace)
+             AND \(SourceSnapshot.ownedByNoExtension)
+          UNION ALL SELECT n.nspowner FROM pg_catalog.pg_namespace n
+           WHERE n.nspname <> 'public' AND \(TargetDatabase.userNamespace)) o ORDER BY 1
+        """
+
+    /// How texts are stored and sorted.
+    private func lookAtText() throws {
+        let encodings = (try text(source, "SHOW server_encoding"), try text(target, "SHOW server_encoding"))
+        if encodings.0 != encodings.1 {
+            warn(
+                .target, "encoding", "the source's encoding is \(encodings.0), the target's \(encodings.1)",
+                "a character that the target does not have stops the copy; CREATE DATABASE … ENCODING "
+                    + "\(Quoting.literal(encodings.0)) TEMPLATE template0 avoids that")
+        } else {
+            pass(.target, "encoding", encodings.0)
+        }
+        let query =
+            "SELECT datcollate || ', ' || datctype FROM pg_catalog.pg_database "
+            + "WHERE datname = pg_catalog.current_database()"
+        let collations = (try text(source, query), try text(target, query))
+        if collations.0 != collations.1 {
+            warn(
+                .target, "collation",
+                "the source's collation and character type are \(collations.0), the target's \(collations.1): texts sort "
+                    + "otherwise",
+                "if that matters make the target's database with LC_COLLATE and LC_CTYPE of the source")
+        } else {
+            pass(.target, "collation", collations.0)
+        }
+    }
+
+    /// What is copied once, or not at all, or behaves otherwise while changes are applied.
+    func lookAtLimits() throws {
+        let objects = Int(try text(source, "SELECT count(*) FROM pg_catalog.pg_largeobject_metadata")) ?? 0
+        if objects > 0 {
+            warn(
+                .source, "large objects", "\(objects) large objects are NOT copied",
+                "pg_dump --blobs and pg_restore can do that")
+        } else {
+            pass(.source, "large objects", "none")
+        }
+        let configured = try column(
+            source,
+            "SELECT pg_catalog.quote_ident(extname) FROM pg_catalog.pg_extension WHERE extconfig IS NOT NULL ORDER BY 1"
+        )
+        if !configured.isEmpty {
+            warn(
+                .source, "extensions",
+                "rows that users added to tables of extensions are NOT copied: \(configured.joined(separator: ", "))")
+        }
+        guard options.follows else { return }
+        for (kind, what, remedy) in [
+            (
+                "trigger", "triggers will fire on the target while changes are applied (ENABLE REPLICA or ALWAYS)",
+                "disable them on the target after the copy, if what they do is already in the source's changes"
+            ), ("rule", "rules will rewrite what is applied (ENABLE REPLICA or ALWAYS)", "disable them on the target"),
+            (
+                "deferrable", "deferrable keys are not checked while changes are applied",
+                "look for duplicates before the switch-over"
+            ),
+        ] {
+            let names = try TargetCheck.names(on: source)[kind] ?? []
+            if names.isEmpty {
+                pass(.source, kind == "deferrable" ? "deferrable keys" : "\(kind)s", "none that behaves otherwise")
+            } else {
+                warn(
+                    .source, kind == "deferrable" ? "deferrable keys" : "\(kind)s", "\(what): \(Self.some(names))",
+                    remedy)
+            }
+        }
+    }
+
+    func lookAtDisk() {
+        var folder = SpoolDirectory(options.spool).path
+        // The folder may not be there yet.
+        while SpoolDirectory(folder).freeBytes() == nil, let slash = folder.lastIndex(of: "/"),
+            slash > folder.startIndex
+        {
+            folder = String(folder[..<slash])
+        }
+        guard options.follows, let free = SpoolDirectory(folder).freeBytes() ?? SpoolDirectory(".").freeBytes() else {
+            return
+        }
+        let size = CloneProgress.megabytes(Int(clamping: free))
+        if free < 1 << 30 {
+            warn(
+                .here, "spool", "only \(size) are free for \(options.spool)",
+                "the log holds what the source changes until the target has it: choose another --dir")
+        } else {
+            pass(.here, "spool", "\(size) free for \(options.spool)")
+        }
+    }
+}

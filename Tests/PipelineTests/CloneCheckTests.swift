@@ -1,0 +1,79 @@
+import Glibc
+import Observability
+import TestSupport
+import Testing
+
+/// `clone check`: what it finds, and that it leaves everything as it was.
+@Suite(.serialized, .timeLimit(.minutes(2)))
+struct CloneCheckTests {
+    /// The lines that do not pass, without the space between columns.
+    private func complaints(_ finished: Finished) -> [String] {
+        finished.outputLines.filter { $0.hasPrefix("WARN") || $0.hasPrefix("FAIL") }
+            .map { $0.split(separator: " ").prefix(4).joined(separator: " ") }
+    }
+
+    @Test func serversThatAreReadyPass() async throws {
+        try await Rig.run("", publication: nil, createsSlot: false) { rig in
+            try await rig.onSource("CREATE TABLE t (id int PRIMARY KEY)")
+            let finished = try await rig.shell(rig.cloneCommand("check"))
+            try finished.checked("clone check")
+            #expect(complaints(finished) == [], "\(finished)")
+            #expect(finished.output.contains("wal_level") && finished.output.contains("all changes of all tables"))
+            #expect(try await rig.onSource("SELECT count(*) FROM pg_publication") == "0")
+            try await rig.expectCleanedUp()
+        }
+    }
+
+    @Test func whatIsNotFollowedIsAWarning() async throws {
+        try await Rig.runClone { rig in
+            try await rig.onSource(
+                """
+                CREATE TABLE keyless (v int); SELECT lo_create(0);
+                CREATE TRIGGER always BEFORE INSERT ON keyless FOR EACH ROW EXECUTE FUNCTION shout();
+                ALTER TABLE keyless ENABLE ALWAYS TRIGGER always;
+                """)
+            let finished = try await rig.shell(rig.cloneCommand("check"))
+            try finished.checked("clone check")
+            let found = complaints(finished)
+            for expected in [
+                "WARN source large objects", "WARN source triggers triggers", "WARN source deferrable keys",
+                "WARN source tables \"public\".\"keyless\":", "WARN source tables \"public\".\"unlogged\"",
+            ] {
+                #expect(found.contains(expected), "\(expected) is missing: \(found)")
+            }
+            #expect(finished.output.contains("ALTER TABLE \"public\".\"keyless\" REPLICA IDENTITY FULL;"))
+            let copyOnly = try await rig.shell(rig.cloneCommand("check --no-follow"))
+            #expect(complaints(copyOnly) == ["WARN source large objects"], "\(copyOnly)")
+        }
+    }
+
+    @Test func whatWouldStopACopyFailsWithItsRemedy() async throws {
+        try await Rig.run("", publication: nil, createsSlot: false) { rig in
+            let role = "weak_\(getpid())_\(rig.name)"
+            try await rig.onSource(
+                """
+                CREATE ROLE \(role) LOGIN PASSWORD 'x'; CREATE TABLE t (id int PRIMARY KEY);
+                CREATE TABLE theirs (id int PRIMARY KEY); ALTER TABLE theirs OWNER TO \(role)
+                """)
+            try await rig.onTarget("CREATE TABLE in_the_way (v int)")
+            let refused = try await rig.shell(rig.cloneCommand("check"))
+            #expect(refused.exitCode == ExitStatus.unsuitableServer.rawValue, "\(refused)")
+            #expect(
+                Set(complaints(refused)) == ["FAIL target roles the", "FAIL target contents the"], "\(refused)")
+            #expect(refused.output.contains("--no-owner") && refused.output.contains(role))
+            let weak = try await rig.shell(
+                "clone check --no-owner --source \"$SOURCE user=\(role) password=x\" --target \"$TARGET\" --dir \"$SPOOL\" "
+                    + "--slot-name \"$NAME\"")
+            #expect(weak.exitCode == ExitStatus.privilege.rawValue, "\(weak)")
+            #expect(
+                Set(complaints(weak)) == [
+                    "FAIL source role role", "FAIL source publication role", "FAIL target contents the",
+                ],
+                "\(weak)")
+            #expect(weak.output.contains("ALTER ROLE \"\(role)\" REPLICATION;"))
+            let json = try await rig.shell(rig.cloneCommand("check --json"))
+            #expect(json.output.hasPrefix("[{") && json.output.contains("\"status\":\"fail\""))
+            try await rig.onSource("DROP TABLE theirs; DROP ROLE \(role)")
+        }
+    }
+}

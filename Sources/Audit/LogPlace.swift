@@ -29,7 +29,7 @@ public struct LogPlace: Sendable, Equatable {
             try walker.take(chunk, role) { event in
                 guard found == nil else { return }
                 switch event {
-                case .segment(let header, _): previous = max(previous, header.start)
+                case .segment(let header, _, _): previous = max(previous, header.start)
                 case .commit(let commit, let transaction):
                     if isAtOrAfter(bound, commit) {
                         found = LogPlace(

@@ -32,6 +32,7 @@ struct TransformCommand: AsyncParsableCommand {
               transform --follow spool | replay --target 'host=db2 dbname=shop'
               transform spool --from "$(replay --position --target 'host=db2 dbname=shop')" | replay --target …
               transform spool | psql -q -v ON_ERROR_STOP=1 'host=db2 dbname=shop'
+              transform spool --format jsonl | jq -r 'select(.operation == "delete") | .table'
               transform spool --output batches --compress lz4 && replay batches --target 'host=db2 dbname=shop'
 
             EXIT CODES
@@ -52,6 +53,9 @@ struct TransformCommand: AsyncParsableCommand {
 
     @Flag(help: "At the end of the spool, wait for more; ends at an end record, or at --to.")
     var follow = false
+
+    @Option(help: ArgumentHelp("What to write: sql, or jsonl for one change a line, in JSON.", valueName: "format"))
+    var format = Format.sql
 
     @OptionGroup(title: "Files")
     var files: OutputOptions
@@ -89,7 +93,15 @@ struct TransformCommand: AsyncParsableCommand {
     @OptionGroup(title: "Logging")
     var log: LogOptions
 
+    /// What is written.
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case sql, jsonl
+    }
+
     func validate() throws {
+        if format == .jsonl && (ordered || !orderedTable.isEmpty || files.output != nil) {
+            throw ValidationError("--ordered, --ordered-table and --output go with --format sql")
+        }
         if maxChanges < 1 { throw ValidationError("--max-changes must be at least 1") }
         if maxBytes.bytes < 1024 || maxBytes.bytes > 1 << 30 {
             throw ValidationError("--max-bytes must be between 1kB and 1GB")
@@ -118,12 +130,17 @@ struct TransformCommand: AsyncParsableCommand {
             order: ordered ? .source : .net, origin: origin, maxChanges: maxChanges, maxBytes: Int(maxBytes.bytes),
             from: from == .zero ? nil : from, to: to, tables: tables, lanes: lanes, tool: Program.tool)
         let paths = self.paths.isEmpty ? ["-"] : self.paths
-        let (follow, files) = (self.follow, self.files)
+        let (follow, files, format) = (self.follow, self.files, self.format)
         try await Program.run { stop in
             var options = options
             let output = try files.open(&options, inputs: paths)
             let inputs = try TransformInputs(paths, from: options.from, follows: follow)
-            try Transformation(inputs, output, options: options, logger: logger, stop: stop).run()
+            let form: any OutputFormat =
+                switch format {
+                case .sql: SQLFormat(options, output)
+                case .jsonl: JSONLinesFormat(options, output)
+                }
+            try Transformation(inputs, form, output, options: options, logger: logger, stop: stop).run()
         }
     }
 }

@@ -99,8 +99,8 @@ struct TransformCommand: AsyncParsableCommand {
     }
 
     func validate() throws {
-        if format == .jsonl && (ordered || !orderedTable.isEmpty || files.output != nil) {
-            throw ValidationError("--ordered, --ordered-table and --output go with --format sql")
+        if format == .jsonl && (ordered || !orderedTable.isEmpty || lanes > 1 || files.output != nil) {
+            throw ValidationError("--ordered, --ordered-table, --lanes and --output go with --format sql")
         }
         if maxChanges < 1 { throw ValidationError("--max-changes must be at least 1") }
         if maxBytes.bytes < 1024 || maxBytes.bytes > 1 << 30 {

@@ -127,7 +127,7 @@ public struct LogWalker {
                 state = .hidden
                 return
             }
-            let transaction = LogTransaction(begin)
+            let transaction = LogTransaction(begin, previous: lastEnd)
             state = .inside(transaction)
             try visit(.begin(transaction))
         case .commit:

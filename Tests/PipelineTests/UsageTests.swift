@@ -48,6 +48,8 @@ struct UsageTests {
         ["transform", "--from", "1-2", "spool"], ["transform", "--to", "", "spool"],
         ["transform", "--max-bytes", "12", "spool"], ["transform", "--max-changes", "0", "spool"],
         ["transform", "--origin", "", "spool"], ["transform", "--follow", "-"], ["transform", "--follow", "a", "b"],
+        ["transform", "--follow", "--to", "2026-01-31", "spool"], ["transform", "--from", "noon", "spool"],
+        ["transform", "--from", "2026-01-31", "-"],
         ["transform", "--format", "xml", "spool"], ["transform", "--format", "jsonl", "--ordered", "spool"],
         ["transform", "--format", "jsonl", "--output", "d", "spool"],
         ["transform", "--compress", "lz4", "spool"], ["transform", "--compress", "gzip", "--output", "d", "spool"],

@@ -45,11 +45,17 @@ struct TransformCommand: AsyncParsableCommand {
     @Argument(help: "A spool's folder, segment files in order, or - (the default) for standard input.")
     var paths: [String] = []
 
-    @Option(help: ArgumentHelp("Leave out transactions that end at or before this LSN.", valueName: "lsn"))
-    var from: LSN?
+    @Option(
+        help: ArgumentHelp(
+            "Leave out transactions that end at or before this LSN, or come before the first that committed at or after "
+                + "this time ('2026-01-31 12:00', UTC unless it has a zone).", valueName: "lsn|time"))
+    var from: LogRange.Bound?
 
-    @Option(help: ArgumentHelp("End once everything up to this LSN is written.", valueName: "lsn"))
-    var to: LSN?
+    @Option(
+        help: ArgumentHelp(
+            "End once everything up to this LSN, or to the last transaction that committed at or before this time, is "
+                + "written.", valueName: "lsn|time"))
+    var to: LogRange.Bound?
 
     @Flag(help: "At the end of the spool, wait for more; ends at an end record, or at --to.")
     var follow = false
@@ -110,6 +116,9 @@ struct TransformCommand: AsyncParsableCommand {
             throw ValidationError("--lanes must be from 1 to \(BatchPreamble.lanesMax)")
         }
         if lanes > 1 && ordered { throw ValidationError("--ordered keeps the source's order; it has no lanes") }
+        if follow, case .time = to {
+            throw ValidationError("--to takes no time with --follow: a commit of that time may still come")
+        }
         if origin.isEmpty { throw ValidationError("--origin must not be empty") }
         if follow && (paths.count != 1 || paths == ["-"]) {
             throw ValidationError("--follow needs one spool's folder")
@@ -125,14 +134,14 @@ struct TransformCommand: AsyncParsableCommand {
         tables.selection = try selection.selection()
         tables.ordered = try orderedTable.map { try TablePattern($0) }
         tables.mappings = try map.map { try TableMapping($0) }
-        // A target without progress says 0/0: from the beginning.
         let options = RenderOptions(
             order: ordered ? .source : .net, origin: origin, maxChanges: maxChanges, maxBytes: Int(maxBytes.bytes),
-            from: from == .zero ? nil : from, to: to, tables: tables, lanes: lanes, tool: Program.tool)
+            tables: tables, lanes: lanes, tool: Program.tool)
         let paths = self.paths.isEmpty ? ["-"] : self.paths
-        let (follow, files, format) = (self.follow, self.files, self.format)
+        let (follow, files, format, from, to) = (self.follow, self.files, self.format, self.from, self.to)
         try await Program.run { stop in
             var options = options
+            try TransformRange(from: from, to: to).resolve(paths, &options)
             let output = try files.open(&options, inputs: paths)
             let inputs = try TransformInputs(paths, from: options.from, follows: follow)
             let form: any OutputFormat =

@@ -84,10 +84,21 @@ let package = Package(
             path: "Sources/Commands/Support",
             swiftSettings: settings
         ),
+        .target(
+            name: "ChangeLines",
+            dependencies: ["Audit", "CommandSupport", "Observability", "PgOutput", "Selection"],
+            path: "Sources/Commands/ChangeLines",
+            swiftSettings: settings
+        ),
         command("Receive", ["Capture", "PgOutput", "Postgres", "Spool", "Threading"]),
-        command("Transform", ["BatchFiles", "Batches", "LogRendering", "Postgres", "Selection", "Spool", "Threading"]),
+        command(
+            "Transform",
+            [
+                "Audit", "BatchFiles", "Batches", "ChangeLines", "LogRendering", "Postgres", "Selection", "Spool",
+                "Threading",
+            ]),
         command("Replay", ["Apply", "BatchFiles", "Batches", "LogRendering", "Postgres", "Spool", "Threading"]),
-        command("Inspect", ["Audit", "PgOutput", "Postgres", "Selection", "Spool", "Threading"]),
+        command("Inspect", ["Audit", "ChangeLines", "PgOutput", "Postgres", "Selection", "Spool", "Threading"]),
         command("Clone", ["Capture", "Migration", "Postgres", "Spool", "Threading"]),
 
         .target(

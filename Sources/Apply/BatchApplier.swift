@@ -211,7 +211,16 @@ public final class BatchApplier {
     }
 
     private func begin(_ preamble: BatchPreamble) throws {
-        guard source == nil else { return try check(preamble) }
+        guard source == nil else {
+            try check(preamble)
+            guard lanes == nil || preamble.lanes == options.jobs else {
+                throw ApplyError(
+                    .malformedInput,
+                    "the input goes on with batches for \(preamble.lanes ?? 1) connections, and it began with batches "
+                        + "for \(options.jobs); apply the rest with --jobs \(preamble.lanes ?? 1)")
+            }
+            return
+        }
         let origin = options.origin ?? preamble.origin
         executor.statistics.position = try link.open(encoding: preamble.encoding, origin: origin)
         source = preamble

@@ -10,6 +10,7 @@ public final class Layouts {
     }
 
     private let selection: Selection
+    private let mappings: [TableMapping]
     private var entries: [UInt32: Entry] = [:]
     /// Relation records as they stand in the log; they are seldom asked for.
     private var facts: [UInt32: [UInt8]] = [:]
@@ -17,11 +18,12 @@ public final class Layouts {
     /// Changes whenever a layout does.
     private(set) var version = 0
 
-    init(_ selection: Selection) {
+    init(_ selection: Selection, _ mappings: [TableMapping]) {
         self.selection = selection
+        self.mappings = mappings
     }
 
-    /// The table's layout, if the segment has introduced it.
+    /// The table's layout, if the segment has introduced it, under the name that the table is to have.
     public func relation(_ id: UInt32) -> Relation? {
         entries[id]?.relation
     }
@@ -45,7 +47,11 @@ public final class Layouts {
 
     func add(_ relation: Relation) {
         let isSelected = selection.includesData(schema: relation.namespace, table: relation.name)
-        entries[relation.id] = Entry(relation: relation, isSelected: isSelected)
+        let name = TableMapping.name(mappings, schema: relation.namespace, table: relation.name)
+        let shown = Relation(
+            id: relation.id, namespace: name.schema, name: name.table, replicaIdentity: relation.replicaIdentity,
+            columns: relation.columns)
+        entries[relation.id] = Entry(relation: shown, isSelected: isSelected)
         version += 1
     }
 

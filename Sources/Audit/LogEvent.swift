@@ -5,8 +5,8 @@ import Spool
 
 /// What an audit meets on its way through the log. Messages borrow the bytes that are being read.
 public enum LogEvent {
-    /// A segment begins.
-    case segment(SegmentHeader, file: String)
+    /// A segment begins; the log before it is complete up to `reached`.
+    case segment(SegmentHeader, file: String, reached: LSN)
     /// A transaction of the range begins.
     case begin(LogTransaction)
     /// A change that is selected: insert, update, delete or truncate.

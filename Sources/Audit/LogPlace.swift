@@ -21,26 +21,53 @@ public struct LogPlace: Sendable, Equatable {
     ///
     /// - Throws: ``SpoolError``.
     public static func find(_ bound: LogRange.Bound, in path: String) throws -> LogPlace? {
-        let reader = try RangeReader(path: path, range: LogRange(from: start(bound)))
+        try search(path, LogRange(from: start(bound)), first: true) { isAtOrAfter(bound, $0) }
+    }
+
+    /// Looks in a spool for the last transaction, in the order of commits, that committed at or before a time. Nil when
+    /// there is none.
+    ///
+    /// Begins at the end of the log, and reads only the part that holds it.
+    ///
+    /// - Throws: `SpoolError`.
+    public static func last(notAfter time: Timestamp, in spool: SpoolDirectory) throws -> LogPlace? {
+        for name in try spool.existingSegments().reversed() {
+            var range = LogRange(to: .time(time))
+            let footer = try spool.summary(of: name).footer
+            if let footer {
+                let parts = footer.parts
+                let holding = parts.lastIndex {
+                    $0.earliest.flatMap { Timestamp($0) }.map { $0 <= time } ?? ($0.last != nil)
+                }
+                guard let holding else { continue }
+                range.from = parts[..<holding].last { $0.last != nil }?.last.map { .position($0.lsn) }
+            }
+            let file = footer == nil ? name : name.sealed
+            let place = try search(spool.segmentsPath + "/" + file.fileName, range, first: false) {
+                $0.commitTime <= time
+            }
+            if let place { return place }
+        }
+        return nil
+    }
+
+    /// The first of the transactions that are wanted, or the last of them, in what must be read for a range.
+    private static func search(
+        _ path: String, _ range: LogRange, first: Bool, isWanted: (Message.Commit) -> Bool
+    ) throws -> LogPlace? {
+        let reader = try RangeReader(path: path, range: range)
         var walker = LogWalker()
-        var previous = LSN.zero
         var found: LogPlace?
         while case .chunk(let chunk, let role) = try reader.next() {
             try walker.take(chunk, role) { event in
-                guard found == nil else { return }
-                switch event {
-                case .segment(let header, _): previous = max(previous, header.start)
-                case .commit(let commit, let transaction):
-                    if isAtOrAfter(bound, commit) {
-                        found = LogPlace(
-                            file: chunk.file, offset: chunk.offset, begin: transaction.begin, end: commit.endLSN,
-                            previous: previous)
-                    }
-                    previous = commit.endLSN
-                default: break
+                guard case .commit(let commit, let transaction) = event, found == nil || !first, isWanted(commit) else {
+                    return
                 }
+                found = LogPlace(
+                    file: chunk.file, offset: chunk.offset, begin: transaction.begin, end: commit.endLSN,
+                    previous: transaction.previous)
             }
-            if found != nil { break }
+            if first && found != nil { break }
         }
         return found
     }

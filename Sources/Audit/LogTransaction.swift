@@ -5,6 +5,8 @@ import Postgres
 public struct LogTransaction: Sendable, Equatable {
     /// Its Begin message.
     public let begin: Message.Begin
+    /// The end of the transaction before it, or of the log's start: the position from which it is the first.
+    public let previous: LSN
     /// Row changes so far, truncated tables together counted as one. While a change is shown, its number: with the
     /// transaction's position it names the change for ever.
     public var changes = 0
@@ -14,7 +16,8 @@ public struct LogTransaction: Sendable, Equatable {
     public var firstChange: LSN?
 
     /// A transaction that begins.
-    public init(_ begin: Message.Begin) {
+    public init(_ begin: Message.Begin, previous: LSN) {
         self.begin = begin
+        self.previous = previous
     }
 }

@@ -27,11 +27,23 @@ public struct LogWalker {
     /// No transaction from here to the end of the segment can be in the range.
     public private(set) var isPast = false
 
+    private let isContinuous: Bool
+    /// The log is complete up to here, by the commits, watermarks and ends that were met, in the range or not.
+    public private(set) var reached = LSN.zero
+
     /// A walk over the range, with the changes that are selected.
-    public init(range: LogRange = LogRange(), selection: Selection = Selection()) {
+    ///
+    /// - Parameters:
+    ///   - mappings: names under which tables are shown instead of their own.
+    ///   - isContinuous: what was met once is left out also when a segment begins again, as one that is followed may.
+    public init(
+        range: LogRange = LogRange(), selection: Selection = Selection(), mappings: [TableMapping] = [],
+        isContinuous: Bool = false
+    ) {
         self.range = range
+        self.isContinuous = isContinuous
         operations = selection.operations
-        layouts = Layouts(selection)
+        layouts = Layouts(selection, mappings)
     }
 
     /// Takes the next chunk and hands on what is in it.
@@ -53,9 +65,11 @@ public struct LogWalker {
             case .relation:
                 try layouts.addFacts(record.payload, file: chunk.file)
             case .watermark where role != .layouts:
+                reached = max(reached, record.lsn)
                 if range.contains(position: record.lsn) { try visit(.watermark(record.lsn)) }
             case .end where role != .layouts:
                 let mark: EndMark = try JSON.decode(record.payload, what: "the end record", file: chunk.file)
+                reached = max(reached, record.lsn)
                 if range.contains(position: record.lsn) { try visit(.end(mark, record.lsn)) }
             case .watermark, .end:
                 break
@@ -76,10 +90,11 @@ public struct LogWalker {
     ) throws {
         try abandon(visit)
         state = .outside
-        lastEnd = header.start
+        lastEnd = isContinuous ? max(lastEnd, header.start) : header.start
         isPast = false
         layouts.removeAll()
-        try visit(.segment(header, file: file))
+        try visit(.segment(header, file: file, reached: reached))
+        reached = max(reached, header.start)
     }
 
     private mutating func abandon(_ visit: (LogEvent) throws -> Void) throws {
@@ -112,12 +127,13 @@ public struct LogWalker {
                 state = .hidden
                 return
             }
-            let transaction = LogTransaction(begin)
+            let transaction = LogTransaction(begin, previous: lastEnd)
             state = .inside(transaction)
             try visit(.begin(transaction))
         case .commit:
             guard case .commit(let commit) = try decode(record, chunk) else { return }
             lastEnd = max(lastEnd, commit.endLSN)
+            reached = max(reached, commit.endLSN)
             if case .inside(let transaction) = state { try visit(.commit(commit, transaction)) }
             state = .outside
         case .insert: try row(record, chunk, .insert, visit)

@@ -84,17 +84,8 @@ public final class BatchRenderer {
             try identity.check(isContinuedBy: next, at: max(position, lastWatermark))
             return
         }
-        guard next.encoding == "UTF8" || next.encoding == "SQL_ASCII" else {
-            throw BatchError(
-                .unsupportedFormat, "the log's encoding is \"\(next.encoding)\"; receive in UTF8 or SQL_ASCII")
-        }
         let from = options.from ?? next.start
-        guard from >= next.start else {
-            throw BatchError(
-                .gap,
-                "the log begins at \(next.start), after the wanted start \(from): what lies between is missing; "
-                    + "add the segments before it, or start from a new copy", lsn: next.start)
-        }
+        try next.check(hasAllAfter: from)
         identity = next
         position = from
         batchFrom = from

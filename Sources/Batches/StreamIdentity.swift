@@ -31,8 +31,22 @@ public struct StreamIdentity: Sendable, Equatable {
         self.start = start
     }
 
+    /// Checks that a stream which begins after `from` can begin here.
+    public func check(hasAllAfter from: LSN) throws(BatchError) {
+        guard encoding == "UTF8" || encoding == "SQL_ASCII" else {
+            throw BatchError(
+                .unsupportedFormat, "the log's encoding is \"\(encoding)\"; receive in UTF8 or SQL_ASCII")
+        }
+        guard from >= start else {
+            throw BatchError(
+                .gap,
+                "the log begins at \(start), after the wanted start \(from): what lies between is missing; "
+                    + "add the segments before it, or start from a new copy", lsn: start)
+        }
+    }
+
     /// Checks that a segment of `next` goes on where this stream, complete up to `reached`, ends.
-    func check(isContinuedBy next: StreamIdentity, at reached: LSN) throws(BatchError) {
+    public func check(isContinuedBy next: StreamIdentity, at reached: LSN) throws(BatchError) {
         guard systemIdentifier == next.systemIdentifier, database == next.database else {
             throw BatchError(
                 .foreignStream,

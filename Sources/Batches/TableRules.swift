@@ -23,9 +23,6 @@ public struct TableRules: Sendable {
     }
 
     func name(schema: String, table: String) -> (schema: String, table: String) {
-        for mapping in mappings {
-            if let name = mapping.apply(schema: schema, table: table) { return name }
-        }
-        return (schema, table)
+        TableMapping.name(mappings, schema: schema, table: table)
     }
 }

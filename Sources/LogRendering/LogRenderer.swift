@@ -45,7 +45,7 @@ public final class LogRenderer {
 
 extension StreamIdentity {
     /// What a segment's header says of its source.
-    init(_ header: SegmentHeader) {
+    public init(_ header: SegmentHeader) {
         self.init(
             systemIdentifier: header.systemIdentifier, timeline: Int(header.timeline), database: header.database,
             slot: header.slot, encoding: header.encoding, serverVersion: header.serverVersion, start: header.start)

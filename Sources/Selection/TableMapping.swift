@@ -47,6 +47,16 @@ public struct TableMapping: Sendable, Equatable {
         newTable = names[1].count == 2 ? names[1][1] : nil
     }
 
+    /// The name that a table has after the first of several mappings that is for it.
+    public static func name(
+        _ mappings: [TableMapping], schema: String, table: String
+    ) -> (schema: String, table: String) {
+        for mapping in mappings {
+            if let name = mapping.apply(schema: schema, table: table) { return name }
+        }
+        return (schema, table)
+    }
+
     /// The table's new name; nil when the mapping is not for it.
     public func apply(schema: String, table: String) -> (schema: String, table: String)? {
         guard schema == self.schema else { return nil }

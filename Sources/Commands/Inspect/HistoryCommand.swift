@@ -1,5 +1,6 @@
 import ArgumentParser
 import Audit
+import ChangeLines
 import CommandSupport
 import Observability
 import Selection

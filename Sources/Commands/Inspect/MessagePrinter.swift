@@ -1,4 +1,5 @@
 import Audit
+import ChangeLines
 import Observability
 import PgOutput
 import Postgres
@@ -23,7 +24,7 @@ final class MessagePrinter {
 
     func show(_ event: LogEvent, _ layouts: Layouts) throws {
         switch event {
-        case .segment(let header, _):
+        case .segment(let header, _, _):
             try line(
                 "segment", lsn: header.start,
                 [

@@ -2,13 +2,6 @@ import ArgumentParser
 import CommandSupport
 import Spool
 
-extension LogRange.Bound: ExpressibleByArgument {
-    /// Reads a position or a moment from the command line.
-    public init?(argument: String) {
-        self.init(argument)
-    }
-}
-
 /// The options that say which stretch of the log is meant.
 struct RangeOptions: ParsableArguments {
     @Option(

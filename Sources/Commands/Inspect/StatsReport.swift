@@ -1,4 +1,5 @@
 import Audit
+import ChangeLines
 import CommandSupport
 import Observability
 import PgOutput

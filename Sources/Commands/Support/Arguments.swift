@@ -3,9 +3,17 @@ import Capture
 import Glibc
 import Observability
 import Postgres
+import Spool
 
 extension LSN: ExpressibleByArgument {
     /// Reads a position from the command line.
+    public init?(argument: String) {
+        self.init(argument)
+    }
+}
+
+extension LogRange.Bound: ExpressibleByArgument {
+    /// Reads a position or a moment from the command line.
     public init?(argument: String) {
         self.init(argument)
     }

@@ -32,6 +32,7 @@ struct TransformCommand: AsyncParsableCommand {
               transform --follow spool | replay --target 'host=db2 dbname=shop'
               transform spool --from "$(replay --position --target 'host=db2 dbname=shop')" | replay --target …
               transform spool | psql -q -v ON_ERROR_STOP=1 'host=db2 dbname=shop'
+              transform spool --format jsonl | jq -r 'select(.operation == "delete") | .table'
               transform spool --output batches --compress lz4 && replay batches --target 'host=db2 dbname=shop'
 
             EXIT CODES
@@ -44,14 +45,23 @@ struct TransformCommand: AsyncParsableCommand {
     @Argument(help: "A spool's folder, segment files in order, or - (the default) for standard input.")
     var paths: [String] = []
 
-    @Option(help: ArgumentHelp("Leave out transactions that end at or before this LSN.", valueName: "lsn"))
-    var from: LSN?
+    @Option(
+        help: ArgumentHelp(
+            "Leave out transactions that end at or before this LSN, or come before the first that committed at or after "
+                + "this time ('2026-01-31 12:00', UTC unless it has a zone).", valueName: "lsn|time"))
+    var from: LogRange.Bound?
 
-    @Option(help: ArgumentHelp("End once everything up to this LSN is written.", valueName: "lsn"))
-    var to: LSN?
+    @Option(
+        help: ArgumentHelp(
+            "End once everything up to this LSN, or to the last transaction that committed at or before this time, is "
+                + "written.", valueName: "lsn|time"))
+    var to: LogRange.Bound?
 
     @Flag(help: "At the end of the spool, wait for more; ends at an end record, or at --to.")
     var follow = false
+
+    @Option(help: ArgumentHelp("What to write: sql, or jsonl for one change a line, in JSON.", valueName: "format"))
+    var format = Format.sql
 
     @OptionGroup(title: "Files")
     var files: OutputOptions
@@ -89,7 +99,15 @@ struct TransformCommand: AsyncParsableCommand {
     @OptionGroup(title: "Logging")
     var log: LogOptions
 
+    /// What is written.
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case sql, jsonl
+    }
+
     func validate() throws {
+        if format == .jsonl && (ordered || !orderedTable.isEmpty || lanes > 1 || files.output != nil) {
+            throw ValidationError("--ordered, --ordered-table, --lanes and --output go with --format sql")
+        }
         if maxChanges < 1 { throw ValidationError("--max-changes must be at least 1") }
         if maxBytes.bytes < 1024 || maxBytes.bytes > 1 << 30 {
             throw ValidationError("--max-bytes must be between 1kB and 1GB")
@@ -98,6 +116,9 @@ struct TransformCommand: AsyncParsableCommand {
             throw ValidationError("--lanes must be from 1 to \(BatchPreamble.lanesMax)")
         }
         if lanes > 1 && ordered { throw ValidationError("--ordered keeps the source's order; it has no lanes") }
+        if follow, case .time = to {
+            throw ValidationError("--to takes no time with --follow: a commit of that time may still come")
+        }
         if origin.isEmpty { throw ValidationError("--origin must not be empty") }
         if follow && (paths.count != 1 || paths == ["-"]) {
             throw ValidationError("--follow needs one spool's folder")
@@ -113,17 +134,22 @@ struct TransformCommand: AsyncParsableCommand {
         tables.selection = try selection.selection()
         tables.ordered = try orderedTable.map { try TablePattern($0) }
         tables.mappings = try map.map { try TableMapping($0) }
-        // A target without progress says 0/0: from the beginning.
         let options = RenderOptions(
             order: ordered ? .source : .net, origin: origin, maxChanges: maxChanges, maxBytes: Int(maxBytes.bytes),
-            from: from == .zero ? nil : from, to: to, tables: tables, lanes: lanes, tool: Program.tool)
+            tables: tables, lanes: lanes, tool: Program.tool)
         let paths = self.paths.isEmpty ? ["-"] : self.paths
-        let (follow, files) = (self.follow, self.files)
+        let (follow, files, format, from, to) = (self.follow, self.files, self.format, self.from, self.to)
         try await Program.run { stop in
             var options = options
+            try TransformRange(from: from, to: to).resolve(paths, &options)
             let output = try files.open(&options, inputs: paths)
             let inputs = try TransformInputs(paths, from: options.from, follows: follow)
-            try Transformation(inputs, output, options: options, logger: logger, stop: stop).run()
+            let form: any OutputFormat =
+                switch format {
+                case .sql: SQLFormat(options, output)
+                case .jsonl: JSONLinesFormat(options, output)
+                }
+            try Transformation(inputs, form, output, options: options, logger: logger, stop: stop).run()
         }
     }
 }

@@ -1,6 +1,5 @@
 import Batches
 import CommandSupport
-import LogRendering
 import Logging
 import Observability
 import Postgres
@@ -14,19 +13,18 @@ final class Transformation {
     private let logger: Logger
     private let stop: StopRequest
     private let sink: any TransformOutput
-    private let log: LogRenderer
-    private var renderer: BatchRenderer { log.renderer }
+    private let format: any OutputFormat
 
     init(
-        _ inputs: TransformInputs, _ output: any TransformOutput, options: RenderOptions, logger: Logger,
-        stop: StopRequest
+        _ inputs: TransformInputs, _ format: any OutputFormat, _ output: any TransformOutput, options: RenderOptions,
+        logger: Logger, stop: StopRequest
     ) {
         self.inputs = inputs
         self.options = options
         self.logger = logger
         self.stop = stop
         sink = output
-        log = LogRenderer(options: options, sink: sink)
+        self.format = format
     }
 
     func run() throws {
@@ -49,7 +47,7 @@ final class Transformation {
         for open in inputs.sources {
             let source = try open()
             guard try read(source) else { return try interrupted() }
-            if renderer.hasReachedEnd { break }
+            if format.hasReachedEnd { break }
         }
         try finish()
     }
@@ -59,15 +57,15 @@ final class Transformation {
         while !stop.isRequested {
             switch try source.next() {
             case .chunk(let chunk):
-                try log.consume(chunk)
-                if renderer.hasReachedEnd { return true }
+                try format.consume(chunk)
+                if format.hasReachedEnd { return true }
             case .idle:
                 // Without anything to write, only a look tells that the program behind is gone.
                 try sink.checkReader()
                 // While the reader is busy with what it has, the next batch may grow.
                 let isWanted = sink.isWaiting
                 if isWanted {
-                    try renderer.inputIdle()
+                    try format.inputIdle()
                     try sink.inputIdle()
                 }
                 source.wait(stop, until: isWanted ? .after(milliseconds: 500) : sink.nextLook)
@@ -80,17 +78,17 @@ final class Transformation {
 
     private func finish() throws {
         if let to = options.to {
-            guard renderer.hasReachedEnd else {
-                try renderer.inputIdle()
+            guard format.hasReachedEnd else {
+                try format.inputIdle()
                 throw ProgramFailure(
                     .incomplete,
                     "the log ends at \(reached), before --to \(to); with --follow transform waits for the rest")
             }
             return try end(at: to, reason: "to")
         }
-        if let endMark = log.endMark { return try end(at: endMark.lsn, reason: endMark.reason) }
+        if let endMark = format.endMark { return try end(at: endMark.lsn, reason: endMark.reason) }
         if inputs.openEnd == .suspicious {
-            try renderer.inputIdle()
+            try format.inputIdle()
             throw ProgramFailure(
                 .incomplete,
                 "standard input ended at \(reached) without an end record: its writer was interrupted, or it is a part "
@@ -99,28 +97,23 @@ final class Transformation {
         try end(at: reached, reason: "input-end")
     }
 
-    private var reached: LSN { max(renderer.position, renderer.lastWatermark) }
+    private var reached: LSN { format.reached }
 
     private func end(at position: LSN, reason: String) throws {
-        try renderer.end(at: position, reason: reason)
-        let counts = renderer.statistics
-        logger.info(
-            """
-            wrote \(counts.transactions) transactions, \(counts.changes) changes in \(counts.batches) batches, \
-            up to \(position)
-            """)
+        try format.end(at: position, reason: reason)
+        logger.info("wrote \(format.summary), up to \(position)")
     }
 
     private func interrupted() throws {
-        try renderer.inputIdle()
+        try format.inputIdle()
         try sink.finish()
-        logger.info("stopped; everything up to \(renderer.position) is written")
+        logger.info("stopped; everything up to \(format.position) is written")
         try checkStoppedBeforeEnd()
     }
 
     private func checkStoppedBeforeEnd() throws {
         guard options.to == nil else {
-            throw ProgramFailure(.incomplete, "stopped at \(renderer.position), before --to")
+            throw ProgramFailure(.incomplete, "stopped at \(format.position), before --to")
         }
     }
 }

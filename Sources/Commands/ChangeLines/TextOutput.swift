@@ -2,25 +2,30 @@ import CommandSupport
 import Glibc
 import Observability
 
-/// Standard output through a buffer. Data goes through it as it comes, so that a value of any size needs no copy.
-final class TextOutput {
+/// Standard output, or what stands in its place, through a buffer. Data goes through it as it comes, so that a value of
+/// any size needs no copy.
+public final class TextOutput {
     private var buffer: [UInt8] = []
+    private let target: (UnsafeRawBufferPointer) throws -> Void
     private static let limit = 64 << 10
 
-    init() {
+    /// An output that hands on what it is given; without `target`, to standard output.
+    public init(_ target: ((UnsafeRawBufferPointer) throws -> Void)? = nil) {
+        self.target = target ?? TextOutput.writeAll
         buffer.reserveCapacity(TextOutput.limit + 4096)
     }
 
-    func write(_ text: String) throws {
+    /// Text as it is.
+    public func write(_ text: String) throws {
         buffer.append(contentsOf: text.utf8)
         if buffer.count >= TextOutput.limit { try flush() }
     }
 
     /// Bytes as they are.
-    func write(_ bytes: UnsafeRawBufferPointer) throws {
+    public func write(_ bytes: UnsafeRawBufferPointer) throws {
         if bytes.count >= TextOutput.limit {
             try flush()
-            return try TextOutput.writeAll(bytes)
+            return try target(bytes)
         }
         buffer.append(contentsOf: bytes)
         if buffer.count >= TextOutput.limit { try flush() }
@@ -28,7 +33,7 @@ final class TextOutput {
 
     /// Text as a JSON string, with every character escaped that could end a line or steer a terminal. False, and
     /// nothing is written, when the bytes are not UTF-8.
-    func writeString(_ bytes: UnsafeRawBufferPointer) throws -> Bool {
+    public func writeString(_ bytes: UnsafeRawBufferPointer) throws -> Bool {
         if TextOutput.isPlain(bytes) {
             buffer.append(0x22)
             try write(bytes)
@@ -67,7 +72,7 @@ final class TextOutput {
     }
 
     /// Bytes as hexadecimal digits.
-    func writeHex(_ bytes: UnsafeRawBufferPointer) throws {
+    public func writeHex(_ bytes: UnsafeRawBufferPointer) throws {
         let digits = Array("0123456789abcdef".utf8)
         for byte in bytes {
             buffer.append(digits[Int(byte >> 4)])
@@ -76,9 +81,10 @@ final class TextOutput {
         }
     }
 
-    func flush() throws {
+    /// Hands on what is held back.
+    public func flush() throws {
         defer { buffer.removeAll(keepingCapacity: true) }
-        try buffer.withUnsafeBytes { try TextOutput.writeAll($0) }
+        try buffer.withUnsafeBytes { try target($0) }
     }
 
     private static func writeAll(_ bytes: UnsafeRawBufferPointer) throws {

@@ -3,11 +3,16 @@ import Observability
 import PgOutput
 
 /// Writes rows: as text, or as members of JSON objects.
-struct RowText {
+public struct RowText {
     let output: TextOutput
 
+    /// Rows into the given output.
+    public init(output: TextOutput) {
+        self.output = output
+    }
+
     /// ` column="value" …`.
-    func writeText(_ row: RowImage) throws {
+    public func writeText(_ row: RowImage) throws {
         var number = 0
         try row.forEach { name, value in
             number += 1
@@ -29,7 +34,7 @@ struct RowText {
 
     /// `{"column":"value", …}`. Unchanged values are left out: JSON has no word for them, and null is taken. Binary
     /// values, and text that is not UTF-8, are `{"hex":"…"}`.
-    func writeJSON(_ row: RowImage) throws {
+    public func writeJSON(_ row: RowImage) throws {
         var number = 0
         var isFirst = true
         try output.write("{")
@@ -54,7 +59,7 @@ struct RowText {
     }
 
     /// The names of the columns that were not sent because the update did not touch them, as a JSON array.
-    static func unchanged(_ row: RowImage) -> String? {
+    public static func unchanged(_ row: RowImage) -> String? {
         var names: [String] = []
         row.forEach { name, value in
             if case .unchanged = value, let name { names.append(JSONText.string(name)) }
@@ -63,7 +68,7 @@ struct RowText {
     }
 
     /// The text by itself if it is one word without control characters, else as a JSON string.
-    static func word(_ text: String) -> String {
+    public static func word(_ text: String) -> String {
         let isPlain =
             !text.isEmpty
             && text.unicodeScalars.allSatisfy {
@@ -73,7 +78,7 @@ struct RowText {
     }
 
     /// `schema.table`, as a word.
-    static func table(_ relation: Relation) -> String {
+    public static func table(_ relation: Relation) -> String {
         word("\(relation.namespace).\(relation.name)")
     }
 }

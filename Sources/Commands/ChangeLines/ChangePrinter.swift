@@ -6,14 +6,15 @@ import Selection
 import Spool
 
 /// Shows changes one a line, each with its transaction, so that a line says all by itself.
-final class ChangePrinter {
+public final class ChangePrinter {
     private let json: Bool
     private let output: TextOutput
     private let rows: RowText
     /// The transaction of the last line, for the notice that it has no end.
     private var last: LogTransaction?
 
-    init(json: Bool, output: TextOutput) {
+    /// A printer of lines for people, or of JSON objects.
+    public init(json: Bool, output: TextOutput) {
         self.json = json
         self.output = output
         rows = RowText(output: output)
@@ -22,7 +23,7 @@ final class ChangePrinter {
     /// Shows a change.
     ///
     /// - Parameter note: what the change is to whoever asked.
-    func show(
+    public func show(
         _ message: Message, _ operation: Operations, _ transaction: LogTransaction, lsn: LSN, _ layouts: Layouts,
         note: String? = nil
     ) throws {
@@ -89,8 +90,20 @@ final class ChangePrinter {
         }
     }
 
+    /// Says in JSON that the transaction of the last lines is complete, if they were of this one, and what position it
+    /// takes a reader to. True if something was said.
+    public func committed(_ commit: Message.Commit, _ transaction: LogTransaction) throws -> Bool {
+        guard let last, last.begin == transaction.begin else { return false }
+        let begin = last.begin
+        try output.write(
+            "{\"transaction\":\"\(begin.finalLSN)\",\"time\":\"\(begin.commitTime)\",\"xid\":\(begin.xid),"
+                + "\"changes\":\(transaction.changes),\"commit\":\"\(commit.endLSN)\"}\n")
+        self.last = nil
+        return true
+    }
+
     /// Says that the transaction of the last lines has no end, if they were of this one.
-    func unfinished(_ transaction: LogTransaction) throws {
+    public func unfinished(_ transaction: LogTransaction) throws {
         guard let last, last.begin == transaction.begin else { return }
         let begin = last.begin
         if json {
@@ -104,14 +117,15 @@ final class ChangePrinter {
         self.last = nil
     }
 
-    func flush() throws {
+    /// Writes out what is held back.
+    public func flush() throws {
         try output.flush()
     }
 }
 
 extension Operations {
     /// The name of one operation.
-    var name: String {
+    public var name: String {
         switch self {
         case .insert: "insert"
         case .update: "update"

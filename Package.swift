@@ -86,7 +86,9 @@ let package = Package(
         ),
         command("Receive", ["Capture", "PgOutput", "Postgres", "Spool", "Threading"]),
         command("Transform", ["BatchFiles", "Batches", "LogRendering", "Postgres", "Selection", "Spool", "Threading"]),
-        command("Replay", ["Apply", "BatchFiles", "Batches", "LogRendering", "Postgres", "Spool", "Threading"]),
+        command(
+            "Replay",
+            ["Apply", "Audit", "BatchFiles", "Batches", "LogRendering", "PgOutput", "Postgres", "Spool", "Threading"]),
         command("Inspect", ["Audit", "PgOutput", "Postgres", "Selection", "Spool", "Threading"]),
         command("Clone", ["Capture", "Migration", "Postgres", "Spool", "Threading"]),
 

@@ -97,7 +97,9 @@ let package = Package(
                 "Audit", "BatchFiles", "Batches", "ChangeLines", "LogRendering", "Postgres", "Selection", "Spool",
                 "Threading",
             ]),
-        command("Replay", ["Apply", "BatchFiles", "Batches", "LogRendering", "Postgres", "Spool", "Threading"]),
+        command(
+            "Replay",
+            ["Apply", "Audit", "BatchFiles", "Batches", "LogRendering", "PgOutput", "Postgres", "Spool", "Threading"]),
         command("Inspect", ["Audit", "ChangeLines", "PgOutput", "Postgres", "Selection", "Spool", "Threading"]),
         command("Clone", ["Capture", "Migration", "Postgres", "Spool", "Threading"]),
 

@@ -28,6 +28,8 @@ public struct ApplyError: Error, Sendable {
         case lanesDepend
         /// The server refused a statement for another reason.
         case server
+        /// No transaction, or more than one, ends where one is to be skipped.
+        case unknownTransaction
         /// The input is not a stream of batches.
         case malformedInput
         /// The input ended without an end mark.
@@ -46,6 +48,8 @@ public struct ApplyError: Error, Sendable {
     public let table: String?
     /// The server's own error.
     public let cause: PostgresError?
+    /// The statement that was refused, for the report; holds row values.
+    var refused: RefusedStatement?
 
     /// An error of the given kind.
     public init(

@@ -82,6 +82,8 @@ public final class ApplyMonitor: Sendable {
         status.batches = counts.batchesApplied
         status.batchesInOrder = counts.batchesInOrder
         status.reconnections = counts.reconnections
+        status.transactionsSkipped = counts.transactionsSkipped
+        status.mismatches = counts.mismatches
         status.changesPerSecond = Double(counts.changes - last) * 1_000 / Double(ApplyMonitor.interval)
         return status
     }

@@ -1,17 +1,33 @@
+import Postgres
+
 /// How batches are applied.
 public struct ApplyOptions: Sendable {
     /// The replication origin; nil for the one that the stream's preamble names.
     public var origin: String?
+    /// Keep the position in a table even where the role may use replication origins.
+    public var usesProgressTable: Bool
+    /// The session's `synchronous_commit`. Rows and position are as durable as each other either way.
+    public var synchronousCommit: SynchronousCommit
     /// How long to wait for an origin that another session holds, in seconds.
     public var originWaitSeconds: Int
     /// An input that ends between batches without an end mark is a success.
     public var allowsOpenEnd: Bool
+    /// What a commit on the target waits for, as PostgreSQL's setting of that name has it.
+    public enum SynchronousCommit: String, Sendable, CaseIterable {
+        case off, local
+        case remoteWrite = "remote_write"
+        case on
+        case remoteApply = "remote_apply"
+    }
+
     /// What to do when a statement changed another number of rows than on the source.
     public enum Mismatch: String, Sendable, CaseIterable {
         /// Roll the batch back and stop.
         case error
-        /// Log it and go on: the target is then not what the source is.
+        /// Log each and go on: the target is then not what the source is.
         case warn
+        /// Go on, and only count them: as a native subscription does.
+        case skip
     }
 
     /// What to do when a statement changed another number of rows than on the source.
@@ -24,17 +40,24 @@ public struct ApplyOptions: Sendable {
     public var jobs: Int
     /// A batch of fewer changes is applied on one connection: several transactions cost more than they save.
     public var jobsMinChanges: Int
+    /// Transactions of the source that are left out, by the positions at which they end.
+    public var skips: Set<LSN>
+    /// The folder that takes the report about a refused statement, with its row; nil for none.
+    public var reportFolder: String?
     /// Statements are sent when they reach this many bytes; at most twice as much is in flight.
     public var sendBytes: Int
 
     /// The defaults, and what differs from them.
     public init(
-        origin: String? = nil, originWaitSeconds: Int = 30, allowsOpenEnd: Bool = false, onMismatch: Mismatch = .error,
-        reconnects: Bool = true,
-        log: (any BatchLog)? = nil, jobs: Int = 1, jobsMinChanges: Int = 1000,
+        origin: String? = nil, usesProgressTable: Bool = false, synchronousCommit: SynchronousCommit = .off,
+        originWaitSeconds: Int = 30, allowsOpenEnd: Bool = false, onMismatch: Mismatch = .error,
+        reconnects: Bool = true, log: (any BatchLog)? = nil, jobs: Int = 1, jobsMinChanges: Int = 1000,
+        skips: Set<LSN> = [], reportFolder: String? = nil,
         sendBytes: Int = 256 << 10
     ) {
         self.origin = origin
+        self.usesProgressTable = usesProgressTable
+        self.synchronousCommit = synchronousCommit
         self.originWaitSeconds = originWaitSeconds
         self.allowsOpenEnd = allowsOpenEnd
         self.onMismatch = onMismatch
@@ -42,6 +65,8 @@ public struct ApplyOptions: Sendable {
         self.log = log
         self.jobs = jobs
         self.jobsMinChanges = jobsMinChanges
+        self.skips = skips
+        self.reportFolder = reportFolder
         self.sendBytes = sendBytes
     }
 }

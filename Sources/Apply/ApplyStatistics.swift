@@ -12,6 +12,10 @@ public struct ApplyStatistics: Sendable, Equatable {
     public var batchesInLanes = 0
     /// How often the target was connected to again.
     public var reconnections = 0
+    /// Source transactions that were left out because the user asked for it.
+    public var transactionsSkipped = 0
+    /// Statements that changed another number of rows than on the source, and were let pass.
+    public var mismatches = 0
     /// Source transactions in the applied batches.
     public var transactions = 0
     /// Source changes in the applied batches, where their headers say them.

@@ -24,14 +24,19 @@ public struct ApplyStatus: Codable, Sendable, Equatable {
     public var batchesInOrder = 0
     /// How often the target was connected to again.
     public var reconnections = 0
+    /// Source transactions that were left out because the user asked for it.
+    public var transactionsSkipped = 0
+    /// Statements that changed another number of rows than on the source, and were let pass.
+    public var mismatches = 0
     /// Changes a second since the status before.
     public var changesPerSecond: Double = 0
 
     enum CodingKeys: String, CodingKey {
-        case updated, pid, applied, transactions, changes, batches, reconnections
+        case updated, pid, applied, transactions, changes, batches, reconnections, mismatches
         case isRunning = "running"
         case committedAt = "committed_at"
         case delaySeconds = "delay_seconds"
+        case transactionsSkipped = "transactions_skipped"
         case batchesInOrder = "batches_in_order"
         case changesPerSecond = "changes_per_second"
     }

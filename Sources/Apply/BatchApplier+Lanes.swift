@@ -9,6 +9,10 @@ extension BatchApplier {
     /// Opens the lanes that were asked for, if the stream is written for them.
     func openLanes(_ preamble: BatchPreamble) throws(ApplyError) {
         guard options.jobs > 1 else { return }
+        guard link.progress is ReplicationOrigin else {
+            logger.warning("applying on one connection: lanes need replication origins, and the position is in a table")
+            return
+        }
         guard log != nil else {
             logger.warning("applying on one connection: without the log (--spool) lanes could not be made equal again")
             return
@@ -29,6 +33,7 @@ extension BatchApplier {
     /// A crash between the commits of a batch's lanes leaves some of them ahead. What the others lack is taken from the
     /// log, in one transaction.
     func level() throws {
+        guard link.progress is ReplicationOrigin else { return }
         guard let position = statistics.position else { return try forgetLanes() }
         while let ahead = try lanesAhead(), let end = ahead.positions.values.min() {
             guard let log else {

@@ -14,11 +14,17 @@ public final class BatchApplier {
     let link: TargetLink
     let executor: BatchExecutor
     var recorder = BatchRecorder()
+    /// What was recorded last is from the log, not the open batch.
+    var recordsLog = false
     private let report: (ApplyStatistics) -> Void
     private(set) var source: BatchPreamble?
     /// Why the open batch is not being applied though it should be; dealt with at its commit line.
     private var failure: ApplyError?
-    private var open: BatchHeader?
+    private(set) var open: BatchHeader?
+    /// The batch that is taken from the log.
+    var logged: BatchHeader?
+    /// The open batch is not applied as it comes, but from the log, without what is to be left out.
+    private(set) var isWithheld = false
     /// The connections beside the first, where there are any.
     var lanes: LaneGroup?
     /// The open batch is applied by the lanes.
@@ -60,6 +66,12 @@ public final class BatchApplier {
     ///
     /// - Throws: ``ApplyError``. An unfinished batch is rolled back.
     public func run(reader: inout BatchReader) throws -> ApplyOutcome {
+        let outcome = try apply(&reader)
+        concludeSkips()
+        return outcome
+    }
+
+    private func apply(_ reader: inout BatchReader) throws -> ApplyOutcome {
         do {
             while true {
                 if open == nil, end == nil, stop?.isRequested == true {
@@ -89,6 +101,10 @@ public final class BatchApplier {
         {
             abandon()
             return .stopped(statistics.position)
+        } catch let error as ApplyError {
+            let reported = reported(error)
+            abandon()
+            throw reported
         } catch {
             abandon()
             throw error
@@ -104,6 +120,7 @@ public final class BatchApplier {
         isLaned = false
         failure = nil
         open = nil
+        isWithheld = false
     }
 
     private func handle(_ event: BatchEvent, lane: Int) throws -> ApplyOutcome? {
@@ -114,7 +131,10 @@ public final class BatchApplier {
         case .preamble(let preamble): try begin(preamble)
         case .preambleStatement: break
         case .batchBegin(let header):
+            recordsLog = false
             open = header
+            logged = nil
+            isWithheld = header.to != nil && mayHoldSkip(header)
             try attempt { () throws(ApplyError) in try start(header) }
         case .statement, .copy, .copyData, .copyEnd: try perform(event, lane: lane)
         case .barrier: try barrier()
@@ -136,7 +156,9 @@ public final class BatchApplier {
 
     private func start(_ header: BatchHeader) throws(ApplyError) {
         // The first batch of all is the first lane's: a target without a position has no lanes.
-        if let lanes, statistics.position != nil, try !executor.isApplied(header), lanes.wants(header) {
+        if let lanes, statistics.position != nil, !mayHoldSkip(header), try !executor.isApplied(header),
+            lanes.wants(header)
+        {
             recorder.begin(lanes: lanes.count)
             isLaned = true
             return try lanes.begin(header)
@@ -146,6 +168,7 @@ public final class BatchApplier {
     }
 
     private func perform(_ event: BatchEvent, lane: Int) throws(ApplyError) {
+        if isWithheld { return }
         if isLaned {
             guard lane < lanes?.count ?? 0 else {
                 throw ApplyError(.malformedInput, "a statement is of a lane that there is not; write it with transform")
@@ -168,11 +191,14 @@ public final class BatchApplier {
 
     /// Does a step of the open batch. One that fails in a way that can be mended later ends the batch for now.
     private func attempt(_ step: () throws(ApplyError) -> Void) throws(ApplyError) {
-        guard failure == nil else { return }
+        guard failure == nil, !isWithheld else { return }
         do throws(ApplyError) {
             try step()
         } catch {
-            guard canRecover(error) else { throw advise(error) }
+            // A batch whose end is not known yet may turn out to be one that is to be left out.
+            guard canRecover(error) || (error.isRefusal && open.map { mayHoldSkip($0) } ?? false) else {
+                throw advise(error)
+            }
             executor.abandon()
             if isLaned { lanes?.abandon() }
             failure = error
@@ -190,13 +216,26 @@ public final class BatchApplier {
     }
 
     private func commit(_ end: LSN) throws {
+        guard let open else {
+            throw ApplyError(.malformedInput, "a commit comes outside any batch; write it again with transform")
+        }
+        if options.skips.contains(end), !isWithheld, !executor.has(open) {
+            // A transaction whose end was not known when it began.
+            executor.abandon()
+            failure = nil
+            isWithheld = true
+        }
         try attempt { () throws(ApplyError) in try isLaned ? commitLanes(end) : executor.commit(end) }
-        if let failed = failure, let open {
+        if let failed = failure {
+            guard canRecover(failed) else { throw advise(failed) }
             failure = nil
             try recover(open, to: end, after: failed)
+        } else if isWithheld {
+            try recover(open, to: end, after: nil)
         }
-        open = nil
+        isWithheld = false
         isLaned = false
+        self.open = nil
         report(statistics)
     }
 
@@ -239,6 +278,11 @@ public final class BatchApplier {
         logger.info(
             "connected to the target",
             metadata: ["origin": "\(origin)", "position": "\(statistics.position?.description ?? "none")"])
+        if let position = statistics.position {
+            for skip in options.skips.sorted() where skip <= position {
+                logger.info("the target is past \(skip) already: nothing is skipped there")
+            }
+        }
     }
 
     /// Checks that the stream goes on with the source that it began with.
@@ -275,7 +319,7 @@ public final class BatchApplier {
                 return statistics.position
             } catch {
                 guard canRecover(error), error.isPassing else { throw error }
-                executor.statistics.position = try link.reopen(after: error)
+                try executor.resume(at: try link.reopen(after: error))
             }
         }
     }

@@ -78,6 +78,14 @@ struct BatchRecorder {
         }
     }
 
+    /// A line of the last COPY, from 1; nil where it is not kept.
+    mutating func lastCopyLine(_ number: Int) -> [UInt8]? {
+        _ = seal()
+        var search = EventPart.CopyLine(number: number)
+        for part in parts { part.look(for: &search) }
+        return search.line
+    }
+
     /// The first lane has the batch's BEGIN; among the others the order is free.
     private mutating func sort() {
         let lanes = Set(parts.map(\.lane)).sorted()

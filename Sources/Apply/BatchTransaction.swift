@@ -1,4 +1,5 @@
 import Batches
+import Failpoints
 import Glibc
 import Logging
 import Postgres
@@ -14,10 +15,13 @@ final class BatchTransaction {
     private var filling: StatementQueue
     private var inFlight: StatementQueue
     private var copyTable: String?
+    private var copyStatement: [UInt8]?
     private var copyRows: Int?
     private var isCopying = false
     /// Rows that the server reported as changed.
     private(set) var rows = 0
+    /// Statements that changed another number of rows than on the source, and were let pass.
+    private(set) var mismatches = 0
     /// Text and COPY data sent, in bytes.
     private(set) var bytes = 0
 
@@ -31,24 +35,24 @@ final class BatchTransaction {
         inFlight = StatementQueue(capacity: sendBytes)
     }
 
-    func append(_ statement: UnsafeRawBufferPointer, expectedRows: Int?) throws(ApplyError) {
+    func append(
+        _ statement: UnsafeRawBufferPointer, expectedRows: Int?, isStrict: Bool = false
+    ) throws(ApplyError) {
         // A zero byte would end the string early, and the statements behind it would be lost.
         if let base = statement.baseAddress, memchr(base, 0, statement.count) != nil {
             throw ApplyError(
                 .malformedInput, "a statement contains a zero byte; write the batches again with transform",
                 batch: batch)
         }
-        filling.append(statement, expectedRows: expectedRows)
+        filling.append(statement, expectedRows: expectedRows, isStrict: isStrict)
         if filling.byteCount >= sendBytes { try submit() }
     }
 
-    /// Sends a statement of our own, which reports no row count.
-    func append(_ statement: String) throws(ApplyError) {
-        var statement = statement
-        let result = statement.withUTF8 { bytes in
-            Result { () throws(ApplyError) in try append(UnsafeRawBufferPointer(bytes), expectedRows: nil) }
+    /// Sends a statement of our own.
+    func append(_ statement: String, expectedRows: Int? = nil, isStrict: Bool = false) throws(ApplyError) {
+        try Array(statement.utf8).span.withUnsafeBytes { bytes throws(ApplyError) in
+            try append(bytes, expectedRows: expectedRows, isStrict: isStrict)
         }
-        try result.get()
     }
 
     /// Sends what the event says.
@@ -65,6 +69,7 @@ final class BatchTransaction {
     private func beginCopy(_ statement: UnsafeRawBufferPointer, expectedRows: Int?) throws(ApplyError) {
         try append(statement, expectedRows: nil)
         copyTable = StatementLabel.table(of: statement)
+        copyStatement = Array(statement)
         copyRows = expectedRows
         if !filling.isEmpty { try submit() }
         try collect(expectsCopy: true)
@@ -76,20 +81,36 @@ final class BatchTransaction {
         do throws(PostgresError) {
             try connection.putCopyData(data, doing: "copying rows")
         } catch {
-            throw ApplyError(error, batch: batch, table: copyTable)
+            throw refusedCopy(ApplyError(error, batch: batch, table: copyTable))
         }
     }
 
     private func endCopy() throws(ApplyError) {
         isCopying = false
+        let actual: Int?
         do throws(PostgresError) {
             try connection.endCopy(doing: "copying rows")
+            let result = try connection.nextResult(doing: "copying rows")
+            while try connection.nextResult(doing: "copying rows") != nil {}
+            actual = result?.affectedRows
         } catch {
-            throw ApplyError(error, batch: batch, table: copyTable)
+            throw refusedCopy(ApplyError(error, batch: batch, table: copyTable))
         }
-        let result = try nextResult(copyTable)
-        while try nextResult(copyTable) != nil {}
-        try compare(result?.affectedRows, copyRows, copyTable)
+        do throws(ApplyError) {
+            try compare(actual, copyRows, copyTable)
+        } catch {
+            throw refusedCopy(error)
+        }
+        copyStatement = nil
+    }
+
+    /// The error with the COPY that it is about, and the line that the server names.
+    private func refusedCopy(_ error: ApplyError) -> ApplyError {
+        var error = error
+        error.refused = copyStatement.map {
+            RefusedStatement(sql: $0, copyLine: error.cause.flatMap { RefusedStatement.line(in: $0.context) })
+        }
+        return error
     }
 
     /// Waits until all that was sent is done, and every row count was as expected.
@@ -101,14 +122,22 @@ final class BatchTransaction {
     /// Commits, once every row count was as expected.
     func commit() throws(ApplyError) {
         try settle()
+        Failpoint.beforeCommit.reach()
+        let doing = "committing the batch"
         do throws(PostgresError) {
-            let tag = try connection.execute("COMMIT", doing: "committing the batch").commandTag
+            try Array("COMMIT\0".utf8).span.withUnsafeBytes { bytes throws(PostgresError) in
+                try connection.send(zeroTerminated: bytes, doing: doing)
+            }
+            Failpoint.duringCommit.reach()
+            let tag = try connection.nextResult(doing: doing)?.commandTag ?? ""
+            while try connection.nextResult(doing: doing) != nil {}
             guard tag == "COMMIT" else {
-                throw PostgresError(.unexpectedAnswer, "the server answered \(tag)", doing: "committing the batch")
+                throw PostgresError(.unexpectedAnswer, "the server answered \(tag)", doing: doing)
             }
         } catch {
             throw ApplyError(error, batch: batch, table: nil)
         }
+        Failpoint.afterCommit.reach()
     }
 
     /// Undoes what was sent. What fails here was about to be undone anyway, or the connection is gone, which the next
@@ -139,25 +168,43 @@ final class BatchTransaction {
         } catch {
             throw ApplyError(error, batch: batch, table: nil)
         }
+        Failpoint.afterStatements.reach()
     }
 
     /// Waits for the results of what is in flight and compares their row counts.
     private func collect(expectsCopy: Bool = false) throws(ApplyError) {
         guard !inFlight.isEmpty else { return }
         var index = 0
+        do throws(ApplyError) {
+            try collect(from: &index, expectsCopy)
+        } catch {
+            throw refused(error, at: index)
+        }
+        guard index == inFlight.count else { throw malformedLine() }
+        inFlight.removeAll()
+    }
+
+    private func refused(_ error: ApplyError, at index: Int) -> ApplyError {
+        var error = error
+        // What cannot be read is refused as a whole, before any of it is done.
+        let isUnreadable = error.cause?.sqlState == .syntaxError || error.cause?.sqlState == .characterNotInRepertoire
+        error.refused = (isUnreadable ? inFlight.all : inFlight.statement(index)).map { RefusedStatement(sql: $0) }
+        return error
+    }
+
+    private func collect(from index: inout Int, _ expectsCopy: Bool) throws(ApplyError) {
         while let result = try nextResult(inFlight.table(index)) {
             guard index < inFlight.count, !result.isCopyIn || (expectsCopy && index == inFlight.count - 1) else {
                 throw malformedLine()
             }
             if let expected = inFlight[index].expectedRows {
-                try compare(result.affectedRows, expected, inFlight.table(index))
+                try compare(
+                    result.affectedRows, expected, inFlight.table(index), isStrict: inFlight[index].isStrict)
             }
             index += 1
             // The COPY has its result after its data.
             if result.isCopyIn { break }
         }
-        guard index == inFlight.count else { throw malformedLine() }
-        inFlight.removeAll()
     }
 
     private func nextResult(_ table: @autoclosure () -> String?) throws(ApplyError) -> QueryResult? {
@@ -174,16 +221,22 @@ final class BatchTransaction {
             batch: batch)
     }
 
-    private func compare(_ actual: Int?, _ expected: Int?, _ table: @autoclosure () -> String?) throws(ApplyError) {
+    private func warn(_ actual: Int, _ expected: Int, _ table: String?) {
+        logger.warning(
+            "a statement changed another number of rows than on the source; going on as asked",
+            metadata: [
+                "batch": "\(batch)", "table": "\(table ?? "")", "changed": "\(actual)", "source": "\(expected)",
+            ])
+    }
+
+    private func compare(
+        _ actual: Int?, _ expected: Int?, _ table: @autoclosure () -> String?, isStrict: Bool = false
+    ) throws(ApplyError) {
         guard let expected else { return }
         guard actual == expected else {
-            if onMismatch == .warn, let actual {
-                logger.warning(
-                    "a statement changed another number of rows than on the source; going on as asked",
-                    metadata: [
-                        "batch": "\(batch)", "table": "\(table() ?? "")", "changed": "\(actual)",
-                        "source": "\(expected)",
-                    ])
+            if onMismatch != .error, !isStrict, let actual {
+                if onMismatch == .warn { warn(actual, expected, table()) }
+                mismatches += 1
                 rows += actual
                 return
             }
@@ -194,6 +247,7 @@ final class BatchTransaction {
                     + "complete); the batch is rolled back: mend the table, then run it again",
                 batch: batch, table: table())
         }
-        rows += expected
+        // The row that has the position is none of the source's.
+        if !isStrict { rows += expected }
     }
 }

@@ -61,4 +61,39 @@ final class EventPart: @unchecked Sendable {
             }
         }
     }
+
+    /// A line of the last COPY that is looked for, part by part.
+    struct CopyLine {
+        let number: Int
+        fileprivate var rest = 0
+        private(set) var line: [UInt8]?
+
+        init(number: Int) { self.number = number }
+
+        fileprivate mutating func begin() {
+            rest = number
+            line = nil
+        }
+
+        fileprivate mutating func look(at data: ArraySlice<UInt8>) {
+            var data = data
+            while rest > 0, !data.isEmpty {
+                let end = data.firstIndex(of: UInt8(ascii: "\n")) ?? data.endIndex
+                rest -= 1
+                if rest == 0 { line = Array(data[..<end]) }
+                data = data[end...].dropFirst()
+            }
+        }
+    }
+
+    /// Goes on with the search in this part.
+    func look(for search: inout CopyLine) {
+        for frame in frames {
+            switch frame.kind {
+            case .copy: search.begin()
+            case .copyData: search.look(at: bytes[frame.range])
+            default: break
+            }
+        }
+    }
 }

@@ -4,12 +4,12 @@ import Threading
 
 /// The replication origin on the target: how far the source's history was applied, in the same transactions as the
 /// rows. One session at a time may advance it.
-public final class ReplicationOrigin {
+final class ReplicationOrigin: TargetProgress {
     /// What replay calls, without `pg_replication_origin_`.
-    private static let functions = ["create", "session_setup", "session_progress", "progress", "xact_setup"]
+    static let functions = ["create", "session_setup", "session_progress", "progress", "xact_setup"]
 
     /// The origin's name.
-    public let name: String
+    let name: String
     private let connection: Connection
 
     /// Makes the origin if it is missing, and takes it for this session.
@@ -18,11 +18,11 @@ public final class ReplicationOrigin {
     ///   - waitSeconds: how long to wait for another session that holds it.
     ///   - stop: ends that wait.
     /// - Throws: ``ApplyError`` with `privilege` (and the GRANTs to run) or `originBusy` (and who holds it).
-    public init(
-        name: String, session: TargetSession, waitSeconds: Int, stop: StopRequest?, logger: Logger
+    init(
+        name: String, _ connection: Connection, waitSeconds: Int, stop: StopRequest?, logger: Logger
     ) throws(ApplyError) {
         self.name = name
-        connection = session.connection
+        self.connection = connection
         do throws(PostgresError) {
             let known = try connection.query(
                 "SELECT 1 FROM pg_catalog.pg_replication_origin WHERE roname = $1", [name],
@@ -35,12 +35,26 @@ public final class ReplicationOrigin {
     }
 
     /// How far the source's history was applied, durably; nil when nothing was.
-    public func position() throws(ApplyError) -> LSN? {
+    func position() throws(ApplyError) -> LSN? {
         do throws(PostgresError) {
             return try connection.replicationOriginProgress(name)
         } catch {
             throw explain(error)
         }
+    }
+
+    /// The batches' own text moves the origin.
+    func replaces(_ statement: UnsafeRawBufferPointer) -> Bool { false }
+
+    func move(from: LSN?, to: LSN, committedAt: String?) -> String? { nil }
+
+    func movesAlone(to end: LSN, committedAt: String?) -> [String] {
+        let time = Quoting.literal(committedAt ?? "2000-01-01 00:00:00+00")
+        return [
+            "SELECT pg_catalog.pg_replication_origin_xact_setup('\(end)', \(time));",
+            // A transaction that gets no id writes no commit record, and the origin would stay where it is.
+            "SELECT pg_catalog.txid_current();",
+        ]
     }
 
     private func create() throws(PostgresError) {
@@ -78,19 +92,22 @@ public final class ReplicationOrigin {
 
     private func explain(_ error: PostgresError) -> ApplyError {
         switch error.sqlState {
-        case .objectInUse:
-            // The number that ends the message is the process that holds the origin, in every language.
-            let holder = error.message.split(whereSeparator: { !$0.isNumber }).last.map(String.init) ?? "<its PID>"
-            return ApplyError(
-                .originBusy,
-                "\(error.message); another replay may still run: let it end, or on the target run "
-                    + "SELECT pg_terminate_backend(\(holder));", cause: error)
+        case .objectInUse: ReplicationOrigin.busy(error)
         case .insufficientPrivilege:
-            return ApplyError(
+            ApplyError(
                 .privilege,
                 TargetPrivileges.originAdvice(connection, functions: ReplicationOrigin.functions, error), cause: error)
-        default:
-            return ApplyError(error, batch: nil, table: nil)
+        default: ApplyError(error, batch: nil, table: nil)
         }
+    }
+
+    /// Says who holds the position.
+    static func busy(_ error: PostgresError) -> ApplyError {
+        // The number that ends the message is the process that holds the origin, in every language.
+        let holder = error.message.split(whereSeparator: { !$0.isNumber }).last.map(String.init) ?? "<its PID>"
+        return ApplyError(
+            .originBusy,
+            "\(error.message); another replay may still run: let it end, or on the target run "
+                + "SELECT pg_terminate_backend(\(holder));", cause: error)
     }
 }

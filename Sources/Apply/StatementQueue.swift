@@ -6,6 +6,8 @@ struct StatementQueue {
     struct Entry {
         let range: Range<Int>
         let expectedRows: Int?
+        /// Another number of rows is an error whatever the user said.
+        let isStrict: Bool
     }
 
     init(capacity: Int) {
@@ -20,10 +22,10 @@ struct StatementQueue {
 
     subscript(index: Int) -> Entry { entries[index] }
 
-    mutating func append(_ statement: UnsafeRawBufferPointer, expectedRows: Int?) {
+    mutating func append(_ statement: UnsafeRawBufferPointer, expectedRows: Int?, isStrict: Bool) {
         let start = sql.count
         sql.append(contentsOf: statement)
-        entries.append(Entry(range: start..<sql.count, expectedRows: expectedRows))
+        entries.append(Entry(range: start..<sql.count, expectedRows: expectedRows, isStrict: isStrict))
     }
 
     mutating func terminate() {
@@ -41,6 +43,14 @@ struct StatementQueue {
     ) throws(Failure) -> Result {
         try sql.span.withUnsafeBytes(body)
     }
+
+    /// The statement at `index`; nil past the last.
+    func statement(_ index: Int) -> [UInt8]? {
+        entries.indices.contains(index) ? Array(sql[entries[index].range]) : nil
+    }
+
+    /// All that is sent together.
+    var all: [UInt8] { entries.last.map { Array(sql[..<$0.range.upperBound]) } ?? [] }
 
     /// The table that the statement at `index` is about; nil past the last.
     func table(_ index: Int) -> String? {

@@ -1,3 +1,4 @@
+import Failpoints
 import Logging
 import Postgres
 import Threading
@@ -10,7 +11,7 @@ final class TargetLink {
     private let logger: Logger
     private var encoding = "UTF8"
     private var originName = ""
-    private var opened: (session: TargetSession, origin: ReplicationOrigin)?
+    private var opened: (session: TargetSession, progress: any TargetProgress)?
 
     init(_ target: ConnectionString, options: ApplyOptions, stop: StopRequest?, logger: Logger) {
         self.target = target
@@ -33,9 +34,9 @@ final class TargetLink {
     func open(encoding: String, origin: String) throws(ApplyError) -> LSN? {
         self.encoding = encoding
         originName = origin
-        let session = try TargetSession(target, encoding: encoding, logger: logger)
-        let taken = try ReplicationOrigin(
-            name: origin, session: session, waitSeconds: options.originWaitSeconds, stop: stop, logger: logger)
+        let session = try TargetSession(
+            target, encoding: encoding, synchronousCommit: options.synchronousCommit, logger: logger)
+        let taken = try ProgressChoice(session.connection, name: origin).take(options, stop: stop, logger: logger)
         opened = (session, taken)
         return try taken.position()
     }
@@ -45,10 +46,13 @@ final class TargetLink {
         opened = nil
     }
 
+    /// Where the position is kept, while there is a connection.
+    var progress: (any TargetProgress)? { opened?.progress }
+
     /// The target's position, durable and read from it now.
     func position() throws(ApplyError) -> LSN? {
         guard let opened else { return nil }
-        return try opened.origin.position()
+        return try opened.progress.position()
     }
 
     /// Opens the session again after `failure`, with growing pauses, for as long as it takes. Returns the target's
@@ -58,6 +62,7 @@ final class TargetLink {
     func reopen(after failure: ApplyError) throws(ApplyError) -> LSN? {
         // The old session must let go of the origin first.
         opened = nil
+        Failpoint.beforeReconnect.reach()
         var backoff = Backoff()
         var last = failure
         while true {
@@ -70,6 +75,7 @@ final class TargetLink {
                 logger.info(
                     "connected to the target again",
                     metadata: ["origin": "\(originName)", "position": "\(position?.description ?? "none")"])
+                Failpoint.afterReconnect.reach()
                 return position
             } catch {
                 guard error.isPassing else { throw error }

@@ -19,6 +19,26 @@ public enum TargetPrivileges {
             + "\(Quoting.identifier(connection.database)), as a superuser: \(grant(connection, functions))"
     }
 
+    /// Says that the session's role can keep the position neither in an origin nor in a table, and the GRANT for the
+    /// table: what is missing of its making, or of the table that is there.
+    static func progressAdvice(_ connection: Connection, _ error: PostgresError) -> String {
+        let role = Quoting.identifier(connection.user)
+        let database = Quoting.identifier(connection.database)
+        let hasTable = (try? connection.hasProgressTable()) ?? false
+        let hasSchema =
+            (try? connection.execute(
+                "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'walrelay'", doing: "looking for the schema"
+            ).rowCount) ?? 0 > 0
+        let grant =
+            hasTable
+            ? "GRANT USAGE ON SCHEMA walrelay TO \(role); GRANT SELECT, INSERT, UPDATE ON walrelay.progress TO \(role);"
+            : hasSchema
+                ? "GRANT USAGE, CREATE ON SCHEMA walrelay TO \(role);"
+                : "GRANT CREATE ON DATABASE \(database) TO \(role);"
+        return "the role \(role) may keep the target's position neither in a replication origin nor in a table "
+            + "(\(error.message)); run on the target, in the database \(database), as the owner of it: \(grant)"
+    }
+
     private static func grant(_ connection: Connection, _ functions: [String]) -> String {
         let names = functions.map { "'pg_replication_origin_\($0)'" }.joined(separator: ", ")
         let sql =

@@ -9,14 +9,21 @@ public final class TargetSession {
 
     /// Opens a session for text in `encoding`.
     ///
+    /// - Parameter synchronousCommit: what its commits wait for.
+    ///
     /// - Throws: ``ApplyError`` with `connectionLost`, `privilege` or `unsuitableSession`.
-    public init(_ target: ConnectionString, encoding: String, logger: Logger) throws(ApplyError) {
+    public init(
+        _ target: ConnectionString, encoding: String, synchronousCommit: ApplyOptions.SynchronousCommit = .off,
+        logger: Logger
+    ) throws(ApplyError) {
         do throws(PostgresError) {
             connection = try Connection(target, applicationName: "walrelay replay")
         } catch {
             throw ApplyError(error, batch: nil, table: nil)
         }
-        let settings = BatchPreamble.settings(encoding: encoding)
+        let settings = BatchPreamble.settings(encoding: encoding).map { name, value in
+            (name: name, value: name == "synchronous_commit" ? synchronousCommit.rawValue : value)
+        }
         let first = try backendPID()
         for (name, value) in settings { try set(name, value) }
         try run(

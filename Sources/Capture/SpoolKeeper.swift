@@ -148,7 +148,7 @@ public final class SpoolKeeper: Sendable {
         if let target = options.target {
             let session = try Connection(target.string, applicationName: "walrelay receive")
             // Without an origin nothing is known to be there.
-            rule.position = try session.replicationOriginProgress(target.origin) ?? .zero
+            rule.position = try session.replayPosition(target.origin) ?? .zero
         }
         let names = try spool.prunable(rule)
         var bytes: UInt64 = 0

@@ -47,7 +47,7 @@ final class TargetAcknowledger: Sendable {
     }
 
     private func read(_ session: Connection) throws {
-        guard let position = try session.replicationOriginProgress(origin), position > self.position else { return }
+        guard let position = try session.replayPosition(origin), position > self.position else { return }
         value.store(position.rawValue, ordering: .releasing)
         wake.wake()
     }

@@ -3,7 +3,8 @@ import Synchronization
 
 /// A named place at which a test can have the process die as by `kill -9`, to see that nothing is lost there.
 ///
-/// For testers only: `WALRELAY_FAILPOINT=before-rename:2` kills the process when it comes there the second time. Without
+/// For testers only: `WALRELAY_FAILPOINT=before-rename:2` kills the process when it comes there the second time, and
+/// `before-rename:2:stop` stops it there, until a SIGCONT, so that something else can be killed in that moment. Without
 /// that variable a failpoint costs one comparison; none lies in a loop over changes.
 public enum Failpoint: String, CaseIterable, Sendable {
     /// A chunk is about to be written.
@@ -80,6 +81,25 @@ public enum Failpoint: String, CaseIterable, Sendable {
     /// A batch file is sealed; there is no open one.
     case afterBatchFileSeal = "after-batch-file-seal"
 
+    /// Nothing of a batch is sent.
+    case beforeBatch = "before-batch"
+    /// Statements of a batch are at the target, their results not read.
+    case afterStatements = "after-statements"
+    /// All row counts of a batch are as expected; COMMIT is not sent.
+    case beforeCommit = "before-commit"
+    /// COMMIT is sent; whether it was done is not known.
+    case duringCommit = "during-commit"
+    /// The target has committed a batch; nobody has noted it.
+    case afterCommit = "after-commit"
+    /// A batch's position is noted.
+    case afterPosition = "after-position"
+    /// A refused batch is rolled back, and about to be applied in the source's order.
+    case beforeOrdered = "before-ordered"
+    /// The lost session is given up; there is no new one.
+    case beforeReconnect = "before-reconnect"
+    /// A new session holds the position; nothing is done with it yet.
+    case afterReconnect = "after-reconnect"
+
     /// The programs that have failpoints.
     public enum Owner: Sendable {
         case receive
@@ -93,7 +113,9 @@ public enum Failpoint: String, CaseIterable, Sendable {
         switch self {
         case .tornBatchFile, .beforeBatchFileSync, .beforeBatchFileRename, .afterBatchFileRename, .afterBatchFileSeal:
             .transform
-        case .duringLaneCommits, .betweenLaneCommits, .beforeLevelCommit: .replay
+        case .duringLaneCommits, .betweenLaneCommits, .beforeLevelCommit, .beforeBatch, .afterStatements, .beforeCommit,
+            .duringCommit, .afterCommit, .afterPosition, .beforeOrdered, .beforeReconnect, .afterReconnect:
+            .replay
         case .beforeSlot, .afterSnapshot, .afterTable, .afterIndexes, .beforeCopyIsDone, .afterCopyIsDone: .clone
         default: .receive
         }
@@ -106,7 +128,7 @@ public enum Failpoint: String, CaseIterable, Sendable {
     @inline(__always)
     public func reach() {
         guard let armed = Failpoint.armed, armed.isDue(self) else { return }
-        Failpoint.die()
+        armed.act()
     }
 
     /// The same, after `last` was done.
@@ -114,29 +136,35 @@ public enum Failpoint: String, CaseIterable, Sendable {
     public func reach<Failure: Error>(_ last: () throws(Failure) -> Void) throws(Failure) {
         guard let armed = Failpoint.armed, armed.isDue(self) else { return }
         try last()
-        Failpoint.die()
+        armed.act()
     }
 
     private static let armed = Armed(getenv(variable).map { String(cString: $0) })
-
-    private static func die() {
-        kill(getpid(), SIGKILL)
-        while true { pause() }
-    }
 
     /// The one failpoint that was asked for.
     private final class Armed: Sendable {
         private let point: Failpoint
         private let time: Int
+        private let stops: Bool
         private let count = Atomic<Int>(0)
 
-        /// Reads `name` or `name:nth`; nil for anything else.
+        /// Reads `name`, `name:nth` or `name:nth:stop`; nil for anything else.
         init?(_ text: String?) {
             guard let parts = text?.split(separator: ":"), let name = parts.first,
                 let point = Failpoint(rawValue: String(name))
             else { return nil }
             self.point = point
             time = parts.count > 1 ? Int(parts[1]) ?? 1 : 1
+            stops = parts.count > 2 && parts[2] == "stop"
+        }
+
+        func act() {
+            if stops {
+                raise(SIGSTOP)
+                return
+            }
+            kill(getpid(), SIGKILL)
+            while true { pause() }
         }
 
         func isDue(_ point: Failpoint) -> Bool {

@@ -24,6 +24,8 @@ public struct PostgresError: Error, Sendable, Equatable {
     public var sqlState: SQLState?
     /// The server's DETAIL; may contain row values.
     public var detail: String?
+    /// The server's CONTEXT, such as the line of a COPY; may contain row values.
+    public var context: String?
     /// The server's HINT.
     public var hint: String?
     /// What was being done: the statement's purpose, not its text.

@@ -62,6 +62,7 @@ public final class QueryResult {
         error.sqlState = field(PG_DIAG_SQLSTATE).map(SQLState.init(rawValue:))
         error.detail = field(PG_DIAG_MESSAGE_DETAIL)
         error.hint = field(PG_DIAG_MESSAGE_HINT)
+        error.context = field(PG_DIAG_CONTEXT)
         let object = PostgresError.ObjectName(
             schema: field(PG_DIAG_SCHEMA_NAME), table: field(PG_DIAG_TABLE_NAME),
             column: field(PG_DIAG_COLUMN_NAME), constraint: field(PG_DIAG_CONSTRAINT_NAME))
@@ -81,6 +82,7 @@ private let PG_DIAG_SQLSTATE: Character = "C"
 private let PG_DIAG_MESSAGE_PRIMARY: Character = "M"
 private let PG_DIAG_MESSAGE_DETAIL: Character = "D"
 private let PG_DIAG_MESSAGE_HINT: Character = "H"
+private let PG_DIAG_CONTEXT: Character = "W"
 private let PG_DIAG_SCHEMA_NAME: Character = "s"
 private let PG_DIAG_TABLE_NAME: Character = "t"
 private let PG_DIAG_COLUMN_NAME: Character = "c"

@@ -27,6 +27,10 @@ public struct SQLState: RawRepresentable, Hashable, Sendable {
     public static let objectNotInPrerequisiteState = SQLState(rawValue: "55000")
     /// 53400: a configured limit is reached (slots, senders).
     public static let configurationLimitExceeded = SQLState(rawValue: "53400")
+    /// 42601: the text is no SQL.
+    public static let syntaxError = SQLState(rawValue: "42601")
+    /// 22021: bytes that are no character of the encoding.
+    public static let characterNotInRepertoire = SQLState(rawValue: "22021")
     /// 3D000: no such database.
     public static let invalidCatalogName = SQLState(rawValue: "3D000")
     /// 28P01: wrong password.

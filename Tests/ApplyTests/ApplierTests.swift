@@ -12,14 +12,16 @@ struct ApplierTests {
 
     private func insert(_ id: Int) -> String { "INSERT INTO \"public\".\"t\" (\"id\") VALUES (\(id)); -- rows:1" }
 
-    @Test func appliesOnceAndSkipsAfterwards() async throws {
+    @Test(arguments: [false, true])
+    func appliesOnceAndSkipsAfterwards(_ usesTable: Bool) async throws {
+        let options = ApplyOptions(usesProgressTable: usesTable)
         try await Target.run(Self.schema) { target in
             var text = BatchText(origin: target.origin)
             text.batch(100, 200, insert(1), insert(2))
             text.streamed(200, commit: 250, to: 260, insert(3))
             var first = text
             first.end(260)
-            let once = try await target.apply(first.text)
+            let once = try await target.apply(first.text, options: options)
             #expect(once.outcome == .reachedEnd(BatchText.lsn(260)))
             #expect(once.statistics.batchesApplied == 2)
             #expect(once.statistics.rows == 3)
@@ -27,6 +29,7 @@ struct ApplierTests {
 
             text.batch(260, 300, insert(4))
             text.end(300)
+            // The table is found without being asked for.
             let again = try await target.apply(text.text)
             #expect(again.outcome == .reachedEnd(BatchText.lsn(300)))
             #expect(again.statistics.batchesSkipped == 2)
@@ -35,12 +38,14 @@ struct ApplierTests {
         }
     }
 
-    @Test func refusesWhatDoesNotFitThePosition() async throws {
+    @Test(arguments: [false, true])
+    func refusesWhatDoesNotFitThePosition(_ usesTable: Bool) async throws {
         try await Target.run(Self.schema) { target in
             var text = BatchText(origin: target.origin)
             text.batch(100, 200, insert(1))
             text.end(200)
-            #expect(try await target.apply(text.text).error == nil)
+            let first = try await target.apply(text.text, options: ApplyOptions(usesProgressTable: usesTable))
+            #expect(first.error == nil)
 
             var straddling = BatchText(origin: target.origin)
             straddling.batch(150, 300, insert(2))
@@ -80,6 +85,33 @@ struct ApplierTests {
             #expect(applied.error?.table == "\"public\".\"t\"")
             #expect(applied.error?.batch == "0/C8 to 0/12C")
             #expect(try await target.sql(Self.rows) == "1,2,3")
+            #expect(try await target.position() == BatchText.lsn(200))
+        }
+    }
+
+    @Test(arguments: [ApplyOptions.Mismatch.error, .skip])
+    func aPositionThatDoesNotMoveIsAnError(_ onMismatch: ApplyOptions.Mismatch) async throws {
+        let options = ApplyOptions(usesProgressTable: true, onMismatch: onMismatch)
+        try await Target.run(Self.schema) { target in
+            var text = BatchText(origin: target.origin)
+            text.batch(100, 200, insert(1))
+            text.end(200)
+            #expect(try await target.apply(text.text, options: options).error == nil)
+            // Somebody else moves it between the batches.
+            try await target.sql(
+                """
+                CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS
+                  'BEGIN UPDATE walrelay.progress SET position = position + 1; RETURN NULL; END';
+                CREATE TRIGGER meddle AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION meddle();
+                ALTER TABLE t ENABLE ALWAYS TRIGGER meddle
+                """)
+            text = BatchText(origin: target.origin, from: 200)
+            text.batch(200, 300, insert(2))
+            text.end(300)
+            let refused = try await target.apply(text.text, options: options)
+            #expect(refused.error?.code == .rowCountMismatch)
+            #expect(refused.error?.table == "\"walrelay\".\"progress\"")
+            #expect(try await target.sql(Self.rows) == "1")
             #expect(try await target.position() == BatchText.lsn(200))
         }
     }

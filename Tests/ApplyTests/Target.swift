@@ -50,15 +50,17 @@ struct Target: Sendable {
     /// - Parameters:
     ///   - stopping: asks to stop when the input comes to this text.
     ///   - options: how; the origin is the one that the text names.
+    ///   - interrupting: the text, in place of `text`, if something is to happen while it is read.
     func apply(
-        _ text: String, stopping: String? = nil, options: ApplyOptions = ApplyOptions()
+        _ text: String, stopping: String? = nil, options: ApplyOptions = ApplyOptions(),
+        interrupting: InterruptedText? = nil
     ) async throws -> Applied {
         let string = try ConnectionString(cluster.connectionString(database: database))
         return try await Worker.run(name: "apply") {
             let stop = StopRequest()
             let source = StoppingSource(text, at: stopping, stop: stop)
             let applier = BatchApplier(target: string, options: options, stop: stop, logger: Target.silent)
-            var reader = BatchReader(source: source, bufferBytes: 4096)
+            var reader = BatchReader(source: interrupting ?? source, bufferBytes: 4096)
             do {
                 let outcome = try applier.run(reader: &reader)
                 return Applied(outcome: outcome, error: nil, statistics: applier.statistics)
@@ -70,6 +72,10 @@ struct Target: Sendable {
 
     /// The origin's position, read by other means; nil before any progress.
     func position() async throws -> LSN? {
+        let table = try await sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'walrelay'")
+        if table == "1" {
+            return LSN(try await sql("SELECT position FROM walrelay.progress WHERE origin = '\(origin)'"))
+        }
         let text = try await sql(
             "SELECT pg_replication_origin_progress(roname, true) FROM pg_replication_origin WHERE roname = '\(origin)'")
         return LSN(text)

@@ -51,6 +51,35 @@ enum Load {
             """)
     }
 
+    /// Rows in pairs, for transactions after which the two have each other's value of a second unique constraint.
+    private static let pairs = """
+        CREATE TABLE pairs (id int PRIMARY KEY, code int UNIQUE);
+        INSERT INTO pairs SELECT i, i FROM generate_series(0, 99) i;
+        """
+    private static let swap = """
+        \\set left random(0, 49) * 2
+        BEGIN;
+        UPDATE pairs SET code = -1 - id WHERE id = :left;
+        UPDATE pairs SET code = 2 * :left + 1 - code WHERE id = :left + 1;
+        UPDATE pairs SET code = (SELECT 2 * :left + 1 - code FROM pairs WHERE id = :left + 1) WHERE id = :left;
+        COMMIT;
+
+        """
+
+    /// Makes the table for swaps on the source.
+    static func preparePairs(_ rig: Rig) async throws { try await rig.onSource(pairs) }
+
+    /// Starts writers that go on until they are stopped, with a swap now and then.
+    static func startWithSwaps(_ rig: Rig, seed: Int) throws -> RunningProgram {
+        try rig.folder.write("ledger.sql", script)
+        try rig.folder.write("swap.sql", swap)
+        return try rig.start(
+            """
+            exec \(rig.source.installation.bindir)/pgbench -n -c 4 -j 1 -T 36000 -R 200 --random-seed=\(seed) \
+            -b tpcb-like@50 -f ledger.sql@45 -f swap.sql@5 "$SOURCE"
+            """)
+    }
+
     /// Large enough to be streamed while in progress and to fill several chunks, with parts that are rolled back.
     private static let large = """
         \\set tag random(1000, 1000000)

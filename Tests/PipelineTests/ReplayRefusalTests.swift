@@ -98,6 +98,7 @@ struct ReplayRefusalTests {
                 try await rig.onTarget(String(refused.stderr[grant.lowerBound...]))
             }
             try await rig.shell(replay).checked("granted")
+            try await rig.onTarget("DROP SCHEMA walrelay CASCADE")
             try await rig.expectEqual()
             try await rig.onTarget("DROP OWNED BY \(role) CASCADE; DROP ROLE \(role)")
         }

@@ -31,6 +31,7 @@ struct ReplayCommand: AsyncParsableCommand {
               replay --target 'host=db2 dbname=shop' batches.sql
               replay --target 'host=db2 dbname=shop' batches/
               replay --position --target 'host=db2 dbname=shop'
+              transform spool --from 0/1A2B3C | replay --spool spool --skip 0/1A9F00
 
             EXIT CODES
               0 done: the end mark was reached; 1 failure; 2 usage; 3 connection; 4 privilege; 10 gap; 11 foreign; \
@@ -48,6 +49,12 @@ struct ReplayCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("The replication origin. (default: the one that the batches name)", valueName: "name"))
     var origin: String?
+
+    @Flag(
+        help: ArgumentHelp(
+            "Keep the position in the table walrelay.progress, as is done without asking where the role may not use "
+                + "replication origins."))
+    var progressTable = false
 
     @Flag(help: "Print the target's position and exit; 0/0 if nothing was applied.")
     var position = false
@@ -76,14 +83,32 @@ struct ReplayCommand: AsyncParsableCommand {
         help: "End when the connection is lost, instead of connecting again.")
     var noLoop = false
 
+    @Option(
+        help: ArgumentHelp(
+            "What a commit on the target waits for. A crash of the target takes rows and position together: both come "
+                + "again.", valueName: "off|local|remote_write|on|remote_apply"))
+    var synchronousCommit: ApplyOptions.SynchronousCommit = .off
+
     @Option(help: ArgumentHelp("Time between lines that say how it is going.", valueName: "seconds"))
     var statusInterval = 10
 
     @Option(
         help: ArgumentHelp(
-            "When a statement changes another number of rows than on the source: stop (error), or say so and go on (warn).",
-            valueName: "error|warn"))
+            "When a statement changes another number of rows than on the source: stop (error), say so and go on (warn), "
+                + "or count it and go on (skip).", valueName: "error|warn|skip"))
     var onMissing: ApplyOptions.Mismatch = .error
+
+    @Option(
+        help: ArgumentHelp(
+            "Leave out the source transaction that ends at this position, as the message about a refused batch names "
+                + "it. May be given several times.", valueName: "LSN"))
+    var skip: [LSN] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "The folder for the report about a statement that the target refuses, with its row. (default: the spool's "
+                + "state, without --spool the current folder)", valueName: "dir"))
+    var reportDir: String?
 
     @OptionGroup(title: "Logging")
     var log: LogOptions
@@ -109,8 +134,10 @@ struct ReplayCommand: AsyncParsableCommand {
         if position { return try await printPosition(target) }
         let (files, spool) = (files, spool)
         let options = ApplyOptions(
-            origin: origin, originWaitSeconds: originWait, onMismatch: onMissing, reconnects: !noLoop, jobs: jobs,
-            jobsMinChanges: jobsMinChanges)
+            origin: origin, usesProgressTable: progressTable, synchronousCommit: synchronousCommit,
+            originWaitSeconds: originWait, onMismatch: onMissing, reconnects: !noLoop, jobs: jobs,
+            jobsMinChanges: jobsMinChanges, skips: Set(skip),
+            reportFolder: reportDir ?? spool.map { SpoolDirectory($0).statePath } ?? ".")
         let monitor = ApplyMonitor(
             path: spool.map { SpoolDirectory($0).statePath + "/replay.json" }, lineSeconds: statusInterval,
             logger: logger)
@@ -137,7 +164,7 @@ struct ReplayCommand: AsyncParsableCommand {
     private func printPosition(_ target: ConnectionString) async throws {
         let origin = self.origin ?? "walrelay"
         let position = try await Program.run { _ in
-            try Connection(target, applicationName: "walrelay replay").replicationOriginProgress(origin)
+            try Connection(target, applicationName: "walrelay replay").replayPosition(origin)
         }
         Output.line("\(position ?? .zero)")
     }
@@ -150,6 +177,10 @@ struct ReplayCommand: AsyncParsableCommand {
         }
         if counts.batchesInLanes > 0 { summary += "; \(counts.batchesInLanes) on several connections" }
         if counts.batchesInOrder > 0 { summary += "; \(counts.batchesInOrder) in the source's own order" }
+        if counts.transactionsSkipped > 0 { summary += "; \(counts.transactionsSkipped) transactions skipped" }
+        if counts.mismatches > 0 {
+            summary += "; \(counts.mismatches) statements changed another number of rows than on the source"
+        }
         if counts.reconnections > 0 { summary += "; connected again \(counts.reconnections) times" }
         logger.info("\(summary)")
         switch outcome {
@@ -161,3 +192,4 @@ struct ReplayCommand: AsyncParsableCommand {
 }
 
 extension ApplyOptions.Mismatch: ExpressibleByArgument {}
+extension ApplyOptions.SynchronousCommit: ExpressibleByArgument {}

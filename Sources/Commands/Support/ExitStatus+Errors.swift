@@ -72,6 +72,7 @@ extension ExitStatus {
         case .straddling: self = .straddling
         case .gap: self = .gap
         case .rowCountMismatch, .constraint, .conflict, .lanesDepend, .server: self = .conflict
+        case .unknownTransaction: self = .usage
         case .malformedInput: self = .corrupt
         case .inputEndedEarly: self = .incomplete
         case .foreignStream: self = .foreign

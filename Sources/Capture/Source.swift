@@ -39,6 +39,8 @@ public final class Source {
             ("client_encoding", encoding), ("datestyle", "ISO"), ("intervalstyle", "postgres"),
             ("extra_float_digits", "3"), ("bytea_output", "hex"), ("timezone", "UTC"), ("search_path", ""),
             ("statement_timeout", "0"), ("lock_timeout", "0"), ("idle_in_transaction_session_timeout", "0"),
+            // A fence of clone's makes it so for the application; our own publications are to be dropped all the same.
+            ("default_transaction_read_only", "off"),
         ]
     }
 

@@ -58,7 +58,7 @@ public final class RenderedRange: ByteSource {
     ) throws {
         guard let to = options.to else { return }
         let log = LogRenderer(options: options, sink: pipe)
-        let reader = try SpoolReader(SpoolDirectory(path), from: options.from, follows: true)
+        let reader = try SpoolReader(SpoolDirectory(path), from: options.from, follows: true, isEndless: true)
         while !log.renderer.hasReachedEnd, !stop.isRequested {
             switch try reader.next() {
             case .chunk(let chunk): try log.consume(chunk)

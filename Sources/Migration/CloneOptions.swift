@@ -16,6 +16,8 @@ public struct CloneOptions: Sendable {
     public var publications: [String] = []
     /// The replication origin on the target.
     public var origin = "walrelay"
+    /// A switchover makes the source read-only and ends its other sessions.
+    public var fences = false
     /// Where to end: an LSN or `current`; nil for never.
     public var end: String?
     /// How many tables are copied at once.

@@ -98,6 +98,10 @@ public struct CloneRun: Sendable {
         let (isReady, ready) = AsyncStream<Void>.makeStream()
         var following = options
         if following.publications.isEmpty { following.publications = journal.publications }
+        if following.end == "current" && journal.phase != .copying {
+            // The log may have the end record of an earlier run, which is another position.
+            following.end = try await Worker.run(name: "source") { try Self.currentPosition(options).description }
+        }
         let outcome = try await FollowPipeline(following, logger: logger).follow(
             stop, isReady: isReady, onFailure: { abort.request() }
         ) {
@@ -120,6 +124,16 @@ public struct CloneRun: Sendable {
             throw MigrationError(.failure, "the journal is gone from \(spool.statePath)")
         }
         return options.end == nil || stop.isRequested ? .stopped(now) : .done(now)
+    }
+
+    private static func currentPosition(_ options: CloneOptions) throws -> LSN {
+        let doing = "taking the end position"
+        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        let result = try source.execute("SELECT pg_catalog.pg_current_wal_insert_lsn()", doing: doing)
+        guard let position = result.text(0, 0).flatMap({ LSN($0) }) else {
+            throw PostgresError(.unexpectedAnswer, "the answer cannot be read", doing: doing)
+        }
+        return position
     }
 
     /// The end position is on the target: sets the sequences, and drops what only following needed.

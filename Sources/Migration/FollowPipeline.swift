@@ -117,10 +117,17 @@ public struct FollowPipeline: Sendable {
     private func appliers(from position: LSN) throws -> [Stage] {
         let pipe = try FileDescriptor.pipe()
         for end in [pipe.readEnd, pipe.writeEnd] { _ = fcntl(end.rawValue, F_SETFD, FD_CLOEXEC) }
+        // An end record may be that of an earlier run, behind which receive is about to go on.
+        let end: [String] =
+            switch options.end {
+            case nil: ["--endless"]
+            case "current": []
+            case .some(let position): ["--to", position]
+            }
         return [
             Stage(
                 name: "transform",
-                arguments: ["--follow", "--origin", options.origin, "--from", "\(position)", options.spool],
+                arguments: ["--follow", "--origin", options.origin, "--from", "\(position)"] + end + [options.spool],
                 input: try Self.null(), output: pipe.writeEnd),
             Stage(
                 name: "replay", arguments: ["--origin", options.origin, "--spool", options.spool], input: pipe.readEnd,

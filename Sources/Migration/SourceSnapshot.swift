@@ -36,7 +36,12 @@ final class SourceSnapshot {
 
     /// The tables whose rows are copied, the largest first.
     func tables() throws -> [CopiedTable] {
-        let result = try connection.execute(Self.tablesQuery, doing: "listing the tables")
+        try Self.tables(on: connection)
+    }
+
+    /// The tables whose rows are copied, as a session sees them, the largest first.
+    static func tables(on connection: Connection) throws -> [CopiedTable] {
+        let result = try connection.execute(tablesQuery, doing: "listing the tables")
         return (0..<result.rowCount).compactMap { index in
             let row = result.row(index)
             guard let oid = row[0].flatMap({ UInt32($0) }), let schema = row[1], let table = row[2], let file = row[5]

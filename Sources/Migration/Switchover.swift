@@ -25,10 +25,23 @@ public struct Switchover: Sendable {
     ///
     /// - Returns: that position.
     public func run(_ stop: StopRequest) async throws -> LSN {
-        let options = self.options
         let journal = try journal()
         let lock = try await Worker.run(name: "taking over") { try takeOver(journal.pid, stop) }
         defer { withExtendedLifetime(lock) {} }
+        guard options.fences else { return try await drain(journal, stop) }
+        let fence = try await Worker.run(name: "fence") { try SourceFence.raise(options.source, logger) }
+        do {
+            return try await drain(journal, stop)
+        } catch {
+            // The application can go on where it was.
+            try await Worker.run(name: "fence") { try fence.lower(logger) }
+            throw error
+        }
+    }
+
+    /// Applies what the source has by now, verifies it, and sets the sequences.
+    private func drain(_ journal: CloneJournal, _ stop: StopRequest) async throws -> LSN {
+        let options = self.options
         let (marker, end) = try await Worker.run(name: "source") { try endPosition() }
         logger.info("the end position is \(end)")
         var following = options

@@ -17,6 +17,7 @@ public final class SpoolReader: ChunkSource {
     private var expected: LSN
     private var sawEnd = false
     private let watch: DirectoryWatch?
+    private let isEndless: Bool
     private var isFinished = false
 
     private struct OpenSegment {
@@ -30,12 +31,17 @@ public final class SpoolReader: ChunkSource {
 
     /// Opens the spool at the segment that holds `from`, or at its first.
     ///
-    /// - Parameter follows: at the end of what is written, wait for more instead of ending.
+    /// - Parameters:
+    ///   - follows: at the end of what is written, wait for more instead of ending.
+    ///   - isEndless: an end record does not end a reader that follows: the log may be taken up again.
     /// - Throws: ``SpoolError``: `missing` when there is no spool, `gap` when its first segment begins after `from`.
-    public init(_ spool: SpoolDirectory, from: LSN?, follows: Bool) throws(SpoolError) {
+    public init(
+        _ spool: SpoolDirectory, from: LSN?, follows: Bool, isEndless: Bool = false
+    ) throws(SpoolError) {
         self.spool = spool
         self.from = from
         self.follows = follows
+        self.isEndless = isEndless
         guard follows || FileSystem.isDirectory(spool.segmentsPath) else {
             throw SpoolError(
                 .missing, "there is no spool here; receive makes one, or name the folder with --dir", file: spool.path)
@@ -134,7 +140,7 @@ public final class SpoolReader: ChunkSource {
     }
 
     private func atEnd() -> ChunkStep {
-        if follows && !sawEnd { return .idle }
+        if follows && (isEndless || !sawEnd) { return .idle }
         isFinished = true
         return .finished
     }

@@ -38,7 +38,8 @@ struct CloneCommand: AsyncParsableCommand {
             """,
         version: Program.tool,
         subcommands: [
-            CheckCommand.self, CopyCommand.self, StatusCommand.self, SwitchoverCommand.self, CleanupCommand.self,
+            CheckCommand.self, CopyCommand.self, StatusCommand.self, SwitchoverCommand.self,
+            CompareCommand.self, CleanupCommand.self,
             ExecCommand.self,
         ],
         defaultSubcommand: CopyCommand.self

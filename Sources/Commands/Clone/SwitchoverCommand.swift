@@ -16,15 +16,27 @@ struct SwitchoverCommand: AsyncParsableCommand {
 
             EXAMPLES
               clone switchover --source 'host=db1 dbname=shop' --target 'host=db2 dbname=shop'
+              clone switchover --fence && clone compare && clone cleanup
             """)
 
     @OptionGroup
     var servers: CloneArguments
 
+    @Flag(
+        help: "Make the source's database read-only first, and end its other sessions; undone if the switchover fails.")
+    var fence = false
+
     func run() async throws {
         let logger = servers.log.logger("clone")
-        let options = try servers.options()
-        let end = try await Program.runAsync { stop in try await Switchover(options, logger: logger).run(stop) }
+        var options = try servers.options()
+        options.fences = fence
+        let end = try await Program.runAsync { [options] stop in
+            try await Switchover(options, logger: logger).run(stop)
+        }
+        if fence {
+            let database = options.source.parameters["dbname"] ?? "…"
+            Output.line("The source is read-only. To go back to it: \(SourceFence.undo(database))")
+        }
         Output.line(
             """
             The target has everything up to \(end), and its sequences stand where the source's do.

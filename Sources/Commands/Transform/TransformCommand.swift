@@ -57,8 +57,11 @@ struct TransformCommand: AsyncParsableCommand {
                 + "written.", valueName: "lsn|time"))
     var to: LogRange.Bound?
 
-    @Flag(help: "At the end of the spool, wait for more; ends at an end record, or at --to.")
+    @Flag(help: "At the end of the spool, wait for more; ends at --to, or without that at an end record.")
     var follow = false
+
+    @Flag(help: "With --follow: go on at an end record too. The log may be taken up again.")
+    var endless = false
 
     @Option(help: ArgumentHelp("What to write: sql, or jsonl for one change a line, in JSON.", valueName: "format"))
     var format = Format.sql
@@ -116,6 +119,7 @@ struct TransformCommand: AsyncParsableCommand {
             throw ValidationError("--lanes must be from 1 to \(BatchPreamble.lanesMax)")
         }
         if lanes > 1 && ordered { throw ValidationError("--ordered keeps the source's order; it has no lanes") }
+        if endless && !follow { throw ValidationError("--endless goes with --follow") }
         if follow, case .time = to {
             throw ValidationError("--to takes no time with --follow: a commit of that time may still come")
         }
@@ -138,12 +142,13 @@ struct TransformCommand: AsyncParsableCommand {
             order: ordered ? .source : .net, origin: origin, maxChanges: maxChanges, maxBytes: Int(maxBytes.bytes),
             tables: tables, lanes: lanes, tool: Program.tool)
         let paths = self.paths.isEmpty ? ["-"] : self.paths
-        let (follow, files, format, from, to) = (self.follow, self.files, self.format, self.from, self.to)
+        let (follow, endless, files, format, from, to) = (follow, endless, files, format, from, to)
         try await Program.run { stop in
             var options = options
             try TransformRange(from: from, to: to).resolve(paths, &options)
             let output = try files.open(&options, inputs: paths)
-            let inputs = try TransformInputs(paths, from: options.from, follows: follow)
+            let inputs = try TransformInputs(
+                paths, from: options.from, follows: follow, isEndless: endless || options.to != nil)
             let form: any OutputFormat =
                 switch format {
                 case .sql: SQLFormat(options, output)

@@ -15,12 +15,13 @@ struct TransformInputs {
     let sources: [() throws -> any ChunkSource]
     let openEnd: OpenEnd
 
-    init(_ paths: [String], from: LSN?, follows: Bool) throws {
+    /// - Parameter isEndless: an end record does not end what is followed.
+    init(_ paths: [String], from: LSN?, follows: Bool, isEndless: Bool) throws {
         openEnd = paths.contains("-") ? .suspicious : .accepted
         sources = try paths.map { path in
             if path == "-" { return { StreamReader(descriptor: 0, name: "standard input") } }
             guard try follows || PathKind(path) == .folder else { return { try StreamReader(path: path) } }
-            return { try SpoolReader(SpoolDirectory(path), from: from, follows: follows) }
+            return { try SpoolReader(SpoolDirectory(path), from: from, follows: follows, isEndless: isEndless) }
         }
     }
 }

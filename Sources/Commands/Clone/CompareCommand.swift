@@ -1,0 +1,95 @@
+import ArgumentParser
+import CommandSupport
+import Logging
+import Migration
+import Observability
+import Spool
+
+/// Compares both sides.
+struct CompareCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "compare", abstract: "Compare definitions and rows of both servers.",
+        discussion: """
+            Rows are compared by checksums that the servers compute over every table; of a table that differs the first rows \
+            are named by their keys. While clone follows, a table that differs is looked at again when the target has \
+            caught up; one that changes all the time is reported as changing. Sequences are not compared: switchover sets \
+            them. What was never followed (clone check says what that is) differs once the source changes it.
+
+            EXAMPLES
+              clone compare --source 'host=db1 dbname=shop' --target 'host=db2 dbname=shop'
+              clone compare data --json | jq '.data[] | select(.state != "equal")'
+
+            EXIT CODES
+              0 equal; 1 something differs; 5 pg_dump cannot read a server
+            """)
+
+    enum Part: String, ExpressibleByArgument, CaseIterable {
+        case schema
+        case data
+        case all
+    }
+
+    @Argument(help: ArgumentHelp("What to compare: schema, data, or all.", valueName: "part"))
+    var part = Part.all
+
+    @OptionGroup
+    var servers: CloneArguments
+
+    @Option(help: ArgumentHelp("How many tables to compare at once.", valueName: "number"))
+    var tableJobs = 4
+
+    @OptionGroup
+    var restore: RestoreArguments
+
+    @Flag(help: "One JSON object.")
+    var json = false
+
+    private struct Answer: Encodable, Sendable {
+        var schema: [SchemaComparison.Difference]?
+        var data: [DataComparison.Result]?
+    }
+
+    func validate() throws {
+        if !(1...128 ~= tableJobs) { throw ValidationError("--table-jobs must be from 1 to 128") }
+    }
+
+    func run() async throws {
+        let logger = servers.log.logger("clone")
+        var options = try servers.options()
+        options.tableJobs = tableJobs
+        options.restoreOptions = restore.options
+        let part = part
+        let answer = try await Program.run { [options] stop in
+            var answer = Answer()
+            if part != .data { answer.schema = try SchemaComparison(options).run(stop: stop) }
+            if part != .schema {
+                let isFollowed = CloneJournal.isRunning(SpoolDirectory(options.spool))
+                answer.data = try DataComparison(options).run(isFollowed: isFollowed, stop: stop) { result in
+                    logger.debug("compared", metadata: ["table": "\(result.table)", "state": "\(result.state)"])
+                }
+            }
+            return answer
+        }
+        if json { Output.line(JSON.text(answer)) } else { show(answer) }
+        let differing = (answer.schema?.count ?? 0) + (answer.data?.count { $0.state != .equal } ?? 0)
+        if differing > 0 { throw ProgramFailure(.failure, "\(differing) definitions or tables differ") }
+    }
+
+    private func show(_ answer: Answer) {
+        if let schema = answer.schema {
+            for difference in schema { Output.line("\(difference.state): \(difference.object)") }
+            if schema.isEmpty { Output.line("the definitions are equal") }
+        }
+        guard let data = answer.data else { return }
+        let differing = data.filter { $0.state != .equal }
+        if !differing.isEmpty {
+            Table.print(
+                ["table", "state", "rows on source", "rows on target"],
+                differing.map { [$0.table, $0.state.rawValue, "\($0.sourceRows)", "\($0.targetRows)"] },
+                alignedRight: [2, 3])
+            for result in differing { for row in result.rows { Output.line("  \(result.table): \(row)") } }
+        }
+        let rows = data.reduce(0) { $0 + $1.sourceRows }
+        Output.line("\(data.count - differing.count) of \(data.count) tables are equal, \(rows) rows")
+    }
+}

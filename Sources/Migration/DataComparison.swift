@@ -1,0 +1,193 @@
+import Capture
+import Observability
+import Postgres
+import Synchronization
+import Threading
+
+/// Compares the rows of both sides, table by table, by checksums that the servers compute.
+public struct DataComparison: Sendable {
+    /// What was found about one table.
+    public struct Result: Encodable, Sendable {
+        /// How the two sides stand.
+        public enum State: String, Encodable, Sendable {
+            /// The same rows.
+            case equal
+            /// Other rows.
+            case differs
+            /// Other rows, and the source changed in the meantime: no statement can be made.
+            case changing
+            /// The target has no such table, or not its columns.
+            case missing
+        }
+
+        /// Schema and name, as SQL writes them.
+        public var table: String
+        /// How the two sides stand.
+        public var state: State
+        /// Rows on the source.
+        public var sourceRows: Int
+        /// Rows on the target.
+        public var targetRows: Int
+        /// The first rows that differ, by key; each begins with what is wrong about it.
+        public var rows: [String] = []
+    }
+
+    /// How often a table is looked at while changes are being followed.
+    private static let attempts = 3
+    /// So many rows are named.
+    private static let namedMax = 10
+
+    let options: CloneOptions
+
+    /// A comparison of the servers in the options, which also name the replication origin.
+    public init(_ options: CloneOptions) {
+        self.options = options
+    }
+
+    /// Compares all tables.
+    ///
+    /// - Parameters:
+    ///   - isFollowed: changes are being applied: a table that differs is looked at again when the target has caught up.
+    ///   - report: called for each table, in the order in which they are done.
+    /// - Throws: `PostgresError`; ``MigrationError`` when it is stopped.
+    public func run(
+        isFollowed: Bool, stop: StopRequest, report: @escaping @Sendable (Result) -> Void
+    ) throws -> [Result] {
+        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        let tables = try SourceSnapshot.tables(on: source)
+        let results = Mutex<[Result]>([])
+        let kept = Kept(results)
+        try Parallel.run(tables, threads: options.tableJobs, name: "compare", stop: stop) {
+            let pair = try Pair(options)
+            return { table in
+                let result = try pair.compare(table, isFollowed: isFollowed, stop)
+                kept.results.withLock { $0.append(result) }
+                report(result)
+            }
+        }
+        return kept.results.withLock { $0 }.sorted { $0.table < $1.table }
+    }
+
+    private final class Kept: Sendable {
+        let results: Mutex<[Result]>
+
+        init(_ results: consuming sending Mutex<[Result]>) {
+            self.results = results
+        }
+    }
+
+    /// One thread's sessions with both sides.
+    private final class Pair {
+        let options: CloneOptions
+        let source: Connection
+        let target: Connection
+        let hash: String
+
+        init(_ options: CloneOptions) throws {
+            self.options = options
+            source = try TargetDatabase.connect(options.source, encoding: "UTF8")
+            target = try TargetDatabase.connect(options.target, encoding: "UTF8")
+            // The faster one is the same in all versions that have it.
+            let hasExtended = min(source.serverVersion, target.serverVersion) >= 110_000
+            hash =
+                hasExtended
+                ? "pg_catalog.hashtextextended((%)::pg_catalog.text COLLATE \"C\", 0)"
+                : "('x' || pg_catalog.substr(pg_catalog.md5((%)::pg_catalog.text), 1, 16))::pg_catalog.bit(64)::pg_catalog.int8"
+        }
+
+        func compare(_ table: CopiedTable, isFollowed: Bool, _ stop: StopRequest) throws -> Result {
+            var result = Result(table: table.name, state: .missing, sourceRows: 0, targetRows: 0)
+            var last: [String?] = []
+            for attempt in 1...DataComparison.attempts {
+                let ours = try total(source, table)
+                result.sourceRows = ours[0].flatMap { Int($0) } ?? 0
+                do {
+                    if attempt > 1 { try awaitTarget(stop) }
+                    let theirs = try total(target, table)
+                    result.targetRows = theirs[0].flatMap { Int($0) } ?? 0
+                    result.state = ours == theirs ? .equal : attempt > 1 && ours != last ? .changing : .differs
+                } catch let error as PostgresError where error.sqlState?.errorClass == "42" {
+                    result.rows = [error.message]
+                    return result
+                }
+                if result.state == .equal || !isFollowed { break }
+                last = ours
+            }
+            if result.state == .differs { result.rows = try differingRows(table) }
+            return result
+        }
+
+        /// Waits until the target has what the source had when it was asked.
+        private func awaitTarget(_ stop: StopRequest) throws {
+            let now = try source.execute("SELECT pg_catalog.pg_current_wal_insert_lsn()", doing: "taking a position")
+            guard let wanted = now.text(0, 0).flatMap({ LSN($0) }) else { return }
+            // Something must pass the position, on a source that is idle too.
+            try source.execute(
+                "SELECT pg_catalog.pg_logical_emit_message(true, 'walrelay', 'compare')", doing: "passing a position")
+            let patience = Deadline.after(milliseconds: 30_000)
+            while try target.replicationOriginProgress(options.origin) ?? .zero < wanted, !patience.hasPassed {
+                try stop.check()
+                _ = Polling.wait(stop.descriptor, until: .after(milliseconds: 100))
+            }
+        }
+
+        private func rowHash(_ expression: String) -> String { hash.replacing("%", with: expression) }
+
+        private func whole(_ table: CopiedTable) -> String { "ROW(\(table.columns ?? ""))" }
+
+        private func total(_ connection: Connection, _ table: CopiedTable) throws -> [String?] {
+            try connection.execute(
+                "SELECT count(*), coalesce(sum(\(rowHash(whole(table)))::pg_catalog.numeric), 0) FROM ONLY \(table.name)",
+                doing: "comparing \(table.name)"
+            ).row(0)
+        }
+
+        /// Rows by their keys: first which of many groups differ, then which rows of these.
+        private func differingRows(_ table: CopiedTable) throws -> [String] {
+            guard let key = try key(of: table) else { return [] }
+            let bucket = "(\(rowHash("ROW(\(key))")) & 1023)"
+            let groups = """
+                SELECT \(bucket), count(*), sum(\(rowHash(whole(table)))::pg_catalog.numeric) FROM ONLY \(table.name) GROUP BY 1
+                """
+            let (ours, theirs) = (try map(source, groups, table), try map(target, groups, table))
+            var found: [String] = []
+            for group in Set(ours.keys).union(theirs.keys).sorted() where ours[group] != theirs[group] {
+                let rows = """
+                    SELECT ROW(\(key))::pg_catalog.text, \(rowHash(whole(table))) FROM ONLY \(table.name)
+                     WHERE \(bucket) = \(group)
+                    """
+                let (here, there) = (try map(source, rows, table), try map(target, rows, table))
+                for row in Set(here.keys).union(there.keys).sorted() where here[row] != there[row] {
+                    let what =
+                        there[row] == nil ? "not on the target" : here[row] == nil ? "not on the source" : "differs"
+                    found.append("\(what): (\(key)) = \(row)")
+                    if found.count == DataComparison.namedMax { return found }
+                }
+            }
+            return found
+        }
+
+        /// The first column, and the others behind it.
+        private func map(_ connection: Connection, _ sql: String, _ table: CopiedTable) throws -> [String: [String?]] {
+            let result = try connection.execute(sql, doing: "looking for rows of \(table.name) that differ")
+            var map: [String: [String?]] = [:]
+            for row in 0..<result.rowCount {
+                let values = result.row(row)
+                map[(values.first ?? nil) ?? ""] = Array(values.dropFirst())
+            }
+            return map
+        }
+
+        private func key(of table: CopiedTable) throws -> String? {
+            try source.query(
+                """
+                SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY k.place)
+                  FROM pg_catalog.pg_index i
+                 CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k(attnum, place)
+                  JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+                 WHERE i.indisprimary AND i.indrelid = $1::pg_catalog.oid
+                """, ["\(table.oid)"], doing: "looking for the key of \(table.name)"
+            ).text(0, 0)
+        }
+    }
+}

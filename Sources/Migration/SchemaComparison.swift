@@ -1,0 +1,81 @@
+import Observability
+import Postgres
+import Threading
+
+/// Compares the definitions of both sides, as pg_dump writes them.
+public struct SchemaComparison: Sendable {
+    /// A definition that is not the same.
+    public struct Difference: Encodable, Sendable {
+        /// What differs, as `TYPE schema.name`.
+        public var object: String
+        /// Where it is: `differs`, `only on the source`, `only on the target`.
+        public var state: String
+        /// The statements on the source.
+        public var source: String?
+        /// The statements on the target.
+        public var target: String?
+    }
+
+    let options: CloneOptions
+
+    /// A comparison of the servers in the options.
+    public init(_ options: CloneOptions) {
+        self.options = options
+    }
+
+    /// What differs, sorted by its name; nothing when the definitions are equal.
+    ///
+    /// - Throws: ``MigrationError`` when pg_dump fails; its own message is in it.
+    public func run(stop: StopRequest) throws -> [Difference] {
+        let ours = try definitions(options.source, stop)
+        let theirs = try definitions(options.target, stop)
+        return Set(ours.keys).union(theirs.keys).sorted().compactMap { object in
+            guard ours[object] != theirs[object] else { return nil }
+            let state =
+                theirs[object] == nil
+                ? "only on the source" : ours[object] == nil ? "only on the target" : "differs"
+            return Difference(object: object, state: state, source: ours[object], target: theirs[object])
+        }
+    }
+
+    /// Each object's statements, by the line with which pg_dump announces it.
+    private func definitions(_ server: ConnectionString, _ stop: StopRequest) throws -> [String: String] {
+        let program = try ClientProgram.connecting(
+            "pg_dump", to: server,
+            ["--schema-only", "--no-publications", "--no-subscriptions"] + options.restoreOptions)
+        var parser = DumpParser()
+        var last = ""
+        let code = try program.run(password: server.parameters["password"], stop: stop) { line in
+            parser.take(line)
+            if line.hasPrefix("pg_dump:") { last = line }
+        }
+        try stop.check()
+        guard code == 0 else {
+            throw MigrationError(
+                .unsuitableServer,
+                "pg_dump ended with code \(code): \(last); it must be of the newer server's version, and first in PATH")
+        }
+        return parser.definitions
+    }
+}
+
+/// Takes the plain text of pg_dump apart.
+struct DumpParser {
+    private(set) var definitions: [String: String] = [:]
+    private var object: String?
+
+    /// The next line of the text.
+    mutating func take(_ line: String) {
+        if line.hasPrefix("-- Name: ") {
+            // "-- Name: people; Type: TABLE; Schema: shop; Owner: -"
+            let parts = line.dropFirst(3).split(separator: "; ").map { $0.split(separator: ": ", maxSplits: 1) }
+            var fields: [Substring: Substring] = [:]
+            for part in parts where part.count == 2 { fields[part[0]] = part[1] }
+            object = "\(fields["Type"] ?? "") \(fields["Schema"] ?? "-").\(fields["Name"] ?? "")"
+            return
+        }
+        guard let object, !line.isEmpty, !line.hasPrefix("--"), !line.hasPrefix("SET default_"), !line.hasPrefix("\\")
+        else { return }
+        definitions[object] = definitions[object].map { $0 + "\n" + line } ?? line
+    }
+}

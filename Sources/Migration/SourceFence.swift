@@ -1,0 +1,80 @@
+import Logging
+import Observability
+import Postgres
+import Threading
+
+/// Keeps the application from writing to the source during a switchover: new transactions of the database are read-only,
+/// and the sessions that there are end. A superuser's session can still set itself to write.
+public struct SourceFence: Sendable {
+    private let source: ConnectionString
+    /// The database was read-only before, by somebody else.
+    private let wasThere: Bool
+
+    /// The statement that lets the source be written to again.
+    public static func undo(_ database: String) -> String {
+        "ALTER DATABASE \(Quoting.identifier(database)) RESET default_transaction_read_only;"
+    }
+
+    /// Makes the database read-only, and ends all other sessions in it.
+    static func raise(_ source: ConnectionString, _ logger: Logger) throws -> SourceFence {
+        let connection = try connect(source)
+        let doing = "making the source read-only"
+        let before = try connection.execute(
+            """
+            SELECT 1 FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
+             WHERE d.datname = pg_catalog.current_database() AND s.setrole = 0
+               AND 'default_transaction_read_only=on' = ANY (s.setconfig)
+            """, doing: doing)
+        let database = Quoting.identifier(connection.database)
+        try connection.execute("ALTER DATABASE \(database) SET default_transaction_read_only = on", doing: doing)
+        let fence = SourceFence(source: source, wasThere: before.rowCount > 0)
+        do {
+            let count = try endSessions(connection)
+            logger.info("the source is read-only", metadata: ["sessions ended": "\(count)"])
+        } catch {
+            try fence.lower(logger)
+            throw error
+        }
+        return fence
+    }
+
+    /// Lets the application write to the source again.
+    func lower(_ logger: Logger) throws {
+        guard !wasThere else {
+            return logger.warning(
+                "the source stays read-only, as it was before; to undo that: \(Self.undo(source.parameters["dbname"] ?? "…"))"
+            )
+        }
+        let connection = try Self.connect(source)
+        try connection.execute(Self.undo(connection.database), doing: "letting the source be written to again")
+        logger.warning("the source can be written to again")
+    }
+
+    private static func connect(_ source: ConnectionString) throws -> Connection {
+        let connection = try Connection(source, applicationName: TargetDatabase.applicationName)
+        try connection.set("default_transaction_read_only", to: "off")
+        return connection
+    }
+
+    /// A session that has begun to write may commit before it ends; so all are waited for.
+    private static func endSessions(_ connection: Connection) throws -> Int {
+        let doing = "ending the source's other sessions"
+        let others =
+            "datname = pg_catalog.current_database() AND backend_type = 'client backend' "
+            + "AND pid <> pg_catalog.pg_backend_pid()"
+        var ended = 0
+        let patience = Deadline.after(milliseconds: 30_000)
+        while true {
+            let result = try connection.execute(
+                "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE \(others)",
+                doing: doing)
+            guard result.rowCount > 0 else { return ended }
+            ended = max(ended, result.rowCount)
+            guard !patience.hasPassed else {
+                throw MigrationError(
+                    .conflict, "\(result.rowCount) sessions on the source do not end; end them yourself")
+            }
+            _ = Polling.wait(-1, until: .after(milliseconds: 50))
+        }
+    }
+}

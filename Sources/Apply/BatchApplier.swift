@@ -67,6 +67,7 @@ public final class BatchApplier {
     /// - Throws: ``ApplyError``. An unfinished batch is rolled back.
     public func run(reader: inout BatchReader) throws -> ApplyOutcome {
         let outcome = try apply(&reader)
+        lanes?.retire()
         concludeSkips()
         return outcome
     }
@@ -74,15 +75,9 @@ public final class BatchApplier {
     private func apply(_ reader: inout BatchReader) throws -> ApplyOutcome {
         do {
             while true {
-                if open == nil, end == nil, stop?.isRequested == true {
-                    lanes?.retire()
-                    return .stopped(statistics.position)
-                }
+                if open == nil, end == nil, stop?.isRequested == true { return .stopped(statistics.position) }
                 let event = try reader.next()
-                if let outcome = try handle(event, lane: reader.lane) {
-                    lanes?.retire()
-                    return outcome
-                }
+                if let outcome = try handle(event, lane: reader.lane) { return outcome }
             }
         } catch is DescriptorSource.Stopped {
             if let end { return try finish(end) }

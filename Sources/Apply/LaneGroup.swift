@@ -20,6 +20,8 @@ final class LaneGroup {
     /// The lanes beside the first that take part in the open batch.
     private var begun: Set<Int> = []
     private var header: BatchHeader?
+    /// Some lanes of the last batch may be committed without the first.
+    private var mayBeAhead = false
     /// How many batches are applied on one connection after lanes got into each other's way; it grows while they do.
     private var pauseLength = 1
     private var pause = 0
@@ -60,6 +62,7 @@ final class LaneGroup {
     /// Drops the lanes' origins, which say nothing any more once all lanes are at one position. Where that is not
     /// possible they stay, and do no harm.
     func retire() {
+        guard !mayBeAhead else { return close() }
         for number in 1..<count {
             guard let connection = try? lanes[number].link.connection() else { continue }
             let name = BatchPreamble.laneOrigin(origin, lane: number, of: count)
@@ -120,12 +123,14 @@ final class LaneGroup {
                 position: "SELECT pg_catalog.pg_replication_origin_xact_setup('\(end)', \(Quoting.literal(time)));")
         }
         try wait([0] + begun.sorted())
+        mayBeAhead = true
         for number in begun { lanes[number].commit() }
         Failpoint.duringLaneCommits.reach()
         try wait(begun.sorted())
         Failpoint.betweenLaneCommits.reach()
         lanes[0].commit()
         try wait([0])
+        mayBeAhead = false
         let counts = ([0] + begun).map { lanes[$0].lastCounts }
         self.header = nil
         begun = []

@@ -7,6 +7,8 @@ public final class Layouts {
     private struct Entry {
         var relation: Relation
         var isSelected: Bool
+        /// The places of the columns that are left out.
+        var hidden: Set<Int>
     }
 
     private let selection: Selection
@@ -45,13 +47,26 @@ public final class Layouts {
         return decoded?.primaryKey.filter { name in relation.columns.contains { $0.name == name } } ?? []
     }
 
-    func add(_ relation: Relation) {
+    /// The places of the table's columns that are left out.
+    func hiddenColumns(_ id: UInt32) -> Set<Int> {
+        entries[id]?.hidden ?? []
+    }
+
+    /// Learns a layout.
+    ///
+    /// - Throws: `SelectionError` when a column is to be left out that is part of the table's key.
+    func add(_ relation: Relation) throws(SelectionError) {
         let isSelected = selection.includesData(schema: relation.namespace, table: relation.name)
         let name = TableMapping.name(mappings, schema: relation.namespace, table: relation.name)
         let shown = Relation(
             id: relation.id, namespace: name.schema, name: name.table, replicaIdentity: relation.replicaIdentity,
             columns: relation.columns)
-        entries[relation.id] = Entry(relation: shown, isSelected: isSelected)
+        entries[relation.id] = Entry(relation: shown, isSelected: isSelected, hidden: [])
+        guard isSelected, !selection.excludeColumns.isEmpty else { return }
+        let hidden = try selection.excludedColumns(
+            schema: relation.namespace, table: relation.name, columns: relation.columns.map(\.name),
+            keys: keyColumns(relation.id))
+        entries[relation.id]?.hidden = hidden
         version += 1
     }
 

@@ -15,17 +15,10 @@ public struct LogSlice {
     private var isInside = false
     private var isHidden = true
     /// Types, relation records and Relation messages that were left out, by what they are about.
-    private var layouts: [Key: [UInt8]] = [:]
-    private var order: [Key] = []
+    private var layouts = LayoutRecords()
     private let buffer = ChunkBuffer(capacity: 64 << 10)
     /// No transaction from here to the end of the segment can be in the range.
     public private(set) var isPast = false
-
-    private enum Key: Hashable {
-        case type(UInt32)
-        case facts(UInt32)
-        case relation(UInt32)
-    }
 
     /// A slice of a range of positions. Times do not rise with positions, and so cannot bound one.
     public init(_ range: LogRange) {
@@ -50,7 +43,7 @@ public struct LogSlice {
                 let header = try SegmentHeader(payload: record.payload, file: chunk.file)
                 begin(header)
             case .relation:
-                try keepOrWrite(.facts(try LogSlice.relation(record, chunk)), bytes, write)
+                try keepOrWrite(record, bytes, chunk, write)
             case .watermark, .end:
                 guard role != .layouts, range.contains(position: record.lsn) else { break }
                 try writeHeader(write)
@@ -69,15 +62,6 @@ public struct LogSlice {
         isHidden = true
         isPast = false
         layouts.removeAll()
-        order.removeAll()
-    }
-
-    private static func relation(_ record: Record, _ chunk: Chunk) throws(SpoolError) -> UInt32 {
-        struct Key: Decodable {
-            let relation: UInt32
-        }
-        let key: Key = try JSON.decode(record.payload, what: "the relation record", file: chunk.file)
-        return key.relation
     }
 
     private mutating func change(
@@ -85,10 +69,8 @@ public struct LogSlice {
         _ write: (UnsafeRawBufferPointer) throws -> Void
     ) throws {
         switch MessageKind(rawValue: record.payload.first ?? 0) {
-        case .relation:
-            try keepOrWrite(.relation(LogSlice.identifier(record)), bytes, write)
-        case .type:
-            try keepOrWrite(.type(LogSlice.identifier(record)), bytes, write)
+        case .relation, .type:
+            try keepOrWrite(record, bytes, chunk, write)
         case _ where isLayout:
             break
         case .begin:
@@ -99,11 +81,8 @@ public struct LogSlice {
             guard !isHidden else { break }
             try writeHeader(write)
             try write(bytes)
-            for key in order {
-                if let kept = layouts[key] { try kept.withUnsafeBytes { try write($0) } }
-            }
+            try layouts.forEach(write)
             layouts.removeAll()
-            order.removeAll()
         case .commit:
             guard case .commit(let commit) = try decode(record, chunk) else { break }
             if !isHidden { try write(bytes) }
@@ -122,15 +101,11 @@ public struct LogSlice {
 
     /// A layout inside a transaction of the range stays where it is; any other is needed by what comes.
     private mutating func keepOrWrite(
-        _ key: Key, _ bytes: UnsafeRawBufferPointer, _ write: (UnsafeRawBufferPointer) throws -> Void
+        _ record: Record, _ bytes: UnsafeRawBufferPointer, _ chunk: Chunk,
+        _ write: (UnsafeRawBufferPointer) throws -> Void
     ) throws {
         if isInside && !isHidden { return try write(bytes) }
-        if layouts.updateValue(Array(bytes), forKey: key) == nil { order.append(key) }
-    }
-
-    private static func identifier(_ record: Record) -> UInt32 {
-        guard record.payload.count >= 5 else { return 0 }
-        return UInt32(bigEndian: record.payload.loadUnaligned(fromByteOffset: 1, as: UInt32.self))
+        try layouts.keep(record, bytes, file: chunk.file)
     }
 
     private mutating func writeHeader(_ write: (UnsafeRawBufferPointer) throws -> Void) throws {

@@ -114,7 +114,7 @@ public struct LogWalker {
         switch kind {
         case .relation:
             guard case .relation(let relation) = try decode(record, chunk) else { return }
-            layouts.add(relation)
+            try layouts.add(relation)
             if !isLayout { try other(.relation(relation), record, chunk, visit) }
         case _ where isLayout:
             return

@@ -8,20 +8,24 @@ public struct RowImage {
     public let tuple: Tuple
     /// Only the columns of the replica identity were sent; the others read as NULL without being so.
     public let isKeyOnly: Bool
+    /// The places of columns that are left out, as if they had not been sent.
+    private let hidden: Set<Int>
 
     /// A row of the given table.
-    public init(_ relation: Relation, _ tuple: Tuple, isKeyOnly: Bool = false) {
+    public init(_ relation: Relation, _ tuple: Tuple, isKeyOnly: Bool = false, hidden: Set<Int> = []) {
+        self.hidden = hidden
         self.relation = relation
         self.tuple = tuple
         self.isKeyOnly = isKeyOnly
     }
 
-    init(_ relation: Relation, old: Message.OldTuple) {
-        if case .key = old {
-            self.init(relation, old.tuple, isKeyOnly: true)
-        } else {
-            self.init(relation, old.tuple)
-        }
+    init(_ relation: Relation, old: Message.OldTuple, hidden: Set<Int>) {
+        let isKeyOnly =
+            switch old {
+            case .key: true
+            case .full: false
+            }
+        self.init(relation, old.tuple, isKeyOnly: isKeyOnly, hidden: hidden)
     }
 
     /// Hands on the columns that were sent, in order. A tuple that is longer than its layout has columns without name.
@@ -32,6 +36,7 @@ public struct RowImage {
             let column = index < relation.columns.count ? relation.columns[index] : nil
             index += 1
             if isKeyOnly, column?.isKey != true { continue }
+            if !hidden.isEmpty, hidden.contains(index - 1) { continue }
             try body(column?.name, value)
         }
     }
@@ -43,7 +48,7 @@ public struct RowImage {
         while let value = cursor.next() {
             guard index < relation.columns.count else { return nil }
             let column = relation.columns[index]
-            if column.name == name { return isKeyOnly && !column.isKey ? nil : value }
+            if column.name == name { return isKeyOnly && !column.isKey || hidden.contains(index) ? nil : value }
             index += 1
         }
         return nil
@@ -62,15 +67,18 @@ public struct RowImages {
         switch message {
         case .insert(let id, let new):
             guard let relation = layouts.relation(id) else { return nil }
+            let hidden = layouts.hiddenColumns(id)
             before = nil
-            after = RowImage(relation, new)
+            after = RowImage(relation, new, hidden: hidden)
         case .update(let id, let old, let new):
             guard let relation = layouts.relation(id) else { return nil }
-            before = old.map { RowImage(relation, old: $0) }
-            after = RowImage(relation, new)
+            let hidden = layouts.hiddenColumns(id)
+            before = old.map { RowImage(relation, old: $0, hidden: hidden) }
+            after = RowImage(relation, new, hidden: hidden)
         case .delete(let id, let old):
             guard let relation = layouts.relation(id) else { return nil }
-            before = RowImage(relation, old: old)
+            let hidden = layouts.hiddenColumns(id)
+            before = RowImage(relation, old: old, hidden: hidden)
             after = nil
         default:
             return nil

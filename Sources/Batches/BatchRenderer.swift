@@ -29,6 +29,7 @@ public final class BatchRenderer {
     var open: OpenTransaction?
     var lastCommitTime: Timestamp?
     private var isPastEnd = false
+    private var resumedAt: LSN?
 
     /// The end of the last transaction consumed, whether it was rendered or left out.
     public internal(set) var position = LSN.zero
@@ -84,7 +85,7 @@ public final class BatchRenderer {
             try identity.check(isContinuedBy: next, at: max(position, lastWatermark))
             return
         }
-        let from = options.from ?? next.start
+        let from = resumedAt ?? options.from ?? next.start
         try next.check(hasAllAfter: from)
         identity = next
         position = from
@@ -120,6 +121,25 @@ public final class BatchRenderer {
     /// Notes that the stream is complete up to `lsn`, though no commit ends there.
     public func watermark(_ lsn: LSN) {
         lastWatermark = max(lastWatermark, lsn)
+    }
+
+    /// Goes on at another position, as if everything before it had been written. Nothing may wait to be written. What is
+    /// known of tables is kept.
+    public func resume(at from: LSN) {
+        resumedAt = from
+        position = from
+        batchFrom = from
+        lastWatermark = .zero
+    }
+
+    /// Writes what is complete, with a marker batch if that is less than up to ``position``, so that another renderer's
+    /// batches can follow.
+    public func closeRange() throws {
+        try abandonOpen()
+        if batchFrom < position || strategy.hasCompleted {
+            pending.end = position
+            try writePending()
+        }
     }
 
     /// Says that no more input waits: the complete transactions are written and flushed.
@@ -256,10 +276,10 @@ extension BatchRenderer {
         return plan
     }
 
-    private func learn(_ relation: Relation) throws(BatchError) {
+    private func learn(_ relation: Relation) throws {
         let known = facts[relation.id]
         if let plan = tables[relation.id], plan.relation == relation, plan.facts == known { return }
-        let plan = TablePlan(relation, facts: known, rules: options.tables)
+        let plan = try TablePlan(relation, facts: known, rules: options.tables)
         tables[relation.id] = plan
         lastTable = nil
         try strategy.layout(plan)

@@ -50,7 +50,12 @@ final class TablePlan {
     /// `"s"."t"`, or `ONLY "s"."t"` where other tables inherit from it.
     let target: Range<Int>
 
-    init(_ relation: Relation, facts: RelationFacts?, rules: TableRules = TableRules()) {
+    /// Prepares a table.
+    ///
+    /// - Throws: `SelectionError` when a column is to be left out that rows are found by.
+    init(
+        _ relation: Relation, facts: RelationFacts?, rules: TableRules = TableRules()
+    ) throws(SelectionError) {
         self.relation = relation
         self.facts = facts
         isFull = relation.replicaIdentity == .full
@@ -63,12 +68,16 @@ final class TablePlan {
         let isOrdered = rules.isOrdered(schema: relation.namespace, table: relation.name)
         identity = TablePlan.identity(of: relation, facts: facts)
 
+        let excluded = try TablePlan.excludedColumns(relation, facts, identity, rules, isIncluded)
         var writer = PreparedText()
         var plans: ContiguousArray<ColumnPlan> = []
-        for column in relation.columns {
+        for (index, column) in relation.columns.enumerated() {
             let fact = facts?.columns.first { $0.name == column.name }
             let isPrimaryKey = facts?.primaryKey.contains(column.name) ?? false
-            plans.append(writer.plan(column, fact, isFull: isFull, isPrimaryKey: isPrimaryKey))
+            var plan = writer.plan(column, fact, isFull: isFull, isPrimaryKey: isPrimaryKey)
+            // The target lacks it: not to be written, nor looked at, as what the target computes itself.
+            if excluded.contains(index) { plan.isGenerated = true }
+            plans.append(plan)
         }
         let writable = zip(relation.columns, plans).filter { !$0.1.isGenerated }
         let names = writable.map { SQLText.identifier($0.0.name) }.joined(separator: ",")
@@ -107,6 +116,20 @@ final class TablePlan {
         case .primaryKey: ContiguousArray(columns.indices.filter { columns[$0].isPrimaryKey })
         case .wholeRow, .none: []
         }
+    }
+
+    private static func excludedColumns(
+        _ relation: Relation, _ facts: RelationFacts?, _ identity: Identity, _ rules: TableRules, _ isIncluded: Bool
+    ) throws(SelectionError) -> Set<Int> {
+        guard isIncluded, !rules.selection.excludeColumns.isEmpty else { return [] }
+        let keys =
+            switch identity {
+            case .key: relation.columns.filter(\.isKey).map(\.name)
+            case .primaryKey: facts?.primaryKey ?? []
+            case .wholeRow, .none: [String]()
+            }
+        return try rules.selection.excludedColumns(
+            schema: relation.namespace, table: relation.name, columns: relation.columns.map(\.name), keys: keys)
     }
 
     private static func identity(of relation: Relation, facts: RelationFacts?) -> Identity {

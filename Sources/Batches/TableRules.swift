@@ -15,7 +15,8 @@ public struct TableRules: Sendable {
 
     /// Something is left out or renamed: the text says other things than the log.
     var isSelection: Bool {
-        !selection.includesAllTables || selection.operations != .all || !mappings.isEmpty
+        !selection.includesAllTables || !selection.excludeColumns.isEmpty || selection.operations != .all
+            || !mappings.isEmpty
     }
 
     func isOrdered(schema: String, table: String) -> Bool {

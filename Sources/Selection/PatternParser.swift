@@ -38,6 +38,21 @@ struct PatternParser {
         return TablePattern(schema: first, table: second)
     }
 
+    /// `table.column` or `schema.table.column`, and nothing after it.
+    mutating func column() throws(SelectionError) -> ColumnPattern {
+        var parts = [try component()]
+        while position < scalars.count {
+            position += 1
+            parts.append(try component())
+        }
+        guard (2...3).contains(parts.count) else {
+            throw invalid("names no column: write table.column, or schema.table.column")
+        }
+        return ColumnPattern(
+            table: TablePattern(schema: parts.count == 3 ? parts[0] : nil, table: parts[parts.count - 2]),
+            column: parts[parts.count - 1])
+    }
+
     /// Reads up to a dot outside quotes, or the end.
     private mutating func component() throws(SelectionError) -> NamePattern {
         if scalars[position...].starts(with: "~/".unicodeScalars) { return try regularExpression() }

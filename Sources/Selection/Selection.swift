@@ -22,6 +22,8 @@ public struct Selection: Sendable {
     public var excludeTables: [TablePattern] = []
     /// These tables, but without their rows.
     public var excludeTableData: [TablePattern] = []
+    /// None of these columns.
+    public var excludeColumns: [ColumnPattern] = []
     /// None of these indexes.
     public var excludeIndexes: [TablePattern] = []
     /// Only these extensions.
@@ -58,6 +60,25 @@ public struct Selection: Sendable {
     public func includesData(schema: String, table: String) -> Bool {
         includes(schema: schema, table: table)
             && !excludeTableData.contains { $0.matches(schema: schema, table: table) }
+    }
+
+    /// Which of a table's columns are left out, by their places.
+    ///
+    /// - Parameter keys: the columns that say which row a change is about; the rest of a row would be nobody's.
+    /// - Throws: ``SelectionError`` with `keyColumn` when one of them is to be left out.
+    public func excludedColumns(
+        schema: String, table: String, columns: [String], keys: [String]
+    ) throws(SelectionError) -> Set<Int> {
+        let patterns = excludeColumns.filter { $0.table.matches(schema: schema, table: table) }
+        guard !patterns.isEmpty else { return [] }
+        let excluded = columns.indices.filter { index in patterns.contains { $0.column.matches(columns[index]) } }
+        for index in excluded where keys.contains(columns[index]) {
+            throw SelectionError(
+                .keyColumn,
+                "column \"\(columns[index])\" of table \(schema).\(table) cannot be left out: it is part of the key that "
+                    + "says which row a change is about")
+        }
+        return Set(excluded)
     }
 
     /// True when the index is selected. That its table is must be asked separately.

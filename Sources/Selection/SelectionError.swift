@@ -14,6 +14,8 @@ public struct SelectionError: Error, Sendable, Equatable {
         case unknownSection
         /// A line that is neither a section, nor an entry of one, nor a comment.
         case malformedLine
+        /// A column that is to be left out says which row is meant.
+        case keyColumn
         /// Two sections that contradict each other.
         case conflictingSections
     }

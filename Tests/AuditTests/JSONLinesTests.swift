@@ -76,6 +76,20 @@ import Testing
         #expect(gone.exitCode == 10)
     }
 
+    @Test func excludedColumnsAreNotShown() async throws {
+        let filtered = try await transform("--exclude-column", "public.t.v")
+        #expect(filtered.filter(Self.isChange) == (try await inspect("--exclude-column", "t.v")).filter(Self.isChange))
+        #expect(
+            !filtered.contains { $0.contains("\"v\"") } && filtered.contains { $0.contains("\"after\":{\"id\":\"1\"}") }
+        )
+        let found = try await Program.run("inspect", ["grep", spool, "-e", "four", "--exclude-column", "t.v"])
+        #expect(found.exitCode == 1, "what is left out is not searched")
+        for program in [["transform", "-q", "--format", "jsonl"], ["transform", "-q"], ["inspect", "show"]] {
+            let key = try await Program.run(program[0], program.dropFirst() + [spool, "--exclude-column", "t.id"])
+            #expect(key.exitCode == 2 && key.stderr.contains("column \"id\" of table public.t"), "\(key)")
+        }
+    }
+
     @Test func tablesAreRenamed() async throws {
         let renamed = try await transform("--map", "public.t=sales.orders", "--table", "public.t")
         #expect(renamed.filter { $0.contains(#""schema":"sales","table":"orders""#) }.count == 8)

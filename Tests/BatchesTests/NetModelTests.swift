@@ -19,7 +19,7 @@ import Testing
         var states: Set<String> = []
         var barriers = 0
         for sequence in 0..<Self.sequences {
-            var model = Model(isFull: isFull, keyColumns: keyColumns)
+            var model = try Model(isFull: isFull, keyColumns: keyColumns)
             try model.prepare(&random)
             for _ in 0..<Int.random(in: 1...14, using: &random) { try model.step(&random) }
             for entry in model.table.entries { states.insert("\(entry.state)") }
@@ -45,7 +45,7 @@ private struct Model {
     var log: [String] = []
     var barriers = 0
 
-    init(isFull: Bool, keyColumns: Int) {
+    init(isFull: Bool, keyColumns: Int) throws {
         self.isFull = isFull
         self.keyColumns = keyColumns
         let keys = (0..<keyColumns).map { Relation.Column(isKey: true, name: "k\($0)", typeOID: 25) }
@@ -53,7 +53,7 @@ private struct Model {
         let relation = Relation(
             id: 1, namespace: "s", name: "t", replicaIdentity: isFull ? .full : .primaryKey, columns: keys + values)
         let facts = RelationFacts(relation: 1, schema: "s", table: "t", primaryKey: keys.map(\.name))
-        table = NetTable(TablePlan(relation, facts: facts))
+        table = NetTable(try TablePlan(relation, facts: facts))
     }
 
     /// Rows that are there before the first change.

@@ -54,6 +54,58 @@ import Testing
         #expect(throws: SelectionError.self) { try TableMapping(text) }
     }
 
+    @Test(arguments: [BatchPreamble.Order.net, .source])
+    func excludedColumnsAreNotWritten(_ order: BatchPreamble.Order) throws {
+        let columns = [
+            Build.Column(name: "id", isKey: true, type: 23), .init(name: "secret"), .init(name: "v"),
+        ]
+        var rules = TableRules()
+        rules.selection.excludeColumns = [try ColumnPattern("public.people.secret"), try ColumnPattern("nobody.*")]
+        let it = try Rendering(RenderOptions(order: order, tables: rules))
+        try it.transaction(
+            0x100, Build.relation(1, "public", "people", "d", columns),
+            Build.relation(2, "other", "people", "d", columns), Build.insert(1, ["1", "s3cret", "a"]),
+            Build.update(1, ["2", "s3cret", "b"]), Build.update(2, ["3", "known", "c"]),
+            Build.delete(1, key: ["4", nil, nil]))
+        let lines = try it.statements()
+        #expect(!lines.contains { $0.contains("s3cret") })
+        #expect(
+            lines.contains {
+                $0.hasPrefix("INSERT INTO \"public\".\"people\" (\"id\",\"v\")") && $0.contains("('1','a')")
+            })
+        #expect(lines.contains("UPDATE \"public\".\"people\" SET \"v\" = 'b' WHERE \"id\" = '2'; -- rows:1"))
+        #expect(
+            lines.contains(
+                "UPDATE \"other\".\"people\" SET \"secret\" = 'known', \"v\" = 'c' WHERE \"id\" = '3'; -- rows:1"))
+        #expect(lines.contains("DELETE FROM \"public\".\"people\" WHERE \"id\" = '4'; -- rows:1"))
+        #expect(it.sink.text.contains("\"selection\":true"))
+    }
+
+    @Test func anExcludedColumnOfTheWholeRowIsNotLookedAt() throws {
+        var rules = TableRules()
+        rules.selection.excludeColumns = [try ColumnPattern("t.secret")]
+        let it = try Rendering(RenderOptions(order: .source, tables: rules))
+        let columns = [Build.Column(name: "secret", type: 25), .init(name: "v", type: 23)]
+        try it.transaction(
+            0x100, Build.relation(1, "public", "t", "f", columns), Build.update(1, full: ["x", "1"], ["y", "1"]),
+            Build.update(1, full: ["x", "1"], ["y", "2"]))
+        let lines = try it.statements()
+        #expect(lines.count == 1 && !lines[0].contains("secret"), "\(lines)")
+        #expect(lines.first?.hasPrefix("UPDATE \"public\".\"t\" SET \"v\" = '2' WHERE") == true)
+    }
+
+    @Test func aKeyCannotBeExcluded() throws {
+        var rules = TableRules()
+        rules.selection.excludeColumns = [try ColumnPattern("public.t.id")]
+        let it = try Rendering(RenderOptions(tables: rules))
+        let error = #expect(throws: SelectionError.self) { try it.transaction(0x100, Build.simple) }
+        #expect(error?.code == .keyColumn)
+        #expect(error?.message.contains("column \"id\" of table public.t") == true)
+        // Of a table that is left out altogether nothing is asked.
+        rules.selection.excludeTables = [try TablePattern("t")]
+        try Rendering(RenderOptions(tables: rules)).transaction(0x100, Build.simple)
+    }
+
     @Test func orderedTablesAreNotNetted() throws {
         var rules = TableRules()
         rules.ordered = [try TablePattern("t")]

@@ -21,6 +21,7 @@ struct PropertyRendering: Sendable, CustomStringConvertible {
                     PropertyRendering(arguments: "--lanes \($0) \(size)", isPsql: false, lanes: $0)
                 }
                 return (order.isEmpty ? inLanes : []) + [
+                    PropertyRendering(arguments: arguments + " --jobs 2", isPsql: false),
                     PropertyRendering(arguments: arguments, isPsql: false),
                     PropertyRendering(arguments: arguments, isPsql: true),
                     PropertyRendering(arguments: arguments, isPsql: false, isHalved: true),

@@ -50,6 +50,8 @@ struct UsageTests {
         ["transform", "--origin", "", "spool"], ["transform", "--follow", "-"], ["transform", "--follow", "a", "b"],
         ["transform", "--follow", "--to", "2026-01-31", "spool"], ["transform", "--from", "noon", "spool"],
         ["transform", "--from", "2026-01-31", "-"],
+        ["transform", "--jobs", "0", "spool"], ["transform", "--jobs", "2", "--follow", "spool"],
+        ["transform", "--jobs", "2", "-"], ["transform", "--jobs", "2", "--format", "jsonl", "spool"],
         ["transform", "--format", "xml", "spool"], ["transform", "--format", "jsonl", "--ordered", "spool"],
         ["transform", "--format", "jsonl", "--output", "d", "spool"],
         ["transform", "--compress", "lz4", "spool"], ["transform", "--compress", "gzip", "--output", "d", "spool"],

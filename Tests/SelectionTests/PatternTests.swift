@@ -74,4 +74,20 @@ import Testing
             #expect(error.code == .unknownOperation)
         }
     }
+
+    @Test func columnsHaveTheirTables() throws {
+        var selection = Selection()
+        selection.excludeColumns = [try ColumnPattern("shop.orders.card*"), try ColumnPattern("people.\"e.mail\"")]
+        func excluded(_ schema: String, _ table: String, keys: [String] = []) throws -> Set<Int> {
+            try selection.excludedColumns(
+                schema: schema, table: table, columns: ["id", "card", "card_name", "e.mail"], keys: keys)
+        }
+        #expect(try excluded("shop", "orders") == [1, 2])
+        #expect(try excluded("shop2", "orders") == [])
+        #expect(try excluded("any", "people", keys: ["id"]) == [3])
+        #expect(throws: SelectionError.self) { try excluded("shop", "orders", keys: ["id", "card"]) }
+        for wrong in ["", "column", "a.b.c.d", "a..c", "a.b.", "a.[b]"] {
+            #expect(throws: SelectionError.self, "\(wrong)") { try ColumnPattern(wrong) }
+        }
+    }
 }

@@ -26,6 +26,13 @@ public struct SelectionOptions: ParsableArguments {
     @Option(name: [.customShort("T"), .long], help: "No tables that match this pattern. Repeatable.")
     public var excludeTable: [String] = []
 
+    /// Columns to exclude.
+    @Option(
+        help: ArgumentHelp(
+            "Leave out the columns that match this pattern, which must not be part of a key. Repeatable.",
+            valueName: "schema.table.column"))
+    public var excludeColumn: [String] = []
+
     /// Kinds of change to include.
     @Option(help: "Only these operations, separated by commas: insert, update, delete, truncate.")
     public var operation: String?
@@ -51,6 +58,7 @@ public struct SelectionOptions: ParsableArguments {
         for text in excludeSchema { selection.excludeSchemas.append(try NamePattern(text)) }
         for text in table { selection.includeTables.append(try TablePattern(text)) }
         for text in excludeTable { selection.excludeTables.append(try TablePattern(text)) }
+        for text in excludeColumn { selection.excludeColumns.append(try ColumnPattern(text)) }
         if let operation { selection.operations = try Operations(operation) }
         return selection
     }

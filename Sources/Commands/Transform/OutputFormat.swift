@@ -20,4 +20,11 @@ protocol OutputFormat: AnyObject {
     func inputIdle() throws
     /// Writes what is complete, and that the stream ends.
     func end(at position: LSN, reason: String) throws
+    /// No more comes: what is complete is handed to the output.
+    func finish() throws
+}
+
+extension OutputFormat {
+    /// Does nothing: nothing is under way elsewhere.
+    func finish() {}
 }

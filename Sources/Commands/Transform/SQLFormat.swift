@@ -3,6 +3,11 @@ import LogRendering
 import Postgres
 import Spool
 
+extension RenderStatistics {
+    /// The counts in words.
+    var summary: String { "\(transactions) transactions, \(changes) changes in \(batches) batches" }
+}
+
 /// Batches of SQL.
 final class SQLFormat: OutputFormat {
     private let log: LogRenderer
@@ -16,10 +21,7 @@ final class SQLFormat: OutputFormat {
     var hasReachedEnd: Bool { log.renderer.hasReachedEnd }
     var endMark: (lsn: LSN, reason: String)? { log.endMark }
 
-    var summary: String {
-        let counts = log.renderer.statistics
-        return "\(counts.transactions) transactions, \(counts.changes) changes in \(counts.batches) batches"
-    }
+    var summary: String { log.renderer.statistics.summary }
 
     func consume(_ chunk: Chunk) throws { try log.consume(chunk) }
     func inputIdle() throws { try log.renderer.inputIdle() }

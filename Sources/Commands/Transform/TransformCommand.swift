@@ -82,6 +82,11 @@ struct TransformCommand: AsyncParsableCommand {
     var ordered = false
 
     @Option(
+        name: [.short, .long],
+        help: ArgumentHelp("Render on so many threads a log that is not followed.", valueName: "n"))
+    var jobs = 1
+
+    @Option(
         help: ArgumentHelp(
             "Divide the statements of a batch into lanes, for replay --jobs with the same number.", valueName: "n"))
     var lanes = 1
@@ -123,6 +128,11 @@ struct TransformCommand: AsyncParsableCommand {
         if follow, case .time = to {
             throw ValidationError("--to takes no time with --follow: a commit of that time may still come")
         }
+        if jobs < 1 || jobs > 64 { throw ValidationError("--jobs must be from 1 to 64") }
+        if jobs > 1 && (follow || format == .jsonl || paths.isEmpty || paths.contains("-")) {
+            throw ValidationError(
+                "--jobs is for a spool or files that are there as a whole: not with --follow, standard input or jsonl")
+        }
         if origin.isEmpty { throw ValidationError("--origin must not be empty") }
         if follow && (paths.count != 1 || paths == ["-"]) {
             throw ValidationError("--follow needs one spool's folder")
@@ -143,6 +153,7 @@ struct TransformCommand: AsyncParsableCommand {
             tables: tables, lanes: lanes, tool: Program.tool)
         let paths = self.paths.isEmpty ? ["-"] : self.paths
         let (follow, endless, files, format, from, to) = (follow, endless, files, format, from, to)
+        let jobs = self.jobs
         try await Program.run { stop in
             var options = options
             try TransformRange(from: from, to: to).resolve(paths, &options)
@@ -151,6 +162,7 @@ struct TransformCommand: AsyncParsableCommand {
                 paths, from: options.from, follows: follow, isEndless: endless || options.to != nil)
             let form: any OutputFormat =
                 switch format {
+                case .sql where jobs > 1: try ParallelSQLFormat(options, jobs: jobs, output)
                 case .sql: SQLFormat(options, output)
                 case .jsonl: JSONLinesFormat(options, output)
                 }

@@ -38,6 +38,7 @@ final class Transformation {
             try checkStoppedBeforeEnd()
         } catch {
             // What could be rendered is of use to the reader, and the reason is told after it.
+            try? format.finish()
             try? sink.finish()
             throw error
         }
@@ -80,6 +81,7 @@ final class Transformation {
         if let to = options.to {
             guard format.hasReachedEnd else {
                 try format.inputIdle()
+                try format.finish()
                 throw ProgramFailure(
                     .incomplete,
                     "the log ends at \(reached), before --to \(to); with --follow transform waits for the rest")
@@ -106,6 +108,7 @@ final class Transformation {
 
     private func interrupted() throws {
         try format.inputIdle()
+        try format.finish()
         try sink.finish()
         logger.info("stopped; everything up to \(format.position) is written")
         try checkStoppedBeforeEnd()

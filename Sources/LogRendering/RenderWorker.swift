@@ -1,0 +1,139 @@
+import Batches
+import Postgres
+import Spool
+import Threading
+
+/// Renders pieces of a log on a thread of its own, one after the other.
+final class RenderWorker: @unchecked Sendable {
+    /// What it is given.
+    enum Input: Sendable {
+        /// A piece begins behind this position.
+        case begin(from: LSN)
+        /// Records of the piece.
+        case records(ChunkBuffer, file: String, offset: UInt64)
+        /// The piece ends with the last commit.
+        case endOfPiece
+        /// The log ends: the end line.
+        case end(LSN, reason: String)
+        /// No more comes.
+        case finish
+    }
+
+    /// What it makes of it.
+    enum Output: Sendable {
+        case preamble(BatchPreamble)
+        case text([UInt8])
+        case completed(LSN)
+        case endOfPiece
+        case finished
+        case failed(any Error)
+    }
+
+    private let input = BoundedQueue<Input>(capacity: 256)
+    private let output = BoundedQueue<Output>(capacity: 1_024)
+    /// The records that wait, and the text that waits: two pieces of each, so that nobody waits for the other.
+    private let inputBudget: ByteBudget
+    private let outputBudget: ByteBudget
+    private let options: RenderOptions
+    private var thread: Worker?
+    /// What it rendered; to be read after ``join()``.
+    private(set) var statistics = RenderStatistics()
+
+    init(_ options: RenderOptions, pieceBytes: Int) throws {
+        self.options = options
+        inputBudget = ByteBudget(limit: 2 * pieceBytes)
+        outputBudget = ByteBudget(limit: 3 * pieceBytes)
+        thread = Worker.start(name: "rendering") { self.run() }
+        guard thread != nil else { throw ThreadError.cannotStart(errno: 0) }
+    }
+
+    /// Gives it something. False when it has failed, or was closed.
+    func push(_ item: Input) -> Bool {
+        if case .records(let buffer, _, _) = item { inputBudget.take(buffer.count) }
+        return input.push(item)
+    }
+
+    /// Takes the next of what it made, waiting for it; nil once it is closed.
+    func pop() -> Output? {
+        let item = output.pop()
+        if case .text(let bytes) = item { outputBudget.give(bytes.count) }
+        return item
+    }
+
+    /// Ends it: what waits is dropped.
+    func close() {
+        input.close()
+        inputBudget.close()
+        output.close()
+        outputBudget.close()
+    }
+
+    func join() { thread?.join() }
+
+    private func run() {
+        let sink = Sink { [output, outputBudget] item in
+            if case .text(let bytes) = item { outputBudget.take(bytes.count) }
+            guard output.push(item) else { throw BatchPipe.Abandoned() }
+        }
+        let log = LogRenderer(options: options, sink: sink)
+        defer { statistics = log.renderer.statistics }
+        do {
+            while let item = input.pop() {
+                switch item {
+                case .begin(let from): log.renderer.resume(at: from)
+                case .records(let buffer, let file, let offset):
+                    try log.consume(Chunk(bytes: buffer.bytes, file: file, offset: offset))
+                    inputBudget.give(buffer.count)
+                case .endOfPiece:
+                    try log.renderer.closeRange()
+                    try sink.hand(on: .endOfPiece)
+                case .end(let position, let reason): try log.renderer.end(at: position, reason: reason)
+                case .finish:
+                    try log.renderer.inputIdle()
+                    return try sink.hand(on: .finished)
+                }
+            }
+        } catch is BatchPipe.Abandoned {
+            // Nobody wants more.
+        } catch {
+            // What is complete is of use; the reason follows it.
+            try? sink.hand(on: .failed(error))
+        }
+        input.close()
+        inputBudget.close()
+    }
+
+    /// Collects text into parts, between which stands where batches end.
+    private final class Sink: BatchSink {
+        private let push: (Output) throws -> Void
+        private var bytes: [UInt8] = []
+        private static let partBytes = 1 << 20
+
+        init(_ push: @escaping (Output) throws -> Void) {
+            self.push = push
+        }
+
+        func begin(_ preamble: BatchPreamble) throws { try hand(on: .preamble(preamble)) }
+
+        func write(_ text: UnsafeRawBufferPointer) throws {
+            bytes.append(contentsOf: text)
+            if bytes.count >= Sink.partBytes { try handText() }
+        }
+
+        func flush() {}
+
+        func completed(to end: LSN) throws { try hand(on: .completed(end)) }
+
+        func hand(on item: Output) throws {
+            try handText()
+            try push(item)
+        }
+
+        private func handText() throws {
+            guard !bytes.isEmpty else { return }
+            let part = bytes
+            bytes = []
+            try push(.text(part))
+        }
+    }
+}

@@ -46,10 +46,12 @@ public struct ApplyError: Error, Sendable {
     public internal(set) var batch: String?
     /// The table, schema-qualified and quoted.
     public let table: String?
-    /// The server's own error.
+    /// The server's own error; without the values that some of its messages quote, if it happened in a batch.
     public let cause: PostgresError?
     /// The statement that was refused, for the report; holds row values.
     var refused: RefusedStatement?
+    /// The server's message as it was, for the report; may hold row values.
+    private(set) var serverMessage: String?
 
     /// An error of the given kind.
     public init(
@@ -69,11 +71,15 @@ public struct ApplyError: Error, Sendable {
                 object.schema.map { Quoting.qualified($0, table) } ?? Quoting.identifier(table)
             }
         }
+        let original = error.message
+        var error = error
+        if batch != nil { error.hideValues() }
         var what = error.description
         if let constraint = error.object?.constraint { what += "; constraint \(Quoting.identifier(constraint))" }
         self.init(
             ApplyError.code(for: error), what + "; " + ApplyError.advice(for: ApplyError.code(for: error)),
             batch: batch, table: named ?? table, cause: error)
+        serverMessage = original
     }
 
     private static func code(for error: PostgresError) -> Code {
@@ -111,5 +117,26 @@ extension ApplyError: CustomStringConvertible, CustomDebugStringConvertible {
     public var debugDescription: String {
         guard let detail = cause?.detail else { return description }
         return "\(description); detail: \(detail)"
+    }
+}
+
+extension PostgresError {
+    /// Takes out of the message what it quotes, where that may be a value: in messages about values (class 22) and in
+    /// those that triggers and functions make up (P0). Others quote names.
+    fileprivate mutating func hideValues() {
+        guard let state = sqlState, state.errorClass == "22" || state.errorClass == "P0" else { return }
+        if state.errorClass == "P0" {
+            message = "a trigger or function raised an exception, whose text may hold values"
+            hint = nil
+            return
+        }
+        // The guard of a batch fails by such a message, and quotes positions.
+        if message.contains("walrelay: this batch continues from ") { return }
+        // Each language has its own quotation marks; a value may have some of them, too.
+        let marks: Set<Character> = ["\"", "'", "«", "»", "„", "“", "”", "‘", "’", "‹", "›", "「", "」"]
+        guard let first = message.firstIndex(where: marks.contains), let last = message.lastIndex(where: marks.contains)
+        else { return }
+        message = message[...first] + "…" + message[last...]
+        hint = nil
     }
 }

@@ -44,7 +44,7 @@ public struct ApplyOptions: Sendable {
     public var skips: Set<LSN>
     /// The folder that takes the report about a refused statement, with its row; nil for none.
     public var reportFolder: String?
-    /// Statements are sent when they reach this many bytes; at most twice as much is in flight.
+    /// Statements are sent when they reach this many bytes, more on a long way; at most twice as much is in memory.
     public var sendBytes: Int
 
     /// The defaults, and what differs from them.

@@ -56,8 +56,7 @@ final class BatchExecutor {
         guard try !isApplied(header) else { return }
         if statistics.position == nil { try establish(header.from) }
         Failpoint.beforeBatch.reach()
-        transaction = BatchTransaction(
-            try link.connection(), batch: header.range, options: options, logger: logger)
+        transaction = try BatchTransaction(link, batch: header.range, options: options, logger: logger)
     }
 
     /// Sends what the event says, unless the batch is skipped.
@@ -97,8 +96,7 @@ final class BatchExecutor {
     /// batch, and would take the second after a crash that took back the first.
     private func establish(_ from: LSN) throws(ApplyError) {
         guard from > .zero, let progress = link.progress else { return }
-        let base = BatchTransaction(
-            try link.connection(), batch: "the start at \(from)", options: options, logger: logger)
+        let base = try BatchTransaction(link, batch: "the start at \(from)", options: options, logger: logger)
         do throws(ApplyError) {
             try base.append("BEGIN;")
             try base.append("SET LOCAL synchronous_commit = local;")

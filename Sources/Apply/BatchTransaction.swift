@@ -25,10 +25,12 @@ final class BatchTransaction {
     /// Text and COPY data sent, in bytes.
     private(set) var bytes = 0
 
-    init(_ connection: Connection, batch: String, options: ApplyOptions, logger: Logger) {
-        self.connection = connection
+    init(
+        _ link: TargetLink, batch: String, options: ApplyOptions, logger: Logger
+    ) throws(ApplyError) {
+        connection = try link.connection()
         self.batch = batch
-        sendBytes = options.sendBytes
+        sendBytes = link.sendBytes
         onMismatch = options.onMismatch
         self.logger = logger
         filling = StatementQueue(capacity: sendBytes)

@@ -73,7 +73,7 @@ struct FailureReport {
         }
         line("table ", error.table)
         line("SQLSTATE ", error.cause?.sqlState?.rawValue)
-        line("message: ", error.cause?.message ?? error.message)
+        line("message: ", error.serverMessage ?? error.message)
         line("detail: ", error.cause?.detail)
         line("hint: ", error.cause?.hint)
         line("context: ", error.cause?.context)

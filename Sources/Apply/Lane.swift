@@ -109,7 +109,7 @@ final class Lane: @unchecked Sendable {
     }
 
     private func open(_ batch: String, _ hasBegin: Bool) throws(ApplyError) {
-        let transaction = BatchTransaction(try link.connection(), batch: batch, options: options, logger: logger)
+        let transaction = try BatchTransaction(link, batch: batch, options: options, logger: logger)
         self.transaction = transaction
         isSetUp = false
         if !hasBegin { try perform(statement: "BEGIN;") }

@@ -46,6 +46,15 @@ final class TargetLink {
         opened = nil
     }
 
+    /// Statements are sent when they reach this many bytes. While the results of a string are on their way to us and the
+    /// next string to the target, the target has nothing to do; so on a long way there are fewer and longer ones.
+    var sendBytes: Int {
+        let perMillisecond = 256 << 10
+        let most = 4 << 20
+        let wanted = min(most / perMillisecond, opened?.session.roundTripMilliseconds ?? 0) * perMillisecond
+        return max(options.sendBytes, wanted)
+    }
+
     /// Where the position is kept, while there is a connection.
     var progress: (any TargetProgress)? { opened?.progress }
 

@@ -6,6 +6,8 @@ import Postgres
 public final class TargetSession {
     /// The session.
     public let connection: Connection
+    /// The shortest time from a question to its answer, in whole milliseconds.
+    public private(set) var roundTripMilliseconds = Int.max
 
     /// Opens a session for text in `encoding`.
     ///
@@ -80,7 +82,9 @@ public final class TargetSession {
     }
 
     private func verify(_ name: String, _ value: String) throws(ApplyError) {
+        let begun = ContinuousClock.now
         let shown = try run("SHOW \(name)", "verifying \(name)").text(0, 0) ?? ""
+        roundTripMilliseconds = min(roundTripMilliseconds, Int((ContinuousClock.now - begun) / .milliseconds(1)))
         guard shown == value || (value.isEmpty && shown == "\"\"") else {
             throw ApplyError(
                 .unsuitableSession,

@@ -76,6 +76,7 @@ struct KillTests {
             let receiver = try receive(rig)
             for blow in 0..<4 {
                 let pipeline = try follow(rig, from: try await rig.position(), "--no-loop")
+                try await pipeline.awaitLog(containing: "connected to the target")
                 try await Task.sleep(for: .milliseconds(Int.random(in: 400...900, using: &random)))
                 try await strike(target, rig.targetDatabase, blow)
                 let codes = try await pipeline.end(wakes: true)

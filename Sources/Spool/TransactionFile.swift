@@ -17,8 +17,9 @@ public final class TransactionFile {
     /// Bytes of the file.
     public private(set) var fileSize: UInt64 = 0
 
-    /// Raw bytes of records at which a chunk is closed: as in the log.
-    static let chunkSize = 512 << 10
+    /// Raw bytes of records at which a chunk is closed. Less than in the log: it is compressed by the thread that reads
+    /// the source's socket, which must not be away for long, and what it reads and writes stays in the core's cache.
+    static let chunkSize = 128 << 10
 
     /// An empty transaction in a new file; a file left there by a crash is replaced.
     public init(path: String) throws(SpoolError) {

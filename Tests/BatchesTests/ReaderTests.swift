@@ -131,6 +131,32 @@ struct MemorySource: ByteSource {
         #expect(error?.code == .malformedBatches)
     }
 
+    @Test func aStatementSaysItsLane() throws {
+        let it = try Rendering(RenderOptions(lanes: 3))
+        try it.feed(Build.begin(0x100), Build.simple)
+        for row in 1...40 { try it.feed(Build.insert(1, [.text("\(row)"), "a"])) }
+        try it.feed(Build.truncate([1]), Build.commit(0x100, end: 0x108))
+        try it.renderer.end(at: LSN(rawValue: 0x300), reason: "endpos")
+        var reader = BatchReader(source: MemorySource(it.sink.text))
+        var lanes: [Int] = []
+        var rows = 0
+        var isBarrier = false
+        reading: while true {
+            switch try reader.next() {
+            case .preamble(let preamble): #expect(preamble.lanes == 3)
+            case .copy(let sql, let count):
+                #expect(String(decoding: sql, as: UTF8.self).hasSuffix(" FROM stdin;"))
+                lanes.append(reader.lane)
+                rows += count ?? 0
+            case .statement: #expect(reader.lane == 0)
+            case .barrier: isBarrier = true
+            case .end: break reading
+            default: break
+            }
+        }
+        #expect(lanes == [0, 1, 2] && rows == 40 && isBarrier)
+    }
+
     @Test func streamsMayFollowOneAnother() throws {
         let text = try sample()
         #expect(try events(text + text) == events(text) + events(text))

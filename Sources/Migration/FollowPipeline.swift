@@ -87,6 +87,7 @@ public struct FollowPipeline: Sendable {
             registry.stopAll()
         }
         if let failure { throw failure }
+        if let first = registry.firstFailure, outcome.failed != nil { outcome.failed = first }
         return outcome
     }
 
@@ -100,6 +101,7 @@ public struct FollowPipeline: Sendable {
             }
             var outcome = Outcome(failed: nil)
             for try await (name, code) in group where code != 0 {
+                registry.noteFailure(name, code)
                 if outcome.failed == nil { outcome.failed = (name, code) }
                 registry.stopAll()
             }

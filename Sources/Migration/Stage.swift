@@ -40,6 +40,7 @@ final class StageRegistry: Sendable {
     private struct State {
         var pids: [pid_t] = []
         var isStopping = false
+        var failure: (stage: String, code: Int32)?
     }
 
     private let state = Mutex(State())
@@ -50,6 +51,16 @@ final class StageRegistry: Sendable {
             return state.isStopping
         }
         if isStopping { kill(pid, SIGTERM) }
+    }
+
+    /// The child that failed first; the others fail too, because it did.
+    var firstFailure: (stage: String, code: Int32)? { state.withLock { $0.failure } }
+
+    /// Notes that a child failed.
+    func noteFailure(_ stage: String, _ code: Int32) {
+        state.withLock { state in
+            if state.failure == nil { state.failure = (stage, code) }
+        }
     }
 
     /// The children were told to stop, and no other should begin.

@@ -119,8 +119,7 @@ extension BatchApplier {
                     try executor.commit(end)
                     return true
                 case .commit, .preambleStatement: break
-                case .endOfInput:
-                    throw ApplyError(.inputEndedEarly, "the log ended before the range that is to be applied again")
+                case .endOfInput: throw logEndedEarly()
                 }
             }
         } catch {

@@ -204,13 +204,18 @@ extension BatchApplier {
                 case .rollback: executor.abandon()
                 case .preambleStatement, .barrier: break
                 case .end: return
-                case .endOfInput:
-                    throw ApplyError(.inputEndedEarly, "the log ended before the range that is to be applied again")
+                case .endOfInput: throw logEndedEarly()
                 }
             }
         } catch {
             executor.abandon()
             throw error
         }
+    }
+
+    /// Why a range of the log has no end: its renderer was stopped with this, or something is wrong.
+    func logEndedEarly() -> any Error {
+        if stop?.isRequested == true { return DescriptorSource.Stopped() }
+        return ApplyError(.inputEndedEarly, "the log ended before the range that is to be applied again")
     }
 }

@@ -7,7 +7,7 @@ public final class DescriptorSource: ByteSource {
     private let descriptor: Int32
     private let stop: StopRequest?
 
-    /// Thrown by a read that would have to wait after a stop was asked for.
+    /// What is under way has no end to be read, as a stop was asked for.
     public struct Stopped: Error, Sendable {}
 
     /// A read that failed.

@@ -41,9 +41,10 @@ struct BatchText {
         self.commit(to)
     }
 
-    mutating func begin(_ from: Int, _ to: Int) {
+    mutating func begin(_ from: Int, _ to: Int, transactions: Int = 1) {
         text += """
-            -- walrelay batch {"from":"\(Self.lsn(from))","to":"\(Self.lsn(to))","transactions":1,"changes":1}
+            -- walrelay batch {"from":"\(Self.lsn(from))","to":"\(Self.lsn(to))","transactions":\(transactions),\
+            "changes":\(transactions)}
             BEGIN;
 
             """

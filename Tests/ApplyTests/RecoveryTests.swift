@@ -24,9 +24,9 @@ struct RecoveryTests {
     private func insert(_ id: Int) -> String { "INSERT INTO \"public\".\"t\" (\"id\") VALUES (\(id)); -- rows:1" }
 
     /// One batch of three rows.
-    private func text(_ target: Target, _ parts: String...) -> String {
+    private func text(_ target: Target, _ parts: String..., transactions: Int = 1) -> String {
         var text = BatchText(origin: target.origin)
-        text.begin(100, 200)
+        text.begin(100, 200, transactions: transactions)
         for (number, part) in parts.enumerated() { text.line(part + insert(number + 1)) }
         text.commit(200)
         text.end(200)
@@ -61,6 +61,22 @@ struct RecoveryTests {
             #expect(applied.outcome == .reachedEnd(BatchText.lsn(200)), "\(applied.error?.description ?? "")")
             #expect(applied.statistics.reconnections == 1)
             #expect(try await target.sql("SELECT string_agg(id::text, ',' ORDER BY id) FROM t") == "1,2,3")
+        }
+    }
+
+    @Test func aStopThatCutsTheLogOffIsNoFailure() async throws {
+        try await Target.run("CREATE TABLE t (id int PRIMARY KEY)") { target in
+            // A row is there already, so that the range comes from the log; the stop ends that before its first batch.
+            try await target.sql("INSERT INTO t VALUES (1)")
+            let log = Log([try InterruptedText(BatchText(origin: target.origin).text, mark: "@", target)])
+            let whole = text(target, "", "", transactions: 2)
+            let applied = try await target.apply(whole, stopping: "COMMIT;", options: ApplyOptions(log: log))
+            #expect(applied.outcome == .stopped(BatchText.lsn(100)), "\(applied.error?.description ?? "")")
+            #expect(try await target.sql("SELECT count(*) FROM t") == "1")
+            // Without a stop such a log is an error.
+            let again = try await target.apply(
+                whole, options: ApplyOptions(log: Log([try InterruptedText("", mark: "@", target)])))
+            #expect(again.error?.code == .inputEndedEarly)
         }
     }
 }

@@ -65,9 +65,9 @@ final class BatchExecutor {
         try transaction?.perform(event)
     }
 
-    /// A transaction that gets no id writes no commit record, and the origin would stay where it is.
+    /// Has the batch's transaction write a commit record, also if it changes no row.
     func ensureTransactionID() throws(ApplyError) {
-        try transaction?.append("SELECT pg_catalog.txid_current();")
+        try transaction?.append(BatchTransaction.takesID)
     }
 
     /// Commits the batch, which takes the target to `end`.

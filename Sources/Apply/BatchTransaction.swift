@@ -7,6 +7,9 @@ import Postgres
 /// One batch on its way into the target: sends its statements in large strings, reads the next while the server works
 /// on the last, and compares every reported row count.
 final class BatchTransaction {
+    /// A transaction that gets no id writes no commit record, and the origin would stay where it is.
+    static let takesID = "SELECT pg_catalog.txid_current();"
+
     private let connection: Connection
     private let batch: String
     private let sendBytes: Int

@@ -12,8 +12,8 @@ final class Lane: @unchecked Sendable {
         /// The first lane has its BEGIN from the stream.
         case begin(batch: String, hasBegin: Bool)
         case part(EventPart)
-        /// Waits until all is done and checked, then has the commit take the origin to `position` if that is the lane's.
-        case settle(position: String?)
+        /// Waits until all is done and checked, these statements last.
+        case settle([String])
         case commit
         case rollback
     }
@@ -61,8 +61,8 @@ final class Lane: @unchecked Sendable {
         queue.push(.part(part))
     }
 
-    /// Has the thread finish what it was given; ``wait()`` answers.
-    func settle(position: String?) { queue.push(.settle(position: position)) }
+    /// Has the thread finish what it was given, then these statements; ``wait()`` answers.
+    func settle(_ statements: [String]) { queue.push(.settle(statements)) }
     /// Has the thread commit; ``wait()`` answers.
     func commit() { queue.push(.commit) }
     /// Has the thread undo what it did; ``wait()`` answers.
@@ -84,8 +84,8 @@ final class Lane: @unchecked Sendable {
             case .part(let part):
                 attempt { () throws(ApplyError) in try perform(part) }
                 budget.give(part.byteCount)
-            case .settle(let position):
-                attempt { () throws(ApplyError) in try settle(at: position) }
+            case .settle(let statements):
+                attempt { () throws(ApplyError) in try finish(statements) }
                 answer()
             case .commit:
                 attempt { () throws(ApplyError) in try commitNow() }
@@ -133,13 +133,11 @@ final class Lane: @unchecked Sendable {
         try transaction?.append(Lane.lockTimeout)
     }
 
-    private func settle(at position: String?) throws(ApplyError) {
+    private func finish(_ statements: [String]) throws(ApplyError) {
         guard let transaction else { return }
         // Nothing may be left that could make the commit fail: the other lanes are committed too.
         try transaction.append("SET CONSTRAINTS ALL IMMEDIATE;")
-        // A transaction that gets no id writes no commit record, and the origin would stay where it is.
-        try transaction.append("SELECT pg_catalog.txid_current();")
-        if let position { try transaction.append(position) }
+        for statement in statements { try transaction.append(statement) }
         try transaction.settle()
     }
 

@@ -116,11 +116,11 @@ final class LaneGroup {
     ///   may have their share.
     func commit(_ end: LSN) throws(ApplyError) -> (rows: Int, bytes: Int) {
         guard let header else { return (0, 0) }
-        let time = header.committedAt ?? "2000-01-01 00:00:00+00"
-        lanes[0].settle(position: nil)
+        // The first lane's text moves its origin.
+        lanes[0].settle([BatchTransaction.takesID])
         for number in begun {
             lanes[number].settle(
-                position: "SELECT pg_catalog.pg_replication_origin_xact_setup('\(end)', \(Quoting.literal(time)));")
+                lanes[number].link.progress?.movesAlone(to: end, committedAt: header.committedAt) ?? [])
         }
         try wait([0] + begun.sorted())
         mayBeAhead = true

@@ -20,11 +20,11 @@ struct ProgressChoice {
 
     /// Takes hold of the progress for this session.
     func take(_ options: ApplyOptions, stop: StopRequest?, logger: Logger) throws(ApplyError) -> any TargetProgress {
-        let wait = options.originWaitSeconds
+        let wait = PositionWait(seconds: options.originWaitSeconds, stop: stop, logger: logger)
         guard try prefersTable(options) else {
-            return try ReplicationOrigin(name: name, connection, waitSeconds: wait, stop: stop, logger: logger)
+            return try ReplicationOrigin(name: name, connection, wait: wait)
         }
-        return try ProgressTable(name: name, connection, waitSeconds: wait, stop: stop, logger: logger)
+        return try ProgressTable(name: name, connection, wait: wait)
     }
 
     private func prefersTable(_ options: ApplyOptions) throws(ApplyError) -> Bool {

@@ -1,6 +1,5 @@
 import Logging
 import Postgres
-import Threading
 
 /// The position in a table of the target, for a role that may not use replication origins. It is written in the same
 /// transactions as the rows; an advisory lock says which session may.
@@ -20,18 +19,16 @@ final class ProgressTable: TargetProgress {
     /// Makes the table if it is missing, and takes the lock of `name` for this session.
     ///
     /// - Throws: ``ApplyError`` with `privilege` (and the GRANT to run) or `originBusy` (and who holds it).
-    init(
-        name: String, _ connection: Connection, waitSeconds: Int, stop: StopRequest?, logger: Logger
-    ) throws(ApplyError) {
+    init(name: String, _ connection: Connection, wait: PositionWait) throws(ApplyError) {
         self.name = name
         self.connection = connection
         do throws(PostgresError) {
             if try !connection.hasProgressTable() {
                 try create()
-                logger.info("made the table walrelay.progress, which has the target's position")
+                wait.logger.info("made the table walrelay.progress, which has the target's position")
             }
             try checkPrivileges()
-            try lock(until: .after(milliseconds: waitSeconds * 1000), stop, logger)
+            try wait("position", name, lock)
         } catch {
             throw ProgressTable.explain(error, connection)
         }
@@ -102,26 +99,14 @@ final class ProgressTable: TargetProgress {
         }
     }
 
-    private func lock(until deadline: Deadline, _ stop: StopRequest?, _ logger: Logger) throws(PostgresError) {
-        var isLogged = false
-        while true {
-            let taken = try connection.query(
-                "SELECT pg_catalog.pg_try_advisory_lock(\(ProgressTable.lockClass), pg_catalog.hashtext($1))", [name],
-                doing: "taking the lock of the position")
-            if taken.text(0, 0) == "t" { return }
-            let holder = try self.holder()
-            let message = "the position \"\(name)\" is in use by the session with PID \(holder)"
-            guard !deadline.hasPassed, stop?.isRequested != true else {
-                throw PostgresError(.server, message, sqlState: .objectInUse)
-            }
-            if !isLogged {
-                logger.warning(
-                    "waiting for the position, which another session holds",
-                    metadata: ["origin": "\(name)", "pid": "\(holder)"])
-                isLogged = true
-            }
-            _ = Polling.wait(stop?.descriptor ?? -1, until: min(deadline, .after(milliseconds: 500)))
-        }
+    private func lock() throws(PostgresError) {
+        let taken = try connection.query(
+            "SELECT pg_catalog.pg_try_advisory_lock(\(ProgressTable.lockClass), pg_catalog.hashtext($1))", [name],
+            doing: "taking the lock of the position")
+        if taken.text(0, 0) == "t" { return }
+        throw PostgresError(
+            .server, "the position \"\(name)\" is in use by the session with PID \(try holder())",
+            sqlState: .objectInUse)
     }
 
     private func holder() throws(PostgresError) -> String {

@@ -1,6 +1,4 @@
-import Logging
 import Postgres
-import Threading
 
 /// The replication origin on the target: how far the source's history was applied, in the same transactions as the
 /// rows. One session at a time may advance it.
@@ -14,13 +12,9 @@ final class ReplicationOrigin: TargetProgress {
 
     /// Makes the origin if it is missing, and takes it for this session.
     ///
-    /// - Parameters:
-    ///   - waitSeconds: how long to wait for another session that holds it.
-    ///   - stop: ends that wait.
+    /// - Parameter wait: how to wait for another session that holds it.
     /// - Throws: ``ApplyError`` with `privilege` (and the GRANTs to run) or `originBusy` (and who holds it).
-    init(
-        name: String, _ connection: Connection, waitSeconds: Int, stop: StopRequest?, logger: Logger
-    ) throws(ApplyError) {
+    init(name: String, _ connection: Connection, wait: PositionWait) throws(ApplyError) {
         self.name = name
         self.connection = connection
         do throws(PostgresError) {
@@ -28,7 +22,7 @@ final class ReplicationOrigin: TargetProgress {
                 "SELECT 1 FROM pg_catalog.pg_replication_origin WHERE roname = $1", [name],
                 doing: "looking for the replication origin")
             if known.rowCount == 0 { try create() }
-            try setUp(until: .after(milliseconds: waitSeconds * 1000), stop, logger)
+            try wait("replication origin", name, setUp)
         } catch {
             throw explain(error)
         }
@@ -52,8 +46,7 @@ final class ReplicationOrigin: TargetProgress {
         let time = Quoting.literal(committedAt ?? "2000-01-01 00:00:00+00")
         return [
             "SELECT pg_catalog.pg_replication_origin_xact_setup('\(end)', \(time));",
-            // A transaction that gets no id writes no commit record, and the origin would stay where it is.
-            "SELECT pg_catalog.txid_current();",
+            BatchTransaction.takesID,
         ]
     }
 
@@ -67,27 +60,9 @@ final class ReplicationOrigin: TargetProgress {
         }
     }
 
-    private func setUp(until deadline: Deadline, _ stop: StopRequest?, _ logger: Logger) throws(PostgresError) {
-        var isLogged = false
-        while true {
-            do throws(PostgresError) {
-                try connection.query(
-                    "SELECT pg_catalog.pg_replication_origin_session_setup($1)", [name],
-                    doing: "taking the replication origin")
-                return
-            } catch {
-                guard error.sqlState == .objectInUse, !deadline.hasPassed, stop?.isRequested != true else {
-                    throw error
-                }
-                if !isLogged {
-                    logger.warning(
-                        "waiting for the replication origin, which another session holds",
-                        metadata: ["origin": "\(name)", "server": "\(error.message)"])
-                    isLogged = true
-                }
-                _ = Polling.wait(stop?.descriptor ?? -1, until: min(deadline, .after(milliseconds: 500)))
-            }
-        }
+    private func setUp() throws(PostgresError) {
+        try connection.query(
+            "SELECT pg_catalog.pg_replication_origin_session_setup($1)", [name], doing: "taking the replication origin")
     }
 
     private func explain(_ error: PostgresError) -> ApplyError {

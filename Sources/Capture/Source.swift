@@ -85,13 +85,7 @@ public final class Source {
 
     /// The end of the WAL at present: everything that committed before now ends at or before it.
     public func currentPosition() throws -> LSN {
-        let function = try isInRecovery() ? "pg_last_wal_replay_lsn" : "pg_current_wal_insert_lsn"
-        let doing = "asking for the WAL position"
-        let text = try catalog.execute("SELECT pg_catalog.\(function)()", doing: doing).text(0, 0)
-        guard let position = text.flatMap({ LSN($0) }) else {
-            throw PostgresError(.unexpectedAnswer, "the server has none", doing: doing)
-        }
-        return position
+        try catalog.currentPosition()
     }
 
     /// Commits a logical message, so that an otherwise idle source's WAL moves past an end position.

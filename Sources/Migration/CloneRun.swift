@@ -127,13 +127,8 @@ public struct CloneRun: Sendable {
     }
 
     private static func currentPosition(_ options: CloneOptions) throws -> LSN {
-        let doing = "taking the end position"
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
-        let result = try source.execute("SELECT pg_catalog.pg_current_wal_insert_lsn()", doing: doing)
-        guard let position = result.text(0, 0).flatMap({ LSN($0) }) else {
-            throw PostgresError(.unexpectedAnswer, "the answer cannot be read", doing: doing)
-        }
-        return position
+        return try source.currentPosition(doing: "taking the end position")
     }
 
     /// The end position is on the target: sets the sequences, and drops what only following needed.

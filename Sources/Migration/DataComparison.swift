@@ -119,8 +119,7 @@ public struct DataComparison: Sendable {
 
         /// Waits until the target has what the source had when it was asked.
         private func awaitTarget(_ stop: StopRequest) throws {
-            let now = try source.execute("SELECT pg_catalog.pg_current_wal_insert_lsn()", doing: "taking a position")
-            guard let wanted = now.text(0, 0).flatMap({ LSN($0) }) else { return }
+            let wanted = try source.currentPosition(doing: "taking a position")
             // Something must pass the position, on a source that is idle too.
             try source.execute(
                 "SELECT pg_catalog.pg_logical_emit_message(true, 'walrelay', 'compare')", doing: "passing a position")

@@ -37,17 +37,18 @@ public final class Preflight {
     /// - Throws: ``MigrationError`` with what must be changed first.
     func run(logger: Logger, stop: StopRequest) throws -> (source: CloneJournal.Database, target: CloneJournal.Database)
     {
-        try look(stop)
+        let databases = try look(stop)
         if let failure = findings.first(where: { $0.status == .fail }) {
             throw MigrationError(failure.exitStatus, failure.sentence)
         }
         for finding in findings where finding.status == .warn { logger.warning("\(finding.sentence)") }
-        return (try TargetDatabase.identity(source), try TargetDatabase.identity(target))
+        return databases
     }
 
-    private func look(_ stop: StopRequest) throws {
-        let identities = (try TargetDatabase.identity(source), try TargetDatabase.identity(target))
-        guard identities.0 != identities.1 else {
+    @discardableResult
+    private func look(_ stop: StopRequest) throws -> (source: CloneJournal.Database, target: CloneJournal.Database) {
+        let databases = (source: try TargetDatabase.identity(source), target: try TargetDatabase.identity(target))
+        guard databases.source != databases.target else {
             throw MigrationError(.usage, "source and target are the same database")
         }
         try lookAtVersions(stop)
@@ -59,6 +60,7 @@ public final class Preflight {
         try lookAtTarget()
         try lookAtLimits()
         lookAtDisk()
+        return databases
     }
 
     func pass(_ place: Finding.Place, _ check: String, _ detail: String) {

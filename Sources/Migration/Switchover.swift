@@ -110,8 +110,8 @@ public struct Switchover: Sendable {
         let doing = "taking the end position"
         let marker = try source.execute(
             "SELECT pg_catalog.pg_logical_emit_message(true, 'walrelay', 'switchover')", doing: doing)
-        let end = try source.execute("SELECT pg_catalog.pg_current_wal_insert_lsn()", doing: doing)
-        guard let marker = marker.text(0, 0).flatMap({ LSN($0) }), let end = end.text(0, 0).flatMap({ LSN($0) }) else {
+        let end = try source.currentPosition(doing: doing)
+        guard let marker = marker.text(0, 0).flatMap({ LSN($0) }) else {
             throw PostgresError(.unexpectedAnswer, "the answer cannot be read", doing: doing)
         }
         return (marker, end)

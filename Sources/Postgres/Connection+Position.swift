@@ -1,0 +1,17 @@
+extension Connection {
+    /// The end of the WAL at present: everything that committed before now ends at or before it. On a standby, the end of
+    /// what it has replayed.
+    ///
+    /// - Throws: ``PostgresError``.
+    public func currentPosition(doing: String = "asking for the WAL position") throws(PostgresError) -> LSN {
+        let result = try execute(
+            """
+            SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
+                        ELSE pg_catalog.pg_current_wal_insert_lsn() END
+            """, doing: doing)
+        guard let position = result.text(0, 0).flatMap({ LSN($0) }) else {
+            throw PostgresError(.unexpectedAnswer, "the server has none", doing: doing)
+        }
+        return position
+    }
+}

@@ -28,19 +28,30 @@ struct ReplayCrashTests {
         case asynchronous = ""
         case synchronous = "--synchronous-commit on"
         case table = "--progress-table"
+        case lanes = "--jobs 3 --jobs-min-changes 1"
 
         var testDescription: String { rawValue }
 
-        /// All three in a campaign, and one in the small share.
+        /// How transform writes for it.
+        var transform: String { self == .lanes ? "--lanes 3" : "" }
+
+        /// Points that only it has, or does not come to. How several connections level is for a start after a crash.
+        func reaches(_ point: Failpoint) -> Bool {
+            switch point {
+            case .duringLaneCommits, .betweenLaneCommits: self == .lanes
+            case .beforeLevelCommit: false
+            default: true
+            }
+        }
+
+        /// All in a campaign, and one in the small share.
         static func chosen(_ one: Mode) -> [Mode] { ReplayCrashTests.kills == nil ? [one] : allCases }
     }
 
     @Test(arguments: Mode.chosen(.asynchronous))
     func everyNamedPoint(_ mode: Mode) async throws {
         try await underLoad(mode) { rig, random in
-            // Those of several connections are LaneTests'.
-            let lanes: [Failpoint] = [.duringLaneCommits, .betweenLaneCommits, .beforeLevelCommit]
-            let points = Failpoint.allCases.filter { $0.owner == .replay && !lanes.contains($0) }
+            let points = Failpoint.allCases.filter { $0.owner == .replay && mode.reaches($0) }
             for (index, point) in points.enumerated() {
                 let turn = Victim.allCases[index % 3]
                 for victim in Self.kills == nil ? [turn] : Victim.allCases {
@@ -50,24 +61,24 @@ struct ReplayCrashTests {
         }
     }
 
-    @Test(arguments: Mode.chosen(.table))
+    @Test(arguments: Mode.chosen(.lanes))
     func randomMoments(_ mode: Mode) async throws {
         try await underLoad(mode) { rig, random in
-            var replay = try await ReplayVictim(rig, mode.rawValue)
+            var replay = try await ReplayVictim(rig, mode)
             for _ in 0..<(Self.kills ?? 6) {
                 // From before it is connected to well into the stream.
                 try await Task.sleep(for: .milliseconds(Int.random(in: 10...600, using: &random)))
                 if !replay.isRunning {
                     // Who finds no target at its start does not wait for one.
                     #expect(try await replay.end() == 3 && !replay.wasConnected, "\(replay.log)")
-                    replay = try await ReplayVictim(rig, mode.rawValue)
+                    replay = try await ReplayVictim(rig, mode)
                 }
                 switch Victim.allCases.randomElement(using: &random) {
                 case .backend: try await replay.killBackend()
                 case .server: try await rig.target.restart(mode: .immediate)
                 default:
                     try await replay.kill()
-                    replay = try await ReplayVictim(rig, mode.rawValue)
+                    replay = try await ReplayVictim(rig, mode)
                 }
             }
             try await replay.kill()
@@ -81,7 +92,7 @@ struct ReplayCrashTests {
         let isReconnect = point == .beforeReconnect || point == .afterReconnect
         let stops = victim == .replay ? "" : ":stop"
         let replay = try await ReplayVictim(
-            rig, mode.rawValue, failpoint: "\(point.rawValue):\(isReconnect ? 1 : time)\(stops)")
+            rig, mode, failpoint: "\(point.rawValue):\(isReconnect ? 1 : time)\(stops)")
         if isReconnect {
             try await replay.awaitLog(containing: "connected to the target")
             try await replay.killBackend()
@@ -130,7 +141,8 @@ struct ReplayCrashTests {
             try await rig.awaitFreeSlot()
             try await rig.capture()
             try await rig.shell(
-                "transform --from \"$(replay --position)\" \"$SPOOL\" | replay --spool \"$SPOOL\" \(mode.rawValue)",
+                "transform \(mode.transform) --from \"$(replay --position)\" \"$SPOOL\" | "
+                    + "replay --spool \"$SPOOL\" \(mode.rawValue)",
                 timeout: .seconds(600)
             ).checked("transform | replay")
             try await rig.onTarget("DROP SCHEMA IF EXISTS walrelay CASCADE")

@@ -12,14 +12,14 @@ final class ReplayVictim {
     private static let counter = NameCounter()
 
     /// Starts the two.
-    init(_ rig: Rig, _ options: String, failpoint: String = "") async throws {
+    init(_ rig: Rig, _ mode: ReplayCrashTests.Mode, failpoint: String = "") async throws {
         self.rig = rig
         file = "replay.\(ReplayVictim.counter.next())"
         shell = try rig.start(
             """
-            transform -q --max-changes 20 --from \(try await rig.position()) --follow "$SPOOL" |
+            transform -q --max-changes 20 \(mode.transform) --from \(try await rig.position()) --follow "$SPOOL" |
               (echo $BASHPID >\(file); export \(Failpoint.variable)='\(failpoint)'
-               exec replay --target "$TARGET" --origin "$NAME" --spool "$SPOOL" --report-dir "$FOLDER" \(options))
+               exec replay --target "$TARGET" --origin "$NAME" --spool "$SPOOL" --report-dir "$FOLDER" \(mode.rawValue))
             echo "${PIPESTATUS[@]}"
             """)
     }

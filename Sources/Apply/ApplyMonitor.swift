@@ -17,6 +17,7 @@ public final class ApplyMonitor: Sendable {
     private let state = Mutex(State())
     private let stopping = StopRequest()
     private let file: StatusFile?
+    private let sourcePosition: @Sendable () -> LSN?
     private let lineSeconds: Int
     private let logger: Logger
 
@@ -24,9 +25,12 @@ public final class ApplyMonitor: Sendable {
     private static let interval = 1_000
 
     /// A monitor that writes to the file at `path`, if given, and a line every `lineSeconds` in which something was
-    /// applied.
-    public init(path: String?, lineSeconds: Int, logger: Logger) {
+    /// applied. `sourcePosition` says where the source's WAL ends, as far as is known.
+    public init(
+        path: String?, lineSeconds: Int, logger: Logger, sourcePosition: @escaping @Sendable () -> LSN? = { nil }
+    ) {
         file = path.map { StatusFile($0) }
+        self.sourcePosition = sourcePosition
         self.lineSeconds = lineSeconds
         self.logger = logger
     }
@@ -50,11 +54,14 @@ public final class ApplyMonitor: Sendable {
     private func run() {
         var last = 0
         var spoken = 0
+        var catchUp = CatchUp()
         var line = Deadline.after(milliseconds: lineSeconds * 1_000)
         while true {
             let isLast = stopping.isRequested
-            let now = look(since: last, isLast: isLast)
+            var now = look(since: last, isLast: isLast)
             last = now.changes
+            catchUp.note(applied: now.applied, source: sourcePosition())
+            (now.lagBytes, now.secondsLeft) = (catchUp.lagBytes, catchUp.secondsLeft)
             if let json = try? JSONEncoder().encode(now) { file?.write([UInt8](json) + [0x0A]) }
             if isLast { return }
             if line.hasPassed {
@@ -90,10 +97,12 @@ public final class ApplyMonitor: Sendable {
 
     private func speak(_ now: ApplyStatus) {
         let delay = now.delaySeconds.map { ", \(Figures.tenths(max(0, $0))) s after its commit" } ?? ""
+        let behind = now.lagBytes.map { ", \(Figures.megabytes($0)) behind the source" } ?? ""
+        let left = now.secondsLeft.map { ", there in about \(Figures.duration(seconds: $0))" } ?? ""
         let size = now.changes / max(1, now.batches)
         logger.info(
             """
-            applied \(now.applied ?? .zero)\(delay), \(Int(now.changesPerSecond)) changes/s, \(now.transactions) \
+            applied \(now.applied ?? .zero)\(delay)\(behind)\(left), \(Int(now.changesPerSecond)) changes/s, \(now.transactions) \
             transactions in \(now.batches) batches of \(size) changes
             """)
     }

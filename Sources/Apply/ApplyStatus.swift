@@ -14,6 +14,10 @@ public struct ApplyStatus: Codable, Sendable, Equatable {
     public var committedAt: String?
     /// Seconds from that commit to its being applied.
     public var delaySeconds: Double?
+    /// Bytes of WAL between the source's end, as `receive` saw it last, and the target's position; nil without a spool.
+    public var lagBytes: UInt64?
+    /// Seconds until the target has caught up, at the pace of the last half minute; nil where it has, or will not.
+    public var secondsLeft: Double?
     /// Transactions applied since the start.
     public var transactions = 0
     /// Changes applied since the start.
@@ -36,6 +40,8 @@ public struct ApplyStatus: Codable, Sendable, Equatable {
         case isRunning = "running"
         case committedAt = "committed_at"
         case delaySeconds = "delay_seconds"
+        case lagBytes = "lag_bytes"
+        case secondsLeft = "seconds_left"
         case transactionsSkipped = "transactions_skipped"
         case batchesInOrder = "batches_in_order"
         case changesPerSecond = "changes_per_second"

@@ -75,7 +75,6 @@ public final class CloneProgress: Sendable {
 
     /// A number of bytes for people.
     public static func megabytes(_ bytes: Int) -> String {
-        let tenths = (bytes * 10 + (1 << 19)) >> 20
-        return "\(tenths / 10).\(tenths % 10) MB"
+        Figures.megabytes(UInt64(clamping: bytes))
     }
 }

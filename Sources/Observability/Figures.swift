@@ -5,4 +5,17 @@ public enum Figures {
         let tenths = Int((value * 10).rounded())
         return "\(tenths / 10).\(tenths % 10)"
     }
+
+    /// A number of bytes, in units of 1024 × 1024 as the server counts: `2.5 MB`.
+    public static func megabytes(_ bytes: UInt64) -> String { "\(tenths(Double(bytes) / 1_048_576)) MB" }
+
+    /// A time to wait: `45 s`, `3 min`, `2 h 5 min`.
+    public static func duration(seconds: Double) -> String {
+        let seconds = Int(min(max(0, seconds), 1e9).rounded())
+        switch seconds {
+        case ..<90: return "\(seconds) s"
+        case ..<5400: return "\((seconds + 30) / 60) min"
+        default: return "\(seconds / 3600) h \(seconds % 3600 / 60) min"
+        }
+    }
 }

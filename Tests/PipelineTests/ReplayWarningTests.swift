@@ -39,7 +39,7 @@ struct ReplayWarningTests {
             #expect(
                 status.contains("\"applied\":\"\(try await rig.position().replacing("/", with: "\\/"))\""), "\(status)")
             #expect(status.contains("\"changes\":10") && status.contains("\"running\":false"), "\(status)")
-            #expect(status.contains("\"delay_seconds\":"), "\(status)")
+            #expect(status.contains("\"delay_seconds\":") && status.contains("\"lag_bytes\":0"), "\(status)")
         }
     }
 

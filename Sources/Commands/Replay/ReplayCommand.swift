@@ -140,7 +140,7 @@ struct ReplayCommand: AsyncParsableCommand {
             reportFolder: reportDir ?? spool.map { SpoolDirectory($0).statePath } ?? ".")
         let monitor = ApplyMonitor(
             path: spool.map { SpoolDirectory($0).statePath + "/replay.json" }, lineSeconds: statusInterval,
-            logger: logger)
+            logger: logger, sourcePosition: { spool.flatMap { SourcePosition.last(in: SpoolDirectory($0)) } })
         let (outcome, counts) = try await Program.run { [options] stop in
             var options = options
             if let spool, try SpoolDirectory(spool).identity() == nil {

@@ -4,6 +4,7 @@ import Glibc
 import Logging
 import Observability
 import Postgres
+import Selection
 import Spool
 import Synchronization
 import Threading
@@ -15,6 +16,7 @@ final class DatabaseCopy {
     private let stop: StopRequest
     private let progress: CloneProgress
     private let logger: Logger
+    private let selection: Selection
     private(set) var journal: CloneJournal
     private let copied = Collected()
 
@@ -26,8 +28,9 @@ final class DatabaseCopy {
     /// - Parameter journal: already written, with nothing done.
     init(
         _ options: CloneOptions, journal: CloneJournal, stop: StopRequest, progress: CloneProgress, logger: Logger
-    ) {
+    ) throws {
         self.options = options
+        selection = try options.selection()
         self.journal = journal
         self.stop = stop
         self.progress = progress
@@ -40,9 +43,9 @@ final class DatabaseCopy {
     /// - Parameter slotIsReady: called once the source keeps every change after the snapshot.
     /// - Returns: the journal of a migration whose copy is complete.
     func run(slotIsReady: () -> Void) throws -> CloneJournal {
-        let archive = SchemaArchive(path: spool.statePath + "/schema.dump", stop: stop, logger: logger)
+        var archive = SchemaArchive(path: spool.statePath + "/schema.dump", stop: stop, logger: logger)
         defer { archive.remove() }
-        let tables = try copyRows(archive, slotIsReady)
+        let tables = try copyRows(&archive, slotIsReady)
         try step("indexes and constraints") {
             try archive.restore(.after, options.target, jobs: options.indexJobs, options: options.restoreOptions)
         }
@@ -67,7 +70,7 @@ final class DatabaseCopy {
     }
 
     /// What needs the snapshot, which is let go at the end.
-    private func copyRows(_ archive: SchemaArchive, _ slotIsReady: () -> Void) throws -> Int {
+    private func copyRows(_ archive: inout SchemaArchive, _ slotIsReady: () -> Void) throws -> Int {
         // The session that made the snapshot keeps it while it stays idle.
         let holder = try step("snapshot") { try makeSnapshot() }
         slotIsReady()
@@ -75,9 +78,13 @@ final class DatabaseCopy {
         let (name, encoding) = (holder.name, holder.encoding)
         try step("definitions") {
             try archive.dump(options.source, snapshot: name)
+            if !selection.includesAllObjects {
+                let session = try SourceSnapshot(options.source, snapshot: name, encoding: encoding)
+                try archive.select(SourceObjects(on: session.connection, selection), on: session.connection)
+            }
             try archive.restore(.before, options.target, jobs: 1, options: options.restoreOptions)
         }
-        let tables = try SourceSnapshot(options.source, snapshot: name, encoding: encoding).tables()
+        let tables = try SourceSnapshot(options.source, snapshot: name, encoding: encoding).tables(selection)
         progress.plan(tables)
         let (source, target) = (options.source, options.target)
         let (stop, progress, copied, logger) = (stop, progress, copied, logger)
@@ -119,7 +126,11 @@ final class DatabaseCopy {
         }
         let source = try Source(options.source)
         if options.publications.isEmpty {
-            guard let remarks = try source.makePublications(for: options.slot) else {
+            let selection = selection
+            let remarks = try source.makePublications(for: options.slot) {
+                selection.includesData(schema: $0, table: $1)
+            }
+            guard let remarks else {
                 throw MigrationError(
                     .slotMismatch,
                     "there is a publication \"\(options.slot)\" that walrelay did not make; name it with --publication to "
@@ -151,7 +162,7 @@ final class DatabaseCopy {
 
     private func copySequences() throws {
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
-        try TargetDatabase(options.target).set(try SourceSnapshot.sequences(on: source))
+        try TargetDatabase(options.target).set(try SourceSnapshot.sequences(on: source, selection))
     }
 
     private func step<Result>(_ name: String, _ body: () throws -> Result) throws -> Result {

@@ -1,6 +1,7 @@
 import Apply
 import Observability
 import Postgres
+import Selection
 import Spool
 
 // The target, and what is copied once or not at all.
@@ -49,7 +50,8 @@ extension Preflight {
         try lookForMissing(
             "extensions", "SELECT extname FROM pg_catalog.pg_extension",
             "SELECT name FROM pg_catalog.pg_available_extensions",
-            "install their packages on the target's machine")
+            "install their packages on the target's machine"
+        ) { [selection] in selection.includes(extension: $0) }
         if !options.restoreOptions.contains("--no-owner") {
             try lookForMissing(
                 "roles", Self.ownersQuery, "SELECT rolname FROM pg_catalog.pg_roles",
@@ -64,9 +66,12 @@ extension Preflight {
         }
     }
 
-    private func lookForMissing(_ what: String, _ needed: String, _ there: String, _ remedy: String) throws {
+    private func lookForMissing(
+        _ what: String, _ needed: String, _ there: String, _ remedy: String,
+        isWanted: (String) -> Bool = { _ in true }
+    ) throws {
         let known = Set(try column(target, there))
-        let all = try column(source, needed)
+        let all = try column(source, needed).filter(isWanted)
         let missing = all.filter { !known.contains($0) }
         if missing.isEmpty {
             pass(.target, what, all.isEmpty ? "none needed" : "all \(all.count) are there")

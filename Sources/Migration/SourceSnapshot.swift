@@ -1,4 +1,5 @@
 import Postgres
+import Selection
 
 /// A session with the source that sees one exported snapshot and nothing later.
 final class SourceSnapshot {
@@ -35,16 +36,17 @@ final class SourceSnapshot {
     }
 
     /// The tables whose rows are copied, the largest first.
-    func tables() throws -> [CopiedTable] {
-        try Self.tables(on: connection)
+    func tables(_ selection: Selection) throws -> [CopiedTable] {
+        try Self.tables(on: connection, selection)
     }
 
     /// The tables whose rows are copied, as a session sees them, the largest first.
-    static func tables(on connection: Connection) throws -> [CopiedTable] {
+    static func tables(on connection: Connection, _ selection: Selection) throws -> [CopiedTable] {
         let result = try connection.execute(tablesQuery, doing: "listing the tables")
         return (0..<result.rowCount).compactMap { index in
             let row = result.row(index)
-            guard let oid = row[0].flatMap({ UInt32($0) }), let schema = row[1], let table = row[2], let file = row[5]
+            guard let oid = row[0].flatMap({ UInt32($0) }), let schema = row[1], let table = row[2], let file = row[5],
+                selection.includesData(schema: schema, table: table)
             else { return nil }
             return CopiedTable(
                 oid: oid, name: Quoting.qualified(schema, table), columns: row[3],
@@ -53,10 +55,18 @@ final class SourceSnapshot {
     }
 
     /// Sequences and where they stand now; a sequence knows no snapshot.
-    static func sequences(on connection: Connection) throws -> [CopiedSequence] {
+    static func sequences(
+        on connection: Connection, _ selection: Selection = Selection()
+    ) throws -> [CopiedSequence] {
+        let objects = selection.includesAllObjects ? nil : try SourceObjects(on: connection, selection)
         let names = try connection.execute(sequencesQuery, doing: "listing the sequences")
         return try (0..<names.rowCount).compactMap { index in
             guard let schema = names.text(index, 0), let sequence = names.text(index, 1) else { return nil }
+            if let objects {
+                guard let relation = names.text(index, 2).flatMap({ UInt32($0) }).flatMap({ objects.relations[$0] }),
+                    objects.includes(relation)
+                else { return nil }
+            }
             let name = Quoting.qualified(schema, sequence)
             let value = try connection.execute("SELECT last_value, is_called FROM \(name)", doing: "reading \(name)")
             guard let last = value.text(0, 0) else { return nil }
@@ -78,7 +88,7 @@ final class SourceSnapshot {
         """
 
     private static let sequencesQuery = """
-        SELECT n.nspname, c.relname
+        SELECT n.nspname, c.relname, c.oid
           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind = 'S' AND c.relpersistence <> 't'
            AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND \(ownedByNoExtension)

@@ -75,10 +75,19 @@ struct CopyCommand: AsyncParsableCommand {
     @Flag(help: "Drop what an earlier run with this --dir made on both sides, and begin anew.")
     var restart = false
 
+    @Flag(
+        help: "Drop first what the target has of the objects that are copied; refused if it holds anything else.")
+    var dropIfExists = false
+
+    @OptionGroup
+    var filters: FilterArguments
+
     @OptionGroup
     var restore: RestoreArguments
 
-    @Flag(help: "Do not collect statistics on the target after the copy.")
+    @Flag(
+        name: [.customLong("skip-analyze"), .customLong("skip-vacuum")],
+        help: "Do not collect statistics on the target after the copy.")
     var skipAnalyze = false
 
     func validate() throws {
@@ -100,6 +109,8 @@ struct CopyCommand: AsyncParsableCommand {
         options.restarts = restart
         options.skipsAnalyze = skipAnalyze
         options.restoreOptions = restore.options
+        options.dropsIfExists = dropIfExists
+        try filters.apply(to: &options)
         let run = CloneRun(options, logger: logger)
         let begun = Deadline.now
         let outcome = try await Program.runAsync { stop in

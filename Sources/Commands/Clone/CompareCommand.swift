@@ -39,6 +39,9 @@ struct CompareCommand: AsyncParsableCommand {
     var tableJobs = 4
 
     @OptionGroup
+    var filters: FilterArguments
+
+    @OptionGroup
     var restore: RestoreArguments
 
     @Flag(help: "One JSON object.")
@@ -58,6 +61,7 @@ struct CompareCommand: AsyncParsableCommand {
         var options = try servers.options()
         options.tableJobs = tableJobs
         options.restoreOptions = restore.options
+        try filters.apply(to: &options)
         let part = part
         let answer = try await Program.run { [options] stop in
             var answer = Answer()

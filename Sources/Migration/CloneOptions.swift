@@ -24,6 +24,10 @@ public struct CloneOptions: Sendable {
     public var end: String?
     /// How many tables are copied at once.
     public var tableJobs = 4
+    /// A table of more bytes is copied in parts of about as much; nil for each table in one.
+    public var splitBytes: Int?
+    /// A table is copied in at most so many parts; nil for any number.
+    public var splitPartsMax: Int?
     /// How many indexes and constraints are made at once.
     public var indexJobs = 4
     /// Drop what an earlier run made, and start over.
@@ -34,6 +38,8 @@ public struct CloneOptions: Sendable {
     public var filters: String?
     /// Leave extensions to somebody else.
     public var skipsExtensions = false
+    /// Leave large objects where they are.
+    public var skipsLargeObjects = false
     /// Drop what the target has of the source's objects first.
     public var dropsIfExists = false
     /// Options of pg_restore, such as `--no-owner`.

@@ -18,12 +18,7 @@ final class DatabaseCopy {
     private let logger: Logger
     private let selection: Selection
     private(set) var journal: CloneJournal
-    private let copied = Collected()
-
-    /// What several threads have copied.
-    private final class Collected: Sendable {
-        let tables = Mutex<[CloneJournal.Table]>([])
-    }
+    private let copied = CopiedParts()
 
     /// - Parameter journal: already written, with nothing done.
     init(
@@ -60,7 +55,7 @@ final class DatabaseCopy {
         let target = try TargetDatabase(options.target)
         if let point = journal.consistentPoint { try target.placeOrigin(options.origin, at: point) }
         try target.makeDurable()
-        journal.tables = copied.tables.withLock { $0 }
+        journal.tables = copied.tables
         journal.phase = options.follows ? .following : .done
         Failpoint.beforeCopyIsDone.reach()
         try journal.write(spool)
@@ -89,23 +84,27 @@ final class DatabaseCopy {
         let (source, target) = (options.source, options.target)
         let (stop, progress, copied, logger) = (stop, progress, copied, logger)
         try step("rows") {
-            try Parallel.run(tables, threads: options.tableJobs, name: "table copy", stop: stop) {
+            let parts = CopyPart.plan(tables, larger: options.splitBytes, partsMax: options.splitPartsMax)
+            try Parallel.run(parts, threads: options.tableJobs, name: "table copy", stop: stop) {
                 let copier = try TableCopier(
                     source: source, snapshot: name, target: target, encoding: encoding, stop: stop, progress: progress)
-                return { table in
-                    let begun = Deadline.now
-                    progress.begin(table)
-                    let (rows, bytes) = try copier.copy(table)
-                    let seconds = begun.seconds
-                    progress.finish(table)
-                    copied.tables.withLock {
-                        $0.append(.init(name: table.name, rows: rows, bytes: bytes, seconds: seconds))
+                return { part in
+                    copied.begin(part)
+                    progress.begin(part)
+                    let (rows, bytes) = try copier.copy(part)
+                    let table = copied.finish(part, rows: rows, bytes: bytes)
+                    progress.finish(part, isLast: table != nil)
+                    if !part.isWhole {
+                        logger.info("\(part.name): \(rows) rows, \(CloneProgress.megabytes(bytes))")
+                        Failpoint.afterPart.reach()
                     }
+                    guard let table else { return }
                     Failpoint.afterTable.reach()
-                    logger.info("\(table.name): \(rows) rows, \(CloneProgress.megabytes(bytes))")
+                    logger.info("\(table.name): \(table.rows) rows, \(CloneProgress.megabytes(table.bytes))")
                 }
             }
         }
+        if !options.skipsLargeObjects { try copyLargeObjects(snapshot: name, encoding) }
         withExtendedLifetime(holder) {}
         return tables.count
     }
@@ -154,6 +153,38 @@ final class DatabaseCopy {
         return Holder(name: name, encoding: source.encoding, source: source, session: nil)
     }
 
+    /// What several threads have copied of large objects.
+    private final class Counted: Sendable {
+        let sums = Mutex((objects: 0, bytes: 0))
+    }
+
+    private func copyLargeObjects(snapshot: String, _ encoding: String) throws {
+        let batches = try LargeObjectBatch.all(
+            on: SourceSnapshot(options.source, snapshot: snapshot, encoding: encoding).connection)
+        guard !batches.isEmpty else { return }
+        let (options, stop, progress, logger) = (options, stop, progress, logger)
+        let counted = Counted()
+        try step("large objects") {
+            try Parallel.run(batches, threads: options.tableJobs, name: "large objects", stop: stop) {
+                let copier = try LargeObjectCopier(
+                    options, snapshot: snapshot, encoding: encoding, stop: stop, progress: progress)
+                return { batch in
+                    let copied = try copier.copy(batch)
+                    Failpoint.afterLargeObjects.reach()
+                    counted.sums.withLock { sums in
+                        sums.objects += copied.objects
+                        sums.bytes += copied.bytes
+                    }
+                }
+            }
+        }
+        let (count, bytes) = counted.sums.withLock { $0 }
+        logger.info("\(count) large objects, \(CloneProgress.megabytes(bytes))")
+        if options.follows {
+            logger.warning("changes of large objects are NOT followed: they are as at the copy's start")
+        }
+    }
+
     private static func encoding(_ source: ConnectionString) throws -> String {
         let connection = try Connection(source, applicationName: TargetDatabase.applicationName)
         let name = try connection.execute("SHOW server_encoding", doing: "asking for the encoding").text(0, 0)
@@ -178,7 +209,7 @@ final class DatabaseCopy {
 
 extension Deadline {
     /// Seconds since then.
-    fileprivate var seconds: Double {
+    var seconds: Double {
         Double((Deadline.now.nanoseconds - nanoseconds) / 1_000_000) / 1000
     }
 }

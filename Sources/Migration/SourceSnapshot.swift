@@ -50,7 +50,8 @@ final class SourceSnapshot {
             else { return nil }
             return CopiedTable(
                 oid: oid, name: Quoting.qualified(schema, table), columns: row[3],
-                size: row[4].flatMap { Int($0) } ?? 0, file: file)
+                size: row[4].flatMap { Int($0) } ?? 0, file: file,
+                blocks: row[6].flatMap { Int($0) } ?? 0, isDivisible: row[3] != nil && row[7] == "t")
         }
     }
 
@@ -74,13 +75,18 @@ final class SourceSnapshot {
         }
     }
 
-    /// Ordinary tables, which includes partitions; what an extension made, it fills itself.
+    /// Ordinary tables, which includes partitions; what an extension made, it fills itself. A range of ctids is looked up
+    /// from 14 on; before, every part would read the whole table.
     private static let tablesQuery = """
         SELECT c.oid, n.nspname, c.relname,
                (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(attname), ', ' ORDER BY attnum)
                   FROM pg_catalog.pg_attribute a WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
                    AND coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') = ''),
-               pg_catalog.pg_table_size(c.oid), c.relfilenode
+               pg_catalog.pg_table_size(c.oid), c.relfilenode,
+               pg_catalog.pg_relation_size(c.oid)
+                 OPERATOR(pg_catalog./) pg_catalog.current_setting('block_size')::pg_catalog.int8,
+               pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 140000
+                 AND EXISTS (SELECT FROM pg_catalog.pg_am WHERE oid = c.relam AND amname = 'heap')
           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind = 'r' AND c.relpersistence <> 't'
            AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND \(ownedByNoExtension)

@@ -4,7 +4,7 @@ import Selection
 struct TargetContent: Hashable, Sendable {
     /// What kind of object it is.
     var kind: String
-    /// Its schema; for a schema itself.
+    /// Its schema; for a schema itself; empty for what is in none.
     var schema: String
     /// Its name alone.
     var name: String
@@ -16,6 +16,7 @@ struct TargetContent: Hashable, Sendable {
         switch kind {
         case "table", "foreign table": selection.includes(schema: schema, table: name)
         case "view", "materialized view", "sequence": selection.includesObject(schema: schema, name: name)
+        case "large object": true
         default: selection.includes(schema: schema)
         }
     }

@@ -84,6 +84,12 @@ struct TargetDatabase {
         // What depended on something else may be left: of these, everything in public.
         let rest = try column(connection.execute(Self.dropsQuery, doing: doing))
         for statement in rest { try connection.execute(statement, doing: doing) }
+        while true {
+            let unlinked = try connection.execute(
+                "SELECT pg_catalog.lo_unlink(oid) FROM (SELECT oid FROM pg_catalog.pg_largeobject_metadata LIMIT "
+                    + "\(LargeObjectBatch.objectsMax)) o", doing: doing)
+            if unlinked.rowCount == 0 { break }
+        }
     }
 
     /// Gives the sequences the source's values.
@@ -225,7 +231,10 @@ extension TargetDatabase {
            UNION ALL
           SELECT 'schema', n.nspname, n.nspname, pg_catalog.quote_ident(n.nspname), n.oid,
                  'pg_catalog.pg_namespace'::pg_catalog.regclass
-            FROM pg_catalog.pg_namespace n WHERE n.nspname <> 'public' AND \(userNamespace)) o
+            FROM pg_catalog.pg_namespace n WHERE n.nspname <> 'public' AND \(userNamespace)
+           UNION ALL
+          SELECT 'large object', '', m.oid::pg_catalog.text, m.oid::pg_catalog.text, m.oid,
+                 'pg_catalog.pg_largeobject'::pg_catalog.regclass FROM pg_catalog.pg_largeobject_metadata m) o
          WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                             WHERE d.classid = o.class AND d.objid = o.oid AND d.deptype = 'e')
          ORDER BY 1, 4

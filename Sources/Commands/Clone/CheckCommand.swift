@@ -33,6 +33,9 @@ struct CheckCommand: AsyncParsableCommand {
         help: "Drop first what the target has of the objects that are copied; refused if it holds anything else.")
     var dropIfExists = false
 
+    @Flag(help: "Do not copy large objects.")
+    var skipLargeObjects = false
+
     @OptionGroup
     var filters: FilterArguments
 
@@ -48,6 +51,7 @@ struct CheckCommand: AsyncParsableCommand {
         options.publications = publication
         options.restoreOptions = restore.options
         options.dropsIfExists = dropIfExists
+        options.skipsLargeObjects = skipLargeObjects
         try filters.apply(to: &options)
         let findings = try await Program.run { [options] stop in try Preflight.findings(options, stop: stop) }
         if json { Output.line(JSON.text(findings)) } else { show(findings) }

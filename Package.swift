@@ -70,8 +70,8 @@ let package = Package(
         module(
             "Migration",
             [
-                "Apply", "Batches", "Capture", "Failpoints", "Observability", "Postgres", "Spool", "Threading",
-                logging, subprocess, system,
+                "Apply", "Batches", "Capture", "Failpoints", "Observability", "Postgres", "Selection", "Spool",
+                "Threading", logging, subprocess, system,
             ]),
 
         .target(
@@ -99,9 +99,12 @@ let package = Package(
             ]),
         command(
             "Replay",
-            ["Apply", "Audit", "BatchFiles", "Batches", "LogRendering", "PgOutput", "Postgres", "Spool", "Threading"]),
+            [
+                "Apply", "Audit", "BatchFiles", "Batches", "LogRendering", "PgOutput", "Postgres", "Selection", "Spool",
+                "Threading",
+            ]),
         command("Inspect", ["Audit", "ChangeLines", "PgOutput", "Postgres", "Selection", "Spool", "Threading"]),
-        command("Clone", ["Capture", "Migration", "Postgres", "Spool", "Threading"]),
+        command("Clone", ["Capture", "Migration", "Postgres", "Selection", "Spool", "Threading"]),
 
         .target(
             name: "TestSupport",

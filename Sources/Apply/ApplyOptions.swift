@@ -36,6 +36,8 @@ public struct ApplyOptions: Sendable {
     public var reconnects: Bool
     /// The log that the batches come from; without it a collision of net changes is an error.
     public var log: (any BatchLog)?
+    /// Which filter file ``log`` is read with: as a preamble's `filter` says it.
+    public var logFilter: String?
     /// How many connections apply a batch, if it is written for as many lanes. More than one needs ``log``.
     public var jobs: Int
     /// A batch of fewer changes is applied on one connection: several transactions cost more than they save.

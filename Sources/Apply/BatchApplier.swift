@@ -36,7 +36,11 @@ public final class BatchApplier {
     public var statistics: ApplyStatistics { executor.statistics }
 
     /// The log, if it says the same as the batches.
-    var log: (any BatchLog)? { source?.selection == true ? nil : options.log }
+    var log: (any BatchLog)? {
+        guard let source else { return options.log }
+        return source.filter == options.logFilter && (source.selection != true || source.filter != nil)
+            ? options.log : nil
+    }
 
     /// The origin that records the progress.
     var originName: String { options.origin ?? source?.origin ?? "" }
@@ -266,9 +270,12 @@ public final class BatchApplier {
         } catch {
             throw ApplyError(error, batch: nil, table: nil)
         }
-        if options.log != nil && preamble.selection == true {
+        if options.log != nil && log == nil {
             logger.warning(
-                "the batches leave out or rename tables: none of them can be taken from the log again (--spool)")
+                """
+                the batches leave out or rename tables otherwise than --filters says: none of them can be taken from the \
+                log again (--spool)
+                """)
         }
         logger.info(
             "connected to the target",

@@ -27,6 +27,8 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
     public var order: Order?
     /// Tables or operations were left out, or tables renamed; absent where not.
     public var selection: Bool?
+    /// Says which filter file was used, where that alone says what was left out; absent where not.
+    public var filter: String?
     /// The lanes that statements are divided into; absent where they are not.
     public var lanes: Int?
     /// The program that wrote the text.
@@ -41,15 +43,15 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case format, origin, encoding, timeline, database, slot, from, order, selection, lanes, tool
+        case format, origin, encoding, timeline, database, slot, from, order, selection, filter, lanes, tool
         case systemIdentifier = "system_identifier"
         case serverVersion = "server_version"
     }
 
     /// The preamble of a stream of `identity` from `from` on.
     public init(
-        identity: StreamIdentity, from: LSN, origin: String, order: Order, isSelection: Bool, lanes: Int = 1,
-        tool: String
+        identity: StreamIdentity, from: LSN, origin: String, order: Order, isSelection: Bool, filter: String? = nil,
+        lanes: Int = 1, tool: String
     ) {
         format = BatchPreamble.currentFormat
         self.origin = origin
@@ -62,6 +64,7 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
         self.from = from
         self.order = order
         selection = isSelection ? true : nil
+        self.filter = isSelection ? filter : nil
         self.lanes = lanes > 1 ? lanes : nil
         self.tool = tool
     }
@@ -127,6 +130,10 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
             text.append(",")
         }
         if selection == true { text.append("\"selection\":true,") }
+        if let filter {
+            text.appendJSON(key: "filter", filter)
+            text.append(",")
+        }
         if let lanes {
             text.append("\"lanes\":")
             text.append(decimal: lanes)

@@ -94,7 +94,9 @@ public final class BatchRenderer {
         try sink.begin(
             BatchPreamble(
                 identity: next, from: from, origin: options.origin, order: options.order,
-                isSelection: options.tables.isSelection, lanes: options.lanes, tool: options.tool))
+                isSelection: options.tables.isSelection,
+                filter: options.tables.mappings.isEmpty ? options.tables.filter : nil, lanes: options.lanes,
+                tool: options.tool))
     }
 
     /// Remembers what the source's catalog says about a table, for the Relation message that follows.

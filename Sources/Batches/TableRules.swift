@@ -9,12 +9,14 @@ public struct TableRules: Sendable {
     public var ordered: [TablePattern] = []
     /// Other names on the target; the first that fits counts.
     public var mappings: [TableMapping] = []
+    /// Says which filter file ``selection`` is of; nil when something else was asked for too.
+    public var filter: String?
 
     /// Everything, under its own name.
     public init() {}
 
     /// Something is left out or renamed: the text says other things than the log.
-    var isSelection: Bool {
+    public var isSelection: Bool {
         !selection.includesAllTables || !selection.excludeColumns.isEmpty || selection.operations != .all
             || !mappings.isEmpty
     }

@@ -15,7 +15,12 @@ struct PublicationPlan: Equatable {
     private(set) var remarks: [String] = []
 
     /// The plan for these tables, on a server of this version.
-    init(_ tables: [SourceTable], serverVersion: Int) {
+    ///
+    /// - Parameter isSelected: asked with schema and name; what it does not want is published only where a partitioned
+    ///   table above it is.
+    init(
+        _ tables: [SourceTable], serverVersion: Int, isSelected: (String, String) -> Bool = { _, _ in true }
+    ) {
         var leaves: [UInt32: [SourceTable]] = [:]
         for table in tables where table.kind == .ordinary {
             if let root = table.root { leaves[root, default: []].append(table) }
@@ -24,7 +29,7 @@ struct PublicationPlan: Equatable {
         let roots = serverVersion >= 130_000 ? tables.filter { $0.kind == .partitioned && $0.root == $0.oid } : []
         var covered: Set<UInt32> = []
         var coveredForInserts: Set<UInt32> = []
-        for root in roots where root.owningExtension == nil {
+        for root in roots where root.owningExtension == nil && isSelected(root.schema, root.name) {
             let isSafe = (leaves[root.oid] ?? []).allSatisfy { $0.canPublishUpdates || $0.isUnlogged }
             if root.hasPrimaryKey && isSafe {
                 covered.insert(root.oid)
@@ -37,7 +42,7 @@ struct PublicationPlan: Equatable {
                         + "because it has no primary key that all partitions share")
             }
         }
-        for table in tables where table.kind != .partitioned {
+        for table in tables where table.kind != .partitioned && isSelected(table.schema, table.name) {
             if let remark = Self.reasonToLeaveOut(table) {
                 remarks.append(remark)
                 continue

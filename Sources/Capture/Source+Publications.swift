@@ -48,9 +48,12 @@ extension Source {
     /// Makes publications with the slot's name of what can be published; leaves one that is not ours as it is. One of
     /// ours is a rest of an earlier slot, and made anew.
     ///
+    /// - Parameter isSelected: says of a schema and a table whether it is wanted.
     /// - Returns: what will not be carried, one remark a table; nil when nothing was made.
     /// - Throws: ``CaptureError`` (`privilege`, `unsuitableServer`) or ``PostgresError``.
-    public func makePublications(for slot: String) throws -> [String]? {
+    public func makePublications(
+        for slot: String, selecting isSelected: (String, String) -> Bool = { _, _ in true }
+    ) throws -> [String]? {
         if try hasPublication(slot) && !isOwn(slot, slot: slot) { return nil }
         guard PublicationPlan.insertsName(slot).utf8.count <= 63 else {
             throw CaptureError(
@@ -58,7 +61,8 @@ extension Source {
                 "the slot's name is too long to name publications after it; choose a shorter one with --slot, or make a "
                     + "publication and name it with --publication")
         }
-        let plan = PublicationPlan(try Self.tables(catalog), serverVersion: catalog.serverVersion)
+        let plan = PublicationPlan(
+            try Self.tables(catalog), serverVersion: catalog.serverVersion, isSelected: isSelected)
         try dropPublications(of: slot)
         let statements = plan.statements(named: slot, mark: Self.mark(slot))
         do {
@@ -84,8 +88,10 @@ extension Source {
     }
 
     /// What publications made now would not carry, one remark a table.
-    public static func publicationRemarks(on catalog: Connection) throws -> [String] {
-        PublicationPlan(try tables(catalog), serverVersion: catalog.serverVersion).remarks
+    public static func publicationRemarks(
+        on catalog: Connection, selecting isSelected: (String, String) -> Bool = { _, _ in true }
+    ) throws -> [String] {
+        PublicationPlan(try tables(catalog), serverVersion: catalog.serverVersion, isSelected: isSelected).remarks
     }
 
     /// Drops the publications that ``makePublications(for:)`` made, and no others. Returns their names.

@@ -61,8 +61,12 @@ public enum Failpoint: String, CaseIterable, Sendable {
     case beforeSlot = "before-slot"
     /// The slot and its snapshot are there; nothing is on the target.
     case afterSnapshot = "after-snapshot"
+    /// A part of a table's rows is on the target.
+    case afterPart = "after-part"
     /// A table's rows are on the target.
     case afterTable = "after-table"
+    /// A batch of large objects is on the target.
+    case afterLargeObjects = "after-large-objects"
     /// All indexes and constraints are on the target.
     case afterIndexes = "after-indexes"
     /// Everything of the copy is on the target; the journal does not say so.
@@ -116,7 +120,9 @@ public enum Failpoint: String, CaseIterable, Sendable {
         case .duringLaneCommits, .betweenLaneCommits, .beforeLevelCommit, .beforeBatch, .afterStatements, .beforeCommit,
             .duringCommit, .afterCommit, .afterPosition, .beforeOrdered, .beforeReconnect, .afterReconnect:
             .replay
-        case .beforeSlot, .afterSnapshot, .afterTable, .afterIndexes, .beforeCopyIsDone, .afterCopyIsDone: .clone
+        case .beforeSlot, .afterSnapshot, .afterPart, .afterTable, .afterLargeObjects, .afterIndexes, .beforeCopyIsDone,
+            .afterCopyIsDone:
+            .clone
         default: .receive
         }
     }

@@ -22,7 +22,8 @@ public struct CloneEnd: Sendable {
     @discardableResult
     public func setSequences() throws -> Int {
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
-        let sequences = try SourceSnapshot.sequences(on: source)
+        let selection = try options.adoptingJournal().selection()
+        let sequences = try SourceSnapshot.sequences(on: source, selection)
         let target = try TargetDatabase(options.target)
         try target.set(sequences)
         let found = try SourceSnapshot.sequences(on: target.connection)

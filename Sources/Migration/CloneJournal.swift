@@ -72,6 +72,8 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var publications: [String]
     /// Extensions that were on the target before.
     public var extensions: [String]
+    /// The text of the filter file; nil when everything is moved.
+    public var filters: String?
     /// The point of the copy: every commit after it comes from the log.
     public var consistentPoint: LSN?
     /// The steps that are done.
@@ -82,13 +84,16 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var switchedAt: LSN?
 
     enum CodingKeys: String, CodingKey {
-        case format, phase, pid, tool, started, source, target, follows, slot, origin, publications, extensions, steps,
+        case format, phase, pid, tool, started, source, target, follows, slot, origin, publications, extensions,
+            filters, steps,
             tables
         case consistentPoint = "consistent_point"
         case switchedAt = "switched_at"
     }
 
     private static let file = "clone.json"
+    /// The journal's filters, for `transform` and `replay`.
+    static let filterFile = "filters.ini"
 
     /// The journal of a spool; nil when no migration began there.
     ///
@@ -118,6 +123,7 @@ public struct CloneJournal: Codable, Sendable, Equatable {
 
     /// Makes this the journal, durably.
     public func write(_ spool: SpoolDirectory) throws {
+        if let filters { try spool.replaceState(CloneJournal.filterFile, with: Array(filters.utf8)) }
         try spool.replaceState(CloneJournal.file, with: JSON.encode(self) + [0x0A])
     }
 

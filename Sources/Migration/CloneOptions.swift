@@ -1,4 +1,6 @@
 import Postgres
+import Selection
+import Spool
 
 /// What to move, and how.
 public struct CloneOptions: Sendable {
@@ -22,12 +24,24 @@ public struct CloneOptions: Sendable {
     public var end: String?
     /// How many tables are copied at once.
     public var tableJobs = 4
+    /// A table of more bytes is copied in parts of about as much; nil for each table in one.
+    public var splitBytes: Int?
+    /// A table is copied in at most so many parts; nil for any number.
+    public var splitPartsMax: Int?
     /// How many indexes and constraints are made at once.
     public var indexJobs = 4
     /// Drop what an earlier run made, and start over.
     public var restarts = false
     /// Leave the tables without statistics.
     public var skipsAnalyze = false
+    /// The text of the filter file that says what to move; nil for everything.
+    public var filters: String?
+    /// Leave extensions to somebody else.
+    public var skipsExtensions = false
+    /// Leave large objects where they are.
+    public var skipsLargeObjects = false
+    /// Drop what the target has of the source's objects first.
+    public var dropsIfExists = false
     /// Options of pg_restore, such as `--no-owner`.
     public var restoreOptions: [String] = []
     /// The version of this program, for the journal.
@@ -39,5 +53,35 @@ public struct CloneOptions: Sendable {
         self.target = target
         self.spool = spool
         self.tool = tool
+    }
+}
+
+// What to move.
+extension CloneOptions {
+    /// What is moved.
+    ///
+    /// - Throws: `SelectionError` when the filter file cannot be understood.
+    func selection() throws -> Selection {
+        var selection = try filters.map { try FilterFile.parse($0, file: "the filter file") } ?? Selection()
+        if skipsExtensions { selection.excludeExtensions.append(try NamePattern("*")) }
+        return selection
+    }
+
+    /// The same with the filters that the migration was begun with.
+    public func adopting(_ journal: CloneJournal) -> CloneOptions {
+        var options = self
+        options.filters = journal.filters
+        return options
+    }
+
+    /// The same with the filters of the migration in the spool, if there is one and none are named.
+    public func adoptingJournal() throws -> CloneOptions {
+        guard filters == nil, let journal = try CloneJournal.read(SpoolDirectory(spool)) else { return self }
+        return adopting(journal)
+    }
+
+    /// How `transform` and `replay` are told of the filters.
+    var filterArguments: [String] {
+        filters == nil ? [] : ["--filters", SpoolDirectory(spool).statePath + "/" + CloneJournal.filterFile]
     }
 }

@@ -49,19 +49,20 @@ public final class CloneProgress: Sendable {
         }
     }
 
-    func begin(_ table: CopiedTable) {
-        state.withLock { $0.current.append(table.name) }
+    func begin(_ part: CopyPart) {
+        state.withLock { $0.current.append(part.name) }
     }
 
     func add(bytes: Int) {
         state.withLock { $0.bytes += bytes }
     }
 
-    func finish(_ table: CopiedTable) {
+    /// - Parameter isLast: the whole table is copied now.
+    func finish(_ part: CopyPart, isLast: Bool) {
         state.withLock { state in
-            state.current.removeAll { $0 == table.name }
-            state.tablesDone += 1
-            state.sizeDone += table.size
+            state.current.removeAll { $0 == part.name }
+            if isLast { state.tablesDone += 1 }
+            state.sizeDone += part.size
         }
     }
 

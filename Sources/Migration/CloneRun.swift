@@ -56,7 +56,7 @@ public struct CloneRun: Sendable {
     private func copy(
         _ journal: CloneJournal, _ stop: StopRequest, slotIsReady: () -> Void
     ) throws -> CloneJournal {
-        try DatabaseCopy(options, journal: journal, stop: stop, progress: progress, logger: logger)
+        try DatabaseCopy(options.adopting(journal), journal: journal, stop: stop, progress: progress, logger: logger)
             .run(slotIsReady: slotIsReady)
     }
 
@@ -96,7 +96,7 @@ public struct CloneRun: Sendable {
         _ journal: CloneJournal, _ stop: StopRequest, abort: StopRequest
     ) async throws -> Outcome {
         let (isReady, ready) = AsyncStream<Void>.makeStream()
-        var following = options
+        var following = options.adopting(journal)
         if following.publications.isEmpty { following.publications = journal.publications }
         if following.end == "current" && journal.phase != .copying {
             // The log may have the end record of an earlier run, which is another position.

@@ -24,6 +24,13 @@ struct CloneStart {
         let target = try TargetDatabase(options.target)
         if let old = try CloneJournal.read(spool) {
             try check(old, source, target)
+            let isOther = options.filters != nil && options.filters != old.filters
+            guard old.phase != .following || options.restarts || !isOther else {
+                throw MigrationError(
+                    .usage,
+                    "the copy in \(options.spool) was made with other filters, which cannot be changed any more: leave "
+                        + "--filters away to go on with those")
+            }
             guard old.phase == .copying || options.restarts else { return try resumed(old) }
             guard old.phase != .done, old.switchedAt == nil else {
                 throw MigrationError(
@@ -37,14 +44,17 @@ struct CloneStart {
                 .foreign,
                 "\(options.spool) holds the log of something else, and no journal of a clone; use another --dir")
         }
-        let preflight = Preflight(options, source: source, target: target.connection)
+        let preflight = try Preflight(options, source: source, target: target.connection)
         let (here, there) = try preflight.run(logger: logger, stop: stop)
-        try preflight.checkUnused()
-        let journal = CloneJournal(
+        try preflight.checkUnused(logger: logger)
+        var journal = CloneJournal(
             tool: options.tool, started: Timestamp.now.description, source: here, target: there,
             follows: options.follows, slot: options.slot, origin: options.origin, publications: options.publications,
             extensions: try target.extensions())
+        journal.filters = options.filters
         try journal.write(spool)
+        // Looked at before: nothing but what the source has, too, and what is selected.
+        if options.dropsIfExists { try target.clear(keeping: journal.extensions) }
         return journal
     }
 
@@ -100,7 +110,7 @@ struct CloneStart {
     /// The target was empty when the copy began. What the source does not have was made by somebody else.
     private func checkIsCopy(_ source: Connection, _ target: TargetDatabase) throws {
         let own = Set(try TargetDatabase.contents(source))
-        let foreign = try TargetDatabase.contents(target.connection).filter { !own.contains($0) }
+        let foreign = try TargetDatabase.contents(target.connection).filter { !own.contains($0) }.map(\.label)
         guard foreign.isEmpty else {
             throw MigrationError(
                 .unsuitableServer,

@@ -12,6 +12,10 @@ struct CopiedTable: Sendable, Equatable {
     var size: Int
     /// The file of its rows as the snapshot knows it.
     var file: String
+    /// Blocks of its rows on the source's disk.
+    var blocks: Int
+    /// A range of its blocks can be read without reading the others.
+    var isDivisible: Bool
 
     /// The table and its columns for a COPY statement.
     var copyList: String {

@@ -54,7 +54,7 @@ public struct DataComparison: Sendable {
         isFollowed: Bool, stop: StopRequest, report: @escaping @Sendable (Result) -> Void
     ) throws -> [Result] {
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
-        let tables = try SourceSnapshot.tables(on: source)
+        let tables = try SourceSnapshot.tables(on: source, try options.adoptingJournal().selection())
         let results = Mutex<[Result]>([])
         let kept = Kept(results)
         try Parallel.run(tables, threads: options.tableJobs, name: "compare", stop: stop) {

@@ -4,6 +4,7 @@ import Glibc
 import Logging
 import Observability
 import Postgres
+import Selection
 import Spool
 import Synchronization
 import Threading
@@ -15,19 +16,16 @@ final class DatabaseCopy {
     private let stop: StopRequest
     private let progress: CloneProgress
     private let logger: Logger
+    private let selection: Selection
     private(set) var journal: CloneJournal
-    private let copied = Collected()
-
-    /// What several threads have copied.
-    private final class Collected: Sendable {
-        let tables = Mutex<[CloneJournal.Table]>([])
-    }
+    private let copied = CopiedParts()
 
     /// - Parameter journal: already written, with nothing done.
     init(
         _ options: CloneOptions, journal: CloneJournal, stop: StopRequest, progress: CloneProgress, logger: Logger
-    ) {
+    ) throws {
         self.options = options
+        selection = try options.selection()
         self.journal = journal
         self.stop = stop
         self.progress = progress
@@ -40,9 +38,9 @@ final class DatabaseCopy {
     /// - Parameter slotIsReady: called once the source keeps every change after the snapshot.
     /// - Returns: the journal of a migration whose copy is complete.
     func run(slotIsReady: () -> Void) throws -> CloneJournal {
-        let archive = SchemaArchive(path: spool.statePath + "/schema.dump", stop: stop, logger: logger)
+        var archive = SchemaArchive(path: spool.statePath + "/schema.dump", stop: stop, logger: logger)
         defer { archive.remove() }
-        let tables = try copyRows(archive, slotIsReady)
+        let tables = try copyRows(&archive, slotIsReady)
         try step("indexes and constraints") {
             try archive.restore(.after, options.target, jobs: options.indexJobs, options: options.restoreOptions)
         }
@@ -57,7 +55,7 @@ final class DatabaseCopy {
         let target = try TargetDatabase(options.target)
         if let point = journal.consistentPoint { try target.placeOrigin(options.origin, at: point) }
         try target.makeDurable()
-        journal.tables = copied.tables.withLock { $0 }
+        journal.tables = copied.tables
         journal.phase = options.follows ? .following : .done
         Failpoint.beforeCopyIsDone.reach()
         try journal.write(spool)
@@ -67,7 +65,7 @@ final class DatabaseCopy {
     }
 
     /// What needs the snapshot, which is let go at the end.
-    private func copyRows(_ archive: SchemaArchive, _ slotIsReady: () -> Void) throws -> Int {
+    private func copyRows(_ archive: inout SchemaArchive, _ slotIsReady: () -> Void) throws -> Int {
         // The session that made the snapshot keeps it while it stays idle.
         let holder = try step("snapshot") { try makeSnapshot() }
         slotIsReady()
@@ -75,30 +73,38 @@ final class DatabaseCopy {
         let (name, encoding) = (holder.name, holder.encoding)
         try step("definitions") {
             try archive.dump(options.source, snapshot: name)
+            if !selection.includesAllObjects {
+                let session = try SourceSnapshot(options.source, snapshot: name, encoding: encoding)
+                try archive.select(SourceObjects(on: session.connection, selection), on: session.connection)
+            }
             try archive.restore(.before, options.target, jobs: 1, options: options.restoreOptions)
         }
-        let tables = try SourceSnapshot(options.source, snapshot: name, encoding: encoding).tables()
+        let tables = try SourceSnapshot(options.source, snapshot: name, encoding: encoding).tables(selection)
         progress.plan(tables)
         let (source, target) = (options.source, options.target)
         let (stop, progress, copied, logger) = (stop, progress, copied, logger)
         try step("rows") {
-            try Parallel.run(tables, threads: options.tableJobs, name: "table copy", stop: stop) {
+            let parts = CopyPart.plan(tables, larger: options.splitBytes, partsMax: options.splitPartsMax)
+            try Parallel.run(parts, threads: options.tableJobs, name: "table copy", stop: stop) {
                 let copier = try TableCopier(
                     source: source, snapshot: name, target: target, encoding: encoding, stop: stop, progress: progress)
-                return { table in
-                    let begun = Deadline.now
-                    progress.begin(table)
-                    let (rows, bytes) = try copier.copy(table)
-                    let seconds = begun.seconds
-                    progress.finish(table)
-                    copied.tables.withLock {
-                        $0.append(.init(name: table.name, rows: rows, bytes: bytes, seconds: seconds))
+                return { part in
+                    copied.begin(part)
+                    progress.begin(part)
+                    let (rows, bytes) = try copier.copy(part)
+                    let table = copied.finish(part, rows: rows, bytes: bytes)
+                    progress.finish(part, isLast: table != nil)
+                    if !part.isWhole {
+                        logger.info("\(part.name): \(rows) rows, \(CloneProgress.megabytes(bytes))")
+                        Failpoint.afterPart.reach()
                     }
+                    guard let table else { return }
                     Failpoint.afterTable.reach()
-                    logger.info("\(table.name): \(rows) rows, \(CloneProgress.megabytes(bytes))")
+                    logger.info("\(table.name): \(table.rows) rows, \(CloneProgress.megabytes(table.bytes))")
                 }
             }
         }
+        if !options.skipsLargeObjects { try copyLargeObjects(snapshot: name, encoding) }
         withExtendedLifetime(holder) {}
         return tables.count
     }
@@ -119,7 +125,11 @@ final class DatabaseCopy {
         }
         let source = try Source(options.source)
         if options.publications.isEmpty {
-            guard let remarks = try source.makePublications(for: options.slot) else {
+            let selection = selection
+            let remarks = try source.makePublications(for: options.slot) {
+                selection.includesData(schema: $0, table: $1)
+            }
+            guard let remarks else {
                 throw MigrationError(
                     .slotMismatch,
                     "there is a publication \"\(options.slot)\" that walrelay did not make; name it with --publication to "
@@ -143,6 +153,38 @@ final class DatabaseCopy {
         return Holder(name: name, encoding: source.encoding, source: source, session: nil)
     }
 
+    /// What several threads have copied of large objects.
+    private final class Counted: Sendable {
+        let sums = Mutex((objects: 0, bytes: 0))
+    }
+
+    private func copyLargeObjects(snapshot: String, _ encoding: String) throws {
+        let batches = try LargeObjectBatch.all(
+            on: SourceSnapshot(options.source, snapshot: snapshot, encoding: encoding).connection)
+        guard !batches.isEmpty else { return }
+        let (options, stop, progress, logger) = (options, stop, progress, logger)
+        let counted = Counted()
+        try step("large objects") {
+            try Parallel.run(batches, threads: options.tableJobs, name: "large objects", stop: stop) {
+                let copier = try LargeObjectCopier(
+                    options, snapshot: snapshot, encoding: encoding, stop: stop, progress: progress)
+                return { batch in
+                    let copied = try copier.copy(batch)
+                    Failpoint.afterLargeObjects.reach()
+                    counted.sums.withLock { sums in
+                        sums.objects += copied.objects
+                        sums.bytes += copied.bytes
+                    }
+                }
+            }
+        }
+        let (count, bytes) = counted.sums.withLock { $0 }
+        logger.info("\(count) large objects, \(CloneProgress.megabytes(bytes))")
+        if options.follows {
+            logger.warning("changes of large objects are NOT followed: they are as at the copy's start")
+        }
+    }
+
     private static func encoding(_ source: ConnectionString) throws -> String {
         let connection = try Connection(source, applicationName: TargetDatabase.applicationName)
         let name = try connection.execute("SHOW server_encoding", doing: "asking for the encoding").text(0, 0)
@@ -151,7 +193,7 @@ final class DatabaseCopy {
 
     private func copySequences() throws {
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
-        try TargetDatabase(options.target).set(try SourceSnapshot.sequences(on: source))
+        try TargetDatabase(options.target).set(try SourceSnapshot.sequences(on: source, selection))
     }
 
     private func step<Result>(_ name: String, _ body: () throws -> Result) throws -> Result {
@@ -167,7 +209,7 @@ final class DatabaseCopy {
 
 extension Deadline {
     /// Seconds since then.
-    fileprivate var seconds: Double {
+    var seconds: Double {
         Double((Deadline.now.nanoseconds - nanoseconds) / 1_000_000) / 1000
     }
 }

@@ -129,11 +129,13 @@ public struct FollowPipeline: Sendable {
         return [
             Stage(
                 name: "transform",
-                arguments: ["--follow", "--origin", options.origin, "--from", "\(position)"] + end + [options.spool],
+                arguments: ["--follow", "--origin", options.origin, "--from", "\(position)"] + end
+                    + options.filterArguments + [options.spool],
                 input: try Self.null(), output: pipe.writeEnd),
             Stage(
-                name: "replay", arguments: ["--origin", options.origin, "--spool", options.spool], input: pipe.readEnd,
-                output: try Self.null()),
+                name: "replay",
+                arguments: ["--origin", options.origin, "--spool", options.spool] + options.filterArguments,
+                input: pipe.readEnd, output: try Self.null()),
         ]
     }
 

@@ -1,6 +1,8 @@
 import Capture
+import Logging
 import Observability
 import Postgres
+import Selection
 
 // What is there already.
 extension Preflight {
@@ -10,27 +12,24 @@ extension Preflight {
         try lookForRemains()
         if findings.count == before { pass(.target, "contents", "empty") }
         guard options.follows, options.publications.isEmpty else { return }
-        let remarks = try Source.publicationRemarks(on: source)
+        let remarks = try Source.publicationRemarks(on: source) { [selection] in
+            selection.includesData(schema: $0, table: $1)
+        }
         if remarks.isEmpty { pass(.source, "tables", "all changes of all tables can be followed") }
         for remark in remarks { warn(.source, "tables", remark) }
     }
 
     /// - Throws: ``MigrationError`` when something is in the way of a new copy.
-    func checkUnused() throws {
+    func checkUnused(logger: Logger) throws {
         let before = findings.count
         try lookForRemains()
-        guard findings.count > before else { return }
-        throw MigrationError(findings[before].exitStatus, findings[before].sentence)
+        for finding in findings[before...] where finding.status == .warn { logger.warning("\(finding.sentence)") }
+        guard let failure = findings[before...].first(where: { $0.status == .fail }) else { return }
+        throw MigrationError(failure.exitStatus, failure.sentence)
     }
 
     private func lookForRemains() throws {
-        let contents = try TargetDatabase.contents(target)
-        if !contents.isEmpty {
-            fail(
-                .target, "contents",
-                "the target's database \"\(target.database)\" is not empty: \(Self.some(contents))",
-                "clone copies into an empty database")
-        }
+        try lookForContents()
         guard options.follows else { return }
         if try SlotState.read(options.slot, on: source) != nil {
             fail(
@@ -43,6 +42,30 @@ extension Preflight {
                 .target, "origin", "replication origin \"\(options.origin)\" exists on the target already",
                 "choose another --origin, or run there: "
                     + "SELECT pg_replication_origin_drop(\(Quoting.literal(options.origin)));")
+        }
+    }
+
+    private func lookForContents() throws {
+        let contents = try TargetDatabase.contents(target)
+        guard !contents.isEmpty else { return }
+        guard options.dropsIfExists else {
+            return fail(
+                .target, "contents",
+                "the target's database \"\(target.database)\" is not empty: \(Self.some(contents.map(\.label)))",
+                "clone copies into an empty database; --drop-if-exists drops what the source has too")
+        }
+        let own = Set(try TargetDatabase.contents(source).filter { $0.isSelected(selection) })
+        let foreign = contents.filter { !own.contains($0) }.map(\.label)
+        if foreign.isEmpty {
+            warn(
+                .target, "contents",
+                "\(contents.count) objects in the target's database \"\(target.database)\" are dropped first "
+                    + "(--drop-if-exists): \(Self.some(contents.map(\.label)))")
+        } else {
+            fail(
+                .target, "contents",
+                "the target's database \"\(target.database)\" holds what would not be copied: \(Self.some(foreign))",
+                "--drop-if-exists drops only what the source has and the filters select: drop the rest yourself")
         }
     }
 }

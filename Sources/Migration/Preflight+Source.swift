@@ -1,6 +1,7 @@
 import Capture
 import Observability
 import Postgres
+import Selection
 import Threading
 
 // The source.
@@ -111,15 +112,20 @@ extension Preflight {
         guard options.publications.isEmpty else {
             return pass(.source, "publication", "yours: \(options.publications.joined(separator: ", "))")
         }
-        let foreign = try column(
-            source,
+        let others = try source.execute(
             """
-            SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
+            SELECT n.nspname, c.relname
               FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
              WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND \(TargetDatabase.userNamespace)
                AND \(SourceSnapshot.ownedByNoExtension)
-               AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE') ORDER BY 1
-            """)
+               AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE') ORDER BY 1, 2
+            """, doing: "looking at the tables' owners")
+        let foreign = (0..<others.rowCount).compactMap { index -> String? in
+            guard let schema = others.text(index, 0), let table = others.text(index, 1),
+                selection.includesData(schema: schema, table: table)
+            else { return nil }
+            return Quoting.qualified(schema, table)
+        }
         let mayCreate = try text(
             source, "SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')")
         if mayCreate != "t" || !foreign.isEmpty {

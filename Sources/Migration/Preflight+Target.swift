@@ -1,6 +1,7 @@
 import Apply
 import Observability
 import Postgres
+import Selection
 import Spool
 
 // The target, and what is copied once or not at all.
@@ -49,7 +50,8 @@ extension Preflight {
         try lookForMissing(
             "extensions", "SELECT extname FROM pg_catalog.pg_extension",
             "SELECT name FROM pg_catalog.pg_available_extensions",
-            "install their packages on the target's machine")
+            "install their packages on the target's machine"
+        ) { [selection] in selection.includes(extension: $0) }
         if !options.restoreOptions.contains("--no-owner") {
             try lookForMissing(
                 "roles", Self.ownersQuery, "SELECT rolname FROM pg_catalog.pg_roles",
@@ -64,9 +66,12 @@ extension Preflight {
         }
     }
 
-    private func lookForMissing(_ what: String, _ needed: String, _ there: String, _ remedy: String) throws {
+    private func lookForMissing(
+        _ what: String, _ needed: String, _ there: String, _ remedy: String,
+        isWanted: (String) -> Bool = { _ in true }
+    ) throws {
         let known = Set(try column(target, there))
-        let all = try column(source, needed)
+        let all = try column(source, needed).filter(isWanted)
         let missing = all.filter { !known.contains($0) }
         if missing.isEmpty {
             pass(.target, what, all.isEmpty ? "none needed" : "all \(all.count) are there")
@@ -81,6 +86,7 @@ extension Preflight {
           SELECT c.relowner AS owner FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
            WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND \(TargetDatabase.userNamespace)
              AND \(SourceSnapshot.ownedByNoExtension)
+          UNION ALL SELECT lomowner FROM pg_catalog.pg_largeobject_metadata
           UNION ALL SELECT n.nspowner FROM pg_catalog.pg_namespace n
            WHERE n.nspname <> 'public' AND \(TargetDatabase.userNamespace)) o ORDER BY 1
         """
@@ -114,12 +120,15 @@ extension Preflight {
     /// What is copied once, or not at all, or behaves otherwise while changes are applied.
     func lookAtLimits() throws {
         let objects = Int(try text(source, "SELECT count(*) FROM pg_catalog.pg_largeobject_metadata")) ?? 0
-        if objects > 0 {
+        if objects > 0 && options.skipsLargeObjects {
+            warn(.source, "large objects", "\(objects) large objects are NOT copied (--skip-large-objects)")
+        } else if objects > 0 && options.follows {
             warn(
-                .source, "large objects", "\(objects) large objects are NOT copied",
-                "pg_dump --blobs and pg_restore can do that")
+                .source, "large objects",
+                "\(objects) large objects are copied once; what is changed of them afterwards is NOT followed",
+                "let nothing change them until the switch-over, or copy those again that changed")
         } else {
-            pass(.source, "large objects", "none")
+            pass(.source, "large objects", objects == 0 ? "none" : "\(objects), copied")
         }
         let configured = try column(
             source,

@@ -2,6 +2,7 @@ import Apply
 import Logging
 import Observability
 import Postgres
+import Selection
 import Threading
 
 /// Looks at both servers, and at this machine, before anything is made: what would stop a migration, and what the user
@@ -12,9 +13,12 @@ public final class Preflight {
     let target: Connection
     /// What was found so far.
     private(set) var findings: [Finding] = []
+    /// What is to be moved.
+    let selection: Selection
 
-    init(_ options: CloneOptions, source: Connection, target: Connection) {
+    init(_ options: CloneOptions, source: Connection, target: Connection) throws {
         self.options = options
+        selection = try options.selection()
         self.source = source
         self.target = target
     }
@@ -25,7 +29,7 @@ public final class Preflight {
     public static func findings(_ options: CloneOptions, stop: StopRequest) throws -> [Finding] {
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
         let target = try TargetDatabase(options.target)
-        let preflight = Preflight(options, source: source, target: target.connection)
+        let preflight = try Preflight(options, source: source, target: target.connection)
         try preflight.look(stop)
         try preflight.lookAtContents()
         return preflight.findings
@@ -52,6 +56,7 @@ public final class Preflight {
             throw MigrationError(.usage, "source and target are the same database")
         }
         try lookAtVersions(stop)
+        try lookAtSelection()
         if options.follows {
             try lookAtSettings()
             try lookAtRoles()

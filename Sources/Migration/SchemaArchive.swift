@@ -2,6 +2,8 @@ import Glibc
 import Logging
 import Observability
 import Postgres
+import Selection
+import SystemPackage
 import Threading
 
 /// The source's definitions as pg_dump writes them: one archive of one snapshot, restored in two parts.
@@ -17,26 +19,83 @@ struct SchemaArchive {
     let path: String
     let stop: StopRequest
     let logger: Logger
+    /// The file that lists what is restored, where that is not all.
+    private var list: String?
+
+    init(path: String, stop: StopRequest, logger: Logger) {
+        self.path = path
+        self.stop = stop
+        self.logger = logger
+    }
 
     /// Writes the archive. Publications and subscriptions belong to the source's place among other servers.
-    func dump(_ source: ConnectionString, snapshot: String) throws {
-        let arguments = [
+    func dump(_ source: ConnectionString, snapshot: String?) throws {
+        var arguments = [
             "--format=custom", "--section=\(Section.before.rawValue)", "--section=\(Section.after.rawValue)",
             "--no-blobs",
-            "--no-publications", "--no-subscriptions", "--snapshot=\(snapshot)", "--file=\(path)",
+            "--no-publications", "--no-subscriptions", "--file=\(path)",
         ]
+        if let snapshot { arguments.append("--snapshot=\(snapshot)") }
         try run("pg_dump", source, arguments)
     }
 
     /// Makes one part of the definitions on the target. The first error ends it.
     func restore(_ section: Section, _ target: ConnectionString, jobs: Int, options: [String]) throws {
         let arguments =
-            ["--exit-on-error", "--section=\(section.rawValue)", "--jobs=\(jobs)"] + options
+            ["--exit-on-error", "--section=\(section.rawValue)", "--jobs=\(jobs)"] + listOptions + options
         try run("pg_restore", target, arguments, [path])
     }
 
+    /// Leaves out of what is restored what the selection leaves out, and what cannot be without that; says so of the
+    /// latter.
+    ///
+    /// - Parameter source: sees what the archive is of.
+    /// - Throws: ``MigrationError`` when a table that is selected is among the latter.
+    mutating func select(_ objects: SourceObjects, on source: Connection) throws {
+        guard !objects.selection.includesAllObjects else { return }
+        var contents = ArchiveContents()
+        let code = try ClientProgram(name: "pg_restore", arguments: ["--list", "--verbose", path])
+            .run(password: nil, stop: stop) { contents.take($0) }
+        try stop.check()
+        guard code == 0, !contents.entries.isEmpty else {
+            throw MigrationError(.failure, "pg_restore ended with code \(code) instead of listing what is in \(path)")
+        }
+        let dangling = try objects.danglingKeys(on: source)
+        for key in dangling {
+            logger.warning("left out: the foreign key \(key.name), because rows that it refers to are left out")
+        }
+        let selected = contents.leaving(
+            out: try objects.leftOut(on: source).union(dangling.map(\.address)), extensions: objects.extensionsLeftOut)
+        let tables = objects.selectedTables
+        for entry in selected.dependents {
+            let isTable = entry.address.catalog == SourceObjects.Address.relations
+            if isTable && tables.contains(entry.address.oid) {
+                throw MigrationError(
+                    .usage,
+                    "\(entry.name) is selected, but needs something that the filters leave out (pg_restore --list "
+                        + "--verbose says what): select that too, or leave out the table")
+            }
+            logger.warning("left out, because it needs something that the filters leave out: \(entry.name)")
+        }
+        let list = path + ".list"
+        let text = selected.kept.map { $0.line + "\n" }.joined()
+        self.list = list
+        let file = try FileDescriptor.open(
+            FilePath(list), .writeOnly, options: [.create, .truncate, .closeOnExec], permissions: .ownerReadWrite)
+        try file.closeAfter { _ = try file.writeAll(text.utf8) }
+    }
+
+    /// Writes the selected definitions as text.
+    func write(options: [String], line: (String) -> Void) throws -> Int32 {
+        try ClientProgram(name: "pg_restore", arguments: ["--file=-"] + listOptions + options + [path])
+            .run(password: nil, stop: stop, line: line)
+    }
+
+    private var listOptions: [String] { list.map { ["--use-list=\($0)"] } ?? [] }
+
     func remove() {
         unlink(path)
+        if let list { unlink(list) }
     }
 
     private func run(

@@ -1,5 +1,8 @@
+import Glibc
 import Observability
+import Logging
 import Postgres
+import Selection
 import Threading
 
 /// Compares the definitions of both sides, as pg_dump writes them.
@@ -27,8 +30,19 @@ public struct SchemaComparison: Sendable {
     ///
     /// - Throws: ``MigrationError`` when pg_dump fails; its own message is in it.
     public func run(stop: StopRequest) throws -> [Difference] {
-        let ours = try definitions(options.source, stop)
-        let theirs = try definitions(options.target, stop)
+        let selection = try options.adoptingJournal().selection()
+        let ours =
+            selection.includesAllObjects
+            ? try definitions(options.source, stop) : try selectedDefinitions(selection, stop)
+        var theirs = try definitions(options.target, stop)
+        if !selection.includesAllObjects {
+            // An extension that is not to be made may be there all the same.
+            theirs = theirs.filter { object, _ in
+                ["EXTENSION -.", "COMMENT -.EXTENSION "].allSatisfy { prefix in
+                    !object.hasPrefix(prefix) || selection.includes(extension: String(object.dropFirst(prefix.count)))
+                }
+            }
+        }
         return Set(ours.keys).union(theirs.keys).sorted().compactMap { object in
             guard ours[object] != theirs[object] else { return nil }
             let state =
@@ -36,6 +50,31 @@ public struct SchemaComparison: Sendable {
                 ? "only on the source" : ours[object] == nil ? "only on the target" : "differs"
             return Difference(object: object, state: state, source: ours[object], target: theirs[object])
         }
+    }
+
+    /// What of the source's definitions is selected, in the way in which a copy selects it.
+    private func selectedDefinitions(_ selection: Selection, _ stop: StopRequest) throws -> [String: String] {
+        let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+        var template = Array("\(folder)/walrelay-XXXXXX".utf8CString)
+        let descriptor = mkstemp(&template)
+        guard descriptor >= 0 else {
+            throw MigrationError(.inputOutput, "no temporary file can be made: \(String(cString: strerror(errno)))")
+        }
+        close(descriptor)
+        let path = template.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
+        // What the copy said is not said again.
+        let silent = Logger(label: "") { _ in SwiftLogNoOpLogHandler() }
+        var archive = SchemaArchive(path: path, stop: stop, logger: silent)
+        defer { archive.remove() }
+        try archive.dump(options.source, snapshot: nil)
+        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        try archive.select(SourceObjects(on: source, selection), on: source)
+        var parser = DumpParser()
+        let code = try archive.write(options: options.restoreOptions) { parser.take($0) }
+        try stop.check()
+        guard code == 0 else { throw MigrationError(.failure, "pg_restore ended with code \(code)") }
+        // A plain dump of definitions has no contents of materialized views.
+        return parser.definitions.filter { !$0.key.hasPrefix("MATERIALIZED VIEW DATA ") }
     }
 
     /// Each object's statements, by the line with which pg_dump announces it.

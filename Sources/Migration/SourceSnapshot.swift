@@ -1,4 +1,5 @@
 import Postgres
+import Selection
 
 /// A session with the source that sees one exported snapshot and nothing later.
 final class SourceSnapshot {
@@ -35,28 +36,38 @@ final class SourceSnapshot {
     }
 
     /// The tables whose rows are copied, the largest first.
-    func tables() throws -> [CopiedTable] {
-        try Self.tables(on: connection)
+    func tables(_ selection: Selection) throws -> [CopiedTable] {
+        try Self.tables(on: connection, selection)
     }
 
     /// The tables whose rows are copied, as a session sees them, the largest first.
-    static func tables(on connection: Connection) throws -> [CopiedTable] {
+    static func tables(on connection: Connection, _ selection: Selection) throws -> [CopiedTable] {
         let result = try connection.execute(tablesQuery, doing: "listing the tables")
         return (0..<result.rowCount).compactMap { index in
             let row = result.row(index)
-            guard let oid = row[0].flatMap({ UInt32($0) }), let schema = row[1], let table = row[2], let file = row[5]
+            guard let oid = row[0].flatMap({ UInt32($0) }), let schema = row[1], let table = row[2], let file = row[5],
+                selection.includesData(schema: schema, table: table)
             else { return nil }
             return CopiedTable(
                 oid: oid, name: Quoting.qualified(schema, table), columns: row[3],
-                size: row[4].flatMap { Int($0) } ?? 0, file: file)
+                size: row[4].flatMap { Int($0) } ?? 0, file: file,
+                blocks: row[6].flatMap { Int($0) } ?? 0, isDivisible: row[3] != nil && row[7] == "t")
         }
     }
 
     /// Sequences and where they stand now; a sequence knows no snapshot.
-    static func sequences(on connection: Connection) throws -> [CopiedSequence] {
+    static func sequences(
+        on connection: Connection, _ selection: Selection = Selection()
+    ) throws -> [CopiedSequence] {
+        let objects = selection.includesAllObjects ? nil : try SourceObjects(on: connection, selection)
         let names = try connection.execute(sequencesQuery, doing: "listing the sequences")
         return try (0..<names.rowCount).compactMap { index in
             guard let schema = names.text(index, 0), let sequence = names.text(index, 1) else { return nil }
+            if let objects {
+                guard let relation = names.text(index, 2).flatMap({ UInt32($0) }).flatMap({ objects.relations[$0] }),
+                    objects.includes(relation)
+                else { return nil }
+            }
             let name = Quoting.qualified(schema, sequence)
             let value = try connection.execute("SELECT last_value, is_called FROM \(name)", doing: "reading \(name)")
             guard let last = value.text(0, 0) else { return nil }
@@ -64,13 +75,18 @@ final class SourceSnapshot {
         }
     }
 
-    /// Ordinary tables, which includes partitions; what an extension made, it fills itself.
+    /// Ordinary tables, which includes partitions; what an extension made, it fills itself. A range of ctids is looked up
+    /// from 14 on; before, every part would read the whole table.
     private static let tablesQuery = """
         SELECT c.oid, n.nspname, c.relname,
                (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(attname), ', ' ORDER BY attnum)
                   FROM pg_catalog.pg_attribute a WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
                    AND coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') = ''),
-               pg_catalog.pg_table_size(c.oid), c.relfilenode
+               pg_catalog.pg_table_size(c.oid), c.relfilenode,
+               pg_catalog.pg_relation_size(c.oid)
+                 OPERATOR(pg_catalog./) pg_catalog.current_setting('block_size')::pg_catalog.int8,
+               pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 140000
+                 AND EXISTS (SELECT FROM pg_catalog.pg_am WHERE oid = c.relam AND amname = 'heap')
           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind = 'r' AND c.relpersistence <> 't'
            AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND \(ownedByNoExtension)
@@ -78,7 +94,7 @@ final class SourceSnapshot {
         """
 
     private static let sequencesQuery = """
-        SELECT n.nspname, c.relname
+        SELECT n.nspname, c.relname, c.oid
           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind = 'S' AND c.relpersistence <> 't'
            AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND \(ownedByNoExtension)

@@ -21,26 +21,30 @@ final class TableCopier {
         self.progress = progress
     }
 
-    /// Copies one table, in one transaction of the target.
+    /// Copies one table or a part of it, in one transaction of the target.
     ///
     /// - Returns: the rows and bytes copied.
     /// - Throws: ``MigrationError`` when the source's table was emptied or rewritten since the snapshot, which hides
     ///   rows from it, or when the two sides count other rows.
-    func copy(_ table: CopiedTable) throws -> (rows: Int, bytes: Int) {
+    func copy(_ part: CopyPart) throws -> (rows: Int, bytes: Int) {
+        let table = part.table
         // Each table's lock on the source goes with its own transaction.
         try source.begin()
         try source.connection.execute(
             "LOCK TABLE ONLY \(table.name) IN ACCESS SHARE MODE", doing: "locking \(table.name) on the source")
         try checkUnchanged(table)
-        // Rows that come into a table of this very transaction can be written frozen: nobody will ever have to.
-        try target.execute("BEGIN; TRUNCATE ONLY \(table.name)", doing: "preparing \(table.name) on the target")
-        let bytes = try pump(table)
+        // Rows that come into a table of this very transaction can be written frozen: nobody will ever have to. Where
+        // several transactions write into one, none of them may empty it.
+        try target.execute(
+            part.isWhole ? "BEGIN; TRUNCATE ONLY \(table.name)" : "BEGIN",
+            doing: "preparing \(table.name) on the target")
+        let bytes = try pump(part)
         let sent = try rowCount(source.connection, "reading \(table.name) on the source")
         try target.endCopy(doing: "copying into \(table.name)")
         let received = try rowCount(target, "copying into \(table.name)")
         guard sent == received else {
             throw MigrationError(
-                .failure, "\(table.name): the source sent \(sent) rows, but the target took \(received)")
+                .failure, "\(part.name): the source sent \(sent) rows, but the target took \(received)")
         }
         try target.execute("COMMIT", doing: "committing \(table.name) on the target")
         return (received, bytes)
@@ -61,11 +65,13 @@ final class TableCopier {
         }
     }
 
-    private func pump(_ table: CopiedTable) throws -> Int {
+    private func pump(_ part: CopyPart) throws -> Int {
+        let table = part.table
         let reading = "reading \(table.name) on the source"
         let writing = "copying into \(table.name)"
-        try source.connection.execute("COPY \(table.copyList) TO STDOUT", doing: reading)
-        try target.execute("COPY \(table.copyList) FROM STDIN WITH (FREEZE)", doing: writing)
+        try source.connection.execute("COPY \(part.source) TO STDOUT", doing: reading)
+        try target.execute(
+            "COPY \(table.copyList) FROM STDIN\(part.isWhole ? " WITH (FREEZE)" : "")", doing: writing)
         var total = 0
         let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.pieceBytes, alignment: 8)
         defer { piece.deallocate() }

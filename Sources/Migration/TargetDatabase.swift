@@ -34,10 +34,14 @@ struct TargetDatabase {
         return CloneJournal.Database(systemIdentifier: identifier, name: name)
     }
 
-    /// The user's objects of either side, as `kind name`; an extension's own are not among them.
-    static func contents(_ connection: Connection) throws -> [String] {
+    /// The user's objects of either side; an extension's own are not among them.
+    static func contents(_ connection: Connection) throws -> [TargetContent] {
         let result = try connection.execute(contentsQuery, doing: "listing what is in the database")
-        return (0..<result.rowCount).compactMap { result.text($0, 0) }
+        return (0..<result.rowCount).compactMap { index in
+            let row = result.row(index)
+            guard let kind = row[0], let schema = row[1], let name = row[2], let shown = row[3] else { return nil }
+            return TargetContent(kind: kind, schema: schema, name: name, label: kind + " " + shown)
+        }
     }
 
     /// The extensions that are there.
@@ -80,6 +84,12 @@ struct TargetDatabase {
         // What depended on something else may be left: of these, everything in public.
         let rest = try column(connection.execute(Self.dropsQuery, doing: doing))
         for statement in rest { try connection.execute(statement, doing: doing) }
+        while true {
+            let unlinked = try connection.execute(
+                "SELECT pg_catalog.lo_unlink(oid) FROM (SELECT oid FROM pg_catalog.pg_largeobject_metadata LIMIT "
+                    + "\(LargeObjectBatch.objectsMax)) o", doing: doing)
+            if unlinked.rowCount == 0 { break }
+        }
     }
 
     /// Gives the sequences the source's values.
@@ -201,28 +211,33 @@ extension TargetDatabase {
 
     /// Relations, routines, types and schemas.
     private static let contentsQuery = """
-        SELECT kind || ' ' || name FROM (
+        SELECT kind, schema, name, shown FROM (
           SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
                       WHEN 'f' THEN 'foreign table' WHEN 'c' THEN 'type' ELSE 'table' END AS kind,
-                 pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, c.oid,
+                 n.nspname AS schema, c.relname AS name,
+                 pg_catalog.format('%I.%I', n.nspname, c.relname) AS shown, c.oid,
                  'pg_catalog.pg_class'::pg_catalog.regclass AS class
             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
            WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c') AND \(userNamespace)
            UNION ALL
-          SELECT 'function', pg_catalog.format('%I.%I', n.nspname, p.proname), p.oid,
+          SELECT 'function', n.nspname, p.proname, pg_catalog.format('%I.%I', n.nspname, p.proname), p.oid,
                  'pg_catalog.pg_proc'::pg_catalog.regclass
             FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE \(userNamespace)
            UNION ALL
-          SELECT 'type', pg_catalog.format('%I.%I', n.nspname, t.typname), t.oid,
+          SELECT 'type', n.nspname, t.typname, pg_catalog.format('%I.%I', n.nspname, t.typname), t.oid,
                  'pg_catalog.pg_type'::pg_catalog.regclass
             FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
            WHERE t.typtype IN ('e', 'd', 'r') AND \(userNamespace)
            UNION ALL
-          SELECT 'schema', pg_catalog.quote_ident(n.nspname), n.oid, 'pg_catalog.pg_namespace'::pg_catalog.regclass
-            FROM pg_catalog.pg_namespace n WHERE n.nspname <> 'public' AND \(userNamespace)) o
+          SELECT 'schema', n.nspname, n.nspname, pg_catalog.quote_ident(n.nspname), n.oid,
+                 'pg_catalog.pg_namespace'::pg_catalog.regclass
+            FROM pg_catalog.pg_namespace n WHERE n.nspname <> 'public' AND \(userNamespace)
+           UNION ALL
+          SELECT 'large object', '', m.oid::pg_catalog.text, m.oid::pg_catalog.text, m.oid,
+                 'pg_catalog.pg_largeobject'::pg_catalog.regclass FROM pg_catalog.pg_largeobject_metadata m) o
          WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                             WHERE d.classid = o.class AND d.objid = o.oid AND d.deptype = 'e')
-         ORDER BY 1
+         ORDER BY 1, 4
         """
 
     /// Statements that drop, one after the other, all that users made: each copes with what another has taken along.

@@ -5,6 +5,8 @@ public struct ColumnPattern: Sendable {
     public let table: TablePattern
     /// The columns in them.
     public let column: NamePattern
+    /// The pattern as it was written.
+    public internal(set) var text = ""
 
     /// Reads a pattern.
     ///

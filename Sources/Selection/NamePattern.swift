@@ -20,6 +20,8 @@ public struct NamePattern: Sendable {
     }
 
     private let kind: Kind
+    /// The pattern as it was written; empty for a part of another.
+    public internal(set) var text = ""
 
     init(_ kind: Kind) {
         self.kind = kind
@@ -36,6 +38,7 @@ public struct NamePattern: Sendable {
     /// A pattern that matches this name and no other.
     public init(exactly name: String) {
         kind = .glob(name.unicodeScalars.map { .scalar($0) })
+        text = name
     }
 
     /// True when the pattern is for this name.

@@ -16,7 +16,8 @@ struct PatternParser {
 
     /// A pattern for one name, and nothing after it.
     mutating func name() throws(SelectionError) -> NamePattern {
-        let name = try component()
+        var name = try component()
+        name.text = text
         guard position == scalars.count else {
             throw invalid("names one thing and so has no dot; put a dot that belongs to the name in double quotes")
         }
@@ -28,14 +29,20 @@ struct PatternParser {
         let first = try component()
         guard position < scalars.count else {
             if needsSchema { throw invalid("has no schema; write schema.name") }
-            return TablePattern(schema: nil, table: first)
+            return named(TablePattern(schema: nil, table: first))
         }
         position += 1
         let second = try component()
         guard position == scalars.count else {
             throw invalid("has more than one dot; put a dot that belongs to a name in double quotes")
         }
-        return TablePattern(schema: first, table: second)
+        return named(TablePattern(schema: first, table: second))
+    }
+
+    private func named(_ pattern: TablePattern) -> TablePattern {
+        var pattern = pattern
+        pattern.text = text
+        return pattern
     }
 
     /// `table.column` or `schema.table.column`, and nothing after it.
@@ -48,9 +55,11 @@ struct PatternParser {
         guard (2...3).contains(parts.count) else {
             throw invalid("names no column: write table.column, or schema.table.column")
         }
-        return ColumnPattern(
+        var pattern = ColumnPattern(
             table: TablePattern(schema: parts.count == 3 ? parts[0] : nil, table: parts[parts.count - 2]),
             column: parts[parts.count - 1])
+        pattern.text = text
+        return pattern
     }
 
     /// Reads up to a dot outside quotes, or the end.

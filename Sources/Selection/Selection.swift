@@ -32,6 +32,8 @@ public struct Selection: Sendable {
     public var excludeExtensions: [NamePattern] = []
     /// Only these kinds of change.
     public var operations: Operations = .all
+    /// Which of ``excludeColumns`` were for a column so far; shared by all copies of this selection.
+    let foundColumns = FoundColumns()
 
     /// A selection of everything.
     public init() {}
@@ -40,6 +42,11 @@ public struct Selection: Sendable {
     public var includesAllTables: Bool {
         includeSchemas.isEmpty && excludeSchemas.isEmpty && includeTables.isEmpty && excludeTables.isEmpty
             && excludeTableData.isEmpty
+    }
+
+    /// True when no definition can be left out either, of whatever kind.
+    public var includesAllObjects: Bool {
+        includesAllTables && excludeIndexes.isEmpty && includeExtensions.isEmpty && excludeExtensions.isEmpty
     }
 
     /// True when the schema is selected. It may still hold no table that is.
@@ -56,6 +63,12 @@ public struct Selection: Sendable {
             && !excludeTables.contains { $0.matches(schema: schema, table: table) }
     }
 
+    /// True when something that has a table's kind of name and no rows of its own is selected: a view, a sequence.
+    /// Inclusions of tables do not ask for it, and so do not leave it out.
+    public func includesObject(schema: String, name: String) -> Bool {
+        includes(schema: schema) && !excludeTables.contains { $0.matches(schema: schema, table: name) }
+    }
+
     /// True when the table's rows are selected, and so the changes of them.
     public func includesData(schema: String, table: String) -> Bool {
         includes(schema: schema, table: table)
@@ -69,16 +82,27 @@ public struct Selection: Sendable {
     public func excludedColumns(
         schema: String, table: String, columns: [String], keys: [String]
     ) throws(SelectionError) -> Set<Int> {
-        let patterns = excludeColumns.filter { $0.table.matches(schema: schema, table: table) }
-        guard !patterns.isEmpty else { return [] }
-        let excluded = columns.indices.filter { index in patterns.contains { $0.column.matches(columns[index]) } }
-        for index in excluded where keys.contains(columns[index]) {
+        var excluded: Set<Int> = []
+        for (place, pattern) in excludeColumns.enumerated()
+        where pattern.table.matches(schema: schema, table: table) {
+            let found = columns.indices.filter { pattern.column.matches(columns[$0]) }
+            if !found.isEmpty { foundColumns.note(place) }
+            excluded.formUnion(found)
+        }
+        for index in excluded.sorted() where keys.contains(columns[index]) {
             throw SelectionError(
                 .keyColumn,
                 "column \"\(columns[index])\" of table \(schema).\(table) cannot be left out: it is part of the key that "
                     + "says which row a change is about")
         }
-        return Set(excluded)
+        return excluded
+    }
+
+    /// The patterns of ``excludeColumns`` that ``excludedColumns(schema:table:columns:keys:)`` has met no column for: what
+    /// they were meant to leave out is not left out.
+    public var unmetColumns: [String] {
+        let found = foundColumns.places
+        return excludeColumns.indices.filter { !found.contains($0) }.map { excludeColumns[$0].text }
     }
 
     /// True when the index is selected. That its table is must be asked separately.

@@ -5,6 +5,8 @@ public struct TablePattern: Sendable {
     public let schema: NamePattern?
     /// The tables in them.
     public let table: NamePattern
+    /// The pattern as it was written.
+    public internal(set) var text = ""
 
     /// The tables that match in the schemas that match.
     public init(schema: NamePattern?, table: NamePattern) {
@@ -24,6 +26,7 @@ public struct TablePattern: Sendable {
     public init(exactly schema: String, _ table: String) {
         self.schema = NamePattern(exactly: schema)
         self.table = NamePattern(exactly: table)
+        text = "\(schema).\(table)"
     }
 
     /// True when the pattern is for this table.

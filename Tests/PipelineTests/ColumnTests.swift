@@ -45,4 +45,21 @@ struct ColumnTests {
             }
         }
     }
+
+    @Test func aPatternThatLeavesOutNothingIsSaid() async throws {
+        try await Rig.run("CREATE TABLE a (id int PRIMARY KEY, secret text)") { rig in
+            try await rig.onSource("INSERT INTO a VALUES (1, 'x')")
+            try await rig.capture()
+            for program in ["transform", "transform --format jsonl", "transform --jobs 2", "inspect show --changes"] {
+                let finished = try await rig.shell(
+                    "command \(program) --exclude-column a.secret --exclude-column a.sceret \"$SPOOL\"")
+                try finished.checked(program)
+                #expect(finished.stderr.contains("--exclude-column a.sceret matched no column"), "\(finished)")
+                #expect(!finished.stderr.contains("a.secret matched"), "\(finished)")
+            }
+            let counted = try await rig.shell("command inspect stats --exclude-column a.sceret \"$SPOOL\"").checked(
+                "stats")
+            #expect(!counted.stderr.contains("matched no column"), "\(counted)")
+        }
+    }
 }

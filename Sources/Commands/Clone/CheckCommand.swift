@@ -29,6 +29,16 @@ struct CheckCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("A publication of your own to decode; repeatable.", valueName: "name"))
     var publication: [String] = []
 
+    @Flag(
+        help: "Drop first what the target has of the objects that are copied; refused if it holds anything else.")
+    var dropIfExists = false
+
+    @Flag(help: "Do not copy large objects.")
+    var skipLargeObjects = false
+
+    @OptionGroup
+    var filters: FilterArguments
+
     @OptionGroup
     var restore: RestoreArguments
 
@@ -40,6 +50,9 @@ struct CheckCommand: AsyncParsableCommand {
         options.follows = follow
         options.publications = publication
         options.restoreOptions = restore.options
+        options.dropsIfExists = dropIfExists
+        options.skipsLargeObjects = skipLargeObjects
+        try filters.apply(to: &options)
         let findings = try await Program.run { [options] stop in try Preflight.findings(options, stop: stop) }
         if json { Output.line(JSON.text(findings)) } else { show(findings) }
         if let failure = findings.first(where: { $0.status == .fail }) {

@@ -69,23 +69,56 @@ struct CopyCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How many tables to copy at once.", valueName: "number"))
     var tableJobs = 4
 
+    @Option(
+        help: ArgumentHelp(
+            "Copy a table that takes more on the source's disk in parts of about this size, several at once "
+                + "(PostgreSQL 14 and newer).", valueName: "size"))
+    var splitTablesLargerThan: ByteCount?
+
+    @Option(help: ArgumentHelp("Divide a table into at most so many parts.", valueName: "number"))
+    var splitMaxParts: Int?
+
     @Option(help: ArgumentHelp("How many indexes and constraints to make at once.", valueName: "number"))
     var indexJobs = 4
 
     @Flag(help: "Drop what an earlier run with this --dir made on both sides, and begin anew.")
     var restart = false
 
+    @Flag(
+        help: "Drop first what the target has of the objects that are copied; refused if it holds anything else.")
+    var dropIfExists = false
+
+    @Flag(help: "Do not copy large objects.")
+    var skipLargeObjects = false
+
+    @OptionGroup
+    var filters: FilterArguments
+
     @OptionGroup
     var restore: RestoreArguments
 
-    @Flag(help: "Do not collect statistics on the target after the copy.")
+    @Flag(
+        name: [.customLong("skip-analyze"), .customLong("skip-vacuum")],
+        help: "Do not collect statistics on the target after the copy.")
     var skipAnalyze = false
 
     func validate() throws {
+        try validateSplitting()
         if endpos != .none && !follow { throw ValidationError("--endpos goes with --follow") }
         if !publication.isEmpty && !follow { throw ValidationError("--publication goes with --follow") }
         for (name, jobs) in [("table", tableJobs), ("index", indexJobs)] where !(1...128 ~= jobs) {
             throw ValidationError("--\(name)-jobs must be from 1 to 128")
+        }
+    }
+
+    private func validateSplitting() throws {
+        if let size = splitTablesLargerThan, size.bytes < 8192 {
+            throw ValidationError("--split-tables-larger-than must be at least 8kB")
+        }
+        guard let splitMaxParts else { return }
+        if splitMaxParts < 1 { throw ValidationError("--split-max-parts must be at least 1") }
+        if splitTablesLargerThan == nil {
+            throw ValidationError("--split-max-parts goes with --split-tables-larger-than")
         }
     }
 
@@ -97,9 +130,14 @@ struct CopyCommand: AsyncParsableCommand {
         options.end = endpos.argument
         options.tableJobs = tableJobs
         options.indexJobs = indexJobs
+        options.splitBytes = splitTablesLargerThan.map { Int(clamping: $0.bytes) }
+        options.splitPartsMax = splitMaxParts
         options.restarts = restart
         options.skipsAnalyze = skipAnalyze
         options.restoreOptions = restore.options
+        options.dropsIfExists = dropIfExists
+        options.skipsLargeObjects = skipLargeObjects
+        try filters.apply(to: &options)
         let run = CloneRun(options, logger: logger)
         let begun = Deadline.now
         let outcome = try await Program.runAsync { stop in

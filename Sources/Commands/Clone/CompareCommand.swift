@@ -13,7 +13,7 @@ struct CompareCommand: AsyncParsableCommand {
             Rows are compared by checksums that the servers compute over every table; of a table that differs the first rows \
             are named by their keys. While clone follows, a table that differs is looked at again when the target has \
             caught up; one that changes all the time is reported as changing. Sequences are not compared: switchover sets \
-            them. What was never followed (clone check says what that is) differs once the source changes it.
+            them. Nor are large objects. What was never followed (clone check says what that is) differs once the source changes it.
 
             EXAMPLES
               clone compare --source 'host=db1 dbname=shop' --target 'host=db2 dbname=shop'
@@ -39,6 +39,9 @@ struct CompareCommand: AsyncParsableCommand {
     var tableJobs = 4
 
     @OptionGroup
+    var filters: FilterArguments
+
+    @OptionGroup
     var restore: RestoreArguments
 
     @Flag(help: "One JSON object.")
@@ -58,6 +61,7 @@ struct CompareCommand: AsyncParsableCommand {
         var options = try servers.options()
         options.tableJobs = tableJobs
         options.restoreOptions = restore.options
+        try filters.apply(to: &options)
         let part = part
         let answer = try await Program.run { [options] stop in
             var answer = Answer()

@@ -9,6 +9,8 @@ struct LogScan {
     let paths: [String]
     var range = LogRange()
     var selection = Selection()
+    /// False where no values are shown, so that none can be there that were to be left out.
+    var showsValues = true
     /// False for a sealed segment that need not be read, by its footer.
     var needs: (SegmentFooter) -> Bool = { _ in true }
 
@@ -46,6 +48,9 @@ struct LogScan {
             try walker.finish { try visit($0, layouts) }
             segmentsRead += reader.segmentsRead
             LogScan.warn(reader)
+        }
+        for text in showsValues ? selection.unmetColumnWarnings : [] {
+            Output.write("inspect: warning: \(text)\n", to: 2)
         }
     }
 

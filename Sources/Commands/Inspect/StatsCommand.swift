@@ -46,6 +46,7 @@ struct StatsCommand: AsyncParsableCommand {
         try await Program.run { stop in
             let counters = Counters(LogStatistics(selection: selection, limit: limit, countsMinutes: minutes))
             var scan = LogScan(paths, range, selection)
+            scan.showsValues = false
             let mayHold = scan.needs
             scan.needs = { footer in
                 guard mayHold(footer) else { return false }

@@ -7,6 +7,7 @@ import Glibc
 import Logging
 import Observability
 import Postgres
+import Selection
 import Spool
 import Threading
 
@@ -69,6 +70,12 @@ struct ReplayCommand: AsyncParsableCommand {
     var spool: String?
 
     @Option(
+        name: [.long, .customLong("filter")],
+        help: ArgumentHelp(
+            "The filter file that transform was given, so that the log says what the batches say.", valueName: "file"))
+    var filters: String?
+
+    @Option(
         help: ArgumentHelp(
             "Apply batches on so many connections, if transform --lanes wrote them for as many. Needs --spool.",
             valueName: "n"))
@@ -118,6 +125,7 @@ struct ReplayCommand: AsyncParsableCommand {
             throw ValidationError("--jobs must be from 1 to \(BatchPreamble.lanesMax)")
         }
         if jobs > 1 && spool == nil { throw ValidationError("--jobs needs the log: give --spool") }
+        if filters != nil && spool == nil { throw ValidationError("--filters says how to read the log: give --spool") }
         if originWait < 0 { throw ValidationError("--origin-wait must not be negative") }
         if statusInterval < 1 || statusInterval > 1_000_000 {
             throw ValidationError("--status-interval must be from 1 to 1000000")
@@ -133,6 +141,12 @@ struct ReplayCommand: AsyncParsableCommand {
         let target = try ConnectionArgument.resolve(target, option: "--target", variable: "WALRELAY_TARGET")
         if position { return try await printPosition(target) }
         let (files, spool) = (files, spool)
+        var tables = TableRules()
+        if let filters {
+            let contents = try SelectionOptions.contents(filters)
+            tables.selection = try FilterFile.parse(contents, file: filters)
+            tables.filter = SelectionOptions.fingerprint(contents)
+        }
         let options = ApplyOptions(
             origin: origin, usesProgressTable: progressTable, synchronousCommit: synchronousCommit,
             originWaitSeconds: originWait, onMismatch: onMissing, reconnects: !noLoop, jobs: jobs,
@@ -141,12 +155,13 @@ struct ReplayCommand: AsyncParsableCommand {
         let monitor = ApplyMonitor(
             path: spool.map { SpoolDirectory($0).statePath + "/replay.json" }, lineSeconds: statusInterval,
             logger: logger, sourcePosition: { spool.flatMap { SourcePosition.last(in: SpoolDirectory($0)) } })
-        let (outcome, counts) = try await Program.run { [options] stop in
+        let (outcome, counts) = try await Program.run { [options, tables] stop in
             var options = options
             if let spool, try SpoolDirectory(spool).identity() == nil {
                 logger.warning("there is no log at \(spool) yet")
             }
-            options.log = spool.map { SpoolBatches($0, stop: stop) }
+            options.log = spool.map { SpoolBatches($0, tables: tables, stop: stop) }
+            options.logFilter = tables.isSelection ? tables.filter : nil
             let applier = BatchApplier(
                 target: target, options: options, stop: stop, logger: logger, report: { monitor.update($0) })
             let watching = monitor.start()

@@ -11,17 +11,19 @@ import Threading
 /// The spool as the log that batches are written again from.
 final class SpoolBatches: BatchLog {
     private let path: String
+    private let tables: TableRules
     private let stop: StopRequest
 
-    init(_ path: String, stop: StopRequest) {
+    init(_ path: String, tables: TableRules, stop: StopRequest) {
         self.path = path
+        self.tables = tables
         self.stop = stop
     }
 
     func batches(_ range: BatchRange) throws -> any ByteSource {
         var options = RenderOptions(
-            order: range.order, origin: range.origin, from: range.from, to: range.to, lanes: range.lanes,
-            tool: Program.tool)
+            order: range.order, origin: range.origin, from: range.from, to: range.to, tables: tables,
+            lanes: range.lanes, tool: Program.tool)
         if let maxBytes = range.maxBytes { options.maxBytes = maxBytes }
         if range.isSplit { options.maxChanges = 1 }
         return try RenderedRange(spool: path, options: options, stop: stop)

@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import Observability
 import Selection
+import Spool
 
 /// The options that say which tables and operations are meant; the same in every program.
 public struct SelectionOptions: ParsableArguments {
@@ -63,9 +64,28 @@ public struct SelectionOptions: ParsableArguments {
         return selection
     }
 
+    /// Tells streams of batches apart that were made with other filter files; nil where the file alone does not say what
+    /// is selected.
+    ///
+    /// - Throws: ``ProgramFailure`` for a file that cannot be read.
+    public func filterFingerprint() throws -> String? {
+        guard let filters, operation == nil,
+            [schema, excludeSchema, table, excludeTable, excludeColumn].allSatisfy(\.isEmpty)
+        else { return nil }
+        return Self.fingerprint(try Self.contents(filters))
+    }
+
+    /// The fingerprint of a filter file's contents.
+    public static func fingerprint(_ contents: [UInt8]) -> String {
+        contents.withUnsafeBytes { String(XXH64.hash($0), radix: 16) }
+    }
+
     private static let maximumFileSize = 16 << 20
 
-    private static func contents(_ path: String) throws -> [UInt8] {
+    /// The bytes of a filter file.
+    ///
+    /// - Throws: ``ProgramFailure`` when it cannot be read.
+    public static func contents(_ path: String) throws -> [UInt8] {
         func failure() -> ProgramFailure {
             ProgramFailure(.inputOutput, "the filter file \(path) cannot be read: \(String(cString: strerror(errno)))")
         }
@@ -82,6 +102,16 @@ public struct SelectionOptions: ParsableArguments {
             guard bytes.count <= maximumFileSize else {
                 throw ProgramFailure(.usage, "the filter file \(path) has more than 16 MiB")
             }
+        }
+    }
+}
+
+extension Selection {
+    /// A sentence for each `--exclude-column` that has left out nothing: if it is misspelt, the values are there.
+    public var unmetColumnWarnings: [String] {
+        unmetColumns.map { pattern in
+            "--exclude-column \(pattern) matched no column of the tables that were met, so it left out nothing; if it is "
+                + "misspelt, what it was to hide is in the output"
         }
     }
 }

@@ -146,6 +146,7 @@ struct TransformCommand: AsyncParsableCommand {
         let logger = log.logger("transform")
         var tables = TableRules()
         tables.selection = try selection.selection()
+        tables.filter = try selection.filterFingerprint()
         tables.ordered = try orderedTable.map { try TablePattern($0) }
         tables.mappings = try map.map { try TableMapping($0) }
         let options = RenderOptions(
@@ -166,6 +167,7 @@ struct TransformCommand: AsyncParsableCommand {
                 case .sql: SQLFormat(options, output)
                 case .jsonl: JSONLinesFormat(options, output)
                 }
+            defer { for text in options.tables.selection.unmetColumnWarnings { logger.warning("\(text)") } }
             try Transformation(inputs, form, output, options: options, logger: logger, stop: stop).run()
         }
     }

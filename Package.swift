@@ -13,6 +13,11 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+// Where every change passes, release builds do without checks at run time that nobody reads what is being written
+// (docs/decisions.md). Debug builds, with which the tests run, check.
+let hotPathSettings: [SwiftSetting] =
+    settings + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+
 /// A stage: the target `ReceiveCommand` in `Sources/Commands/Receive` becomes the program `receive`.
 func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(
@@ -25,6 +30,11 @@ func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+/// A module through which every change passes.
+func hotModule(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: hotPathSettings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -56,17 +66,17 @@ let package = Package(
         module("Failpoints"),
         module("Threading"),
         module("Observability", [logging, system]),
-        module("Postgres", ["CLibpq", "Threading"]),
-        module("PgOutput", ["Postgres"]),
-        module("Spool", ["CLZ4", "Failpoints", "PgOutput", "Postgres", "Threading", system]),
+        hotModule("Postgres", ["CLibpq", "Threading"]),
+        hotModule("PgOutput", ["Postgres"]),
+        hotModule("Spool", ["CLZ4", "Failpoints", "PgOutput", "Postgres", "Threading", system]),
         module("Audit", ["PgOutput", "Postgres", "Selection", "Spool"]),
-        module(
+        hotModule(
             "Capture", ["Failpoints", "Observability", "PgOutput", "Postgres", "Spool", "Threading", logging, system]),
         module("Selection"),
-        module("Batches", ["PgOutput", "Postgres", "Selection"]),
-        module("BatchFiles", ["Batches", "CLZ4", "Failpoints", "Postgres", "Spool", "Threading"]),
-        module("LogRendering", ["Batches", "PgOutput", "Postgres", "Spool", "Threading"]),
-        module("Apply", ["Batches", "Failpoints", "Observability", "Postgres", "Threading", logging]),
+        hotModule("Batches", ["PgOutput", "Postgres", "Selection"]),
+        hotModule("BatchFiles", ["Batches", "CLZ4", "Failpoints", "Postgres", "Spool", "Threading"]),
+        hotModule("LogRendering", ["Batches", "PgOutput", "Postgres", "Spool", "Threading"]),
+        hotModule("Apply", ["Batches", "Failpoints", "Observability", "Postgres", "Threading", logging]),
         module(
             "Migration",
             [

@@ -134,6 +134,7 @@ let package = Package(
                 "TestSupport", "ReceiveCommand", "TransformCommand", "ReplayCommand", "InspectCommand", "CloneCommand",
                 "Failpoints", "Observability", "Postgres",
             ]),
+        tests("Migration", ["Migration"]),
         tests("PgOutput", ["PgOutput", "Postgres", "TestSupport"]),
         tests("Postgres", ["Postgres", "TestSupport", "Threading"]),
         tests("Selection", ["Selection"]),

@@ -22,6 +22,8 @@ public struct CloneOptions: Sendable {
     public var fences = false
     /// Where to end: an LSN or `current`; nil for never.
     public var end: String?
+    /// How often in a row a stage that died is started again.
+    public var restartsMax = 10
     /// How many tables are copied at once.
     public var tableJobs = 4
     /// A table of more bytes is copied in parts of about as much; nil for each table in one.

@@ -1,4 +1,6 @@
+import Glibc
 import Observability
+import Postgres
 import Spool
 import Synchronization
 import Threading
@@ -21,9 +23,11 @@ public final class CloneProgress: Sendable {
         public var bytes = 0
         /// Tables that are being copied.
         public var current: [String] = []
+        /// The stages that were started.
+        public var stages: [StageState] = []
 
         enum CodingKeys: String, CodingKey {
-            case step, tables, bytes, current
+            case step, tables, bytes, current, stages
             case tablesDone = "tables_done"
             case sizeOnSource = "size_on_source"
             case sizeDone = "size_done"
@@ -63,6 +67,35 @@ public final class CloneProgress: Sendable {
             state.current.removeAll { $0 == part.name }
             if isLast { state.tablesDone += 1 }
             state.sizeDone += part.size
+        }
+    }
+
+    func noteStart(_ stage: String, pid: pid_t) {
+        change(stage) { state in
+            if state.pid != 0 { state.restarts += 1 }
+            state.pid = pid
+            state.state = .running
+        }
+    }
+
+    func noteEnd(_ stage: String) {
+        change(stage) { $0.state = .ended }
+    }
+
+    func noteRestart(after failure: StageFailure) {
+        change(failure.stage) { state in
+            state.state = .restarting
+            state.lastEnd = failure.words
+            state.lastEndAt = Timestamp.now.description
+        }
+    }
+
+    private func change(_ stage: String, _ change: (inout StageState) -> Void) {
+        state.withLock { now in
+            if let index = now.stages.firstIndex(where: { $0.name == stage }) { return change(&now.stages[index]) }
+            var first = StageState(name: stage, state: .running, pid: 0)
+            change(&first)
+            now.stages.append(first)
         }
     }
 

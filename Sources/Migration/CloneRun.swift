@@ -102,7 +102,7 @@ public struct CloneRun: Sendable {
             // The log may have the end record of an earlier run, which is another position.
             following.end = try await Worker.run(name: "source") { try Self.currentPosition(options).description }
         }
-        let outcome = try await FollowPipeline(following, logger: logger).follow(
+        let failure = try await FollowPipeline(following, progress: progress, logger: logger).follow(
             stop, isReady: isReady, onFailure: { abort.request() }
         ) {
             defer { ready.finish() }
@@ -114,11 +114,10 @@ public struct CloneRun: Sendable {
             progress.begin("following")
             logger.info("following the source's changes")
         }
-        if let failed = outcome.failed {
+        if let failure {
             throw MigrationError(
-                ExitStatus(rawValue: failed.code) ?? .failure,
-                "\(failed.stage) ended with code \(failed.code); its message is above. Run the same command again to go on"
-            )
+                failure.code == 0 ? .incomplete : ExitStatus(rawValue: failure.code) ?? .failure,
+                "\(failure.words); its message is above. Run the same command again to go on")
         }
         guard let now = try CloneJournal.read(spool) else {
             throw MigrationError(.failure, "the journal is gone from \(spool.statePath)")

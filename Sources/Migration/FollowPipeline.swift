@@ -1,5 +1,6 @@
 import Glibc
 import Logging
+import Observability
 import Postgres
 import Subprocess
 import SystemPackage
@@ -7,105 +8,135 @@ import Threading
 
 /// Runs the three stages side by side: `receive` into the spool, `transform` behind it, `replay` into the target.
 public struct FollowPipeline: Sendable {
-    /// How the pipeline ended.
-    public struct Outcome: Sendable, Equatable {
-        /// The stage that failed first, and its exit code; nil if all succeeded.
-        public var failed: (stage: String, code: Int32)?
-
-        /// Outcomes are equal when the same stage failed in the same way.
-        public static func == (left: Outcome, right: Outcome) -> Bool {
-            left.failed?.stage == right.failed?.stage && left.failed?.code == right.failed?.code
-        }
-    }
-
     private let options: CloneOptions
+    private let progress: CloneProgress
     private let logger: Logger
     private let folder: FilePath
 
     /// A pipeline of the programs that lie beside this one.
     ///
     /// - Throws: ``MigrationError`` when the path of this program cannot be read.
-    public init(_ options: CloneOptions, logger: Logger) throws {
+    public init(_ options: CloneOptions, progress: CloneProgress, logger: Logger) throws {
         self.options = options
+        self.progress = progress
         self.logger = logger
         folder = try ProgramFolder.path()
     }
 
-    /// Runs the stages until the end position, a stop request, or the failure of one, which ends the others.
+    /// Runs the stages until the end position, a stop request, or a failure that no restart mends, which ends all.
     ///
     /// - Parameters:
     ///   - isReady: has one element once `receive` can be started.
     ///   - onFailure: called when `receive` has failed, so that the preparation need not be waited for.
     ///   - prepare: what must be done before changes may reach the target; `receive` runs meanwhile.
+    /// - Returns: the stage that failed first; nil if none did.
     public func follow(
         _ stop: StopRequest, isReady: AsyncStream<Void>, onFailure: @escaping @Sendable () -> Void,
         prepare: @escaping @Sendable () async throws -> Void
-    ) async throws -> Outcome {
+    ) async throws -> StageFailure? {
         let registry = StageRegistry()
         let watcher = Task {
             while !stop.isRequested && !Task.isCancelled { try? await Task.sleep(for: .milliseconds(50)) }
             if stop.isRequested { registry.stopAll() }
         }
         defer { watcher.cancel() }
-        return try await withThrowingTaskGroup(of: Outcome.self) { group in
-            group.addTask {
-                for await _ in isReady {
-                    let outcome = try await run([receive()], registry)
-                    if outcome.failed != nil { onFailure() }
-                    return outcome
+        do {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    for await _ in isReady {
+                        try await keepRunning(registry) { [try receive()] }
+                        if registry.firstFailure != nil { onFailure() }
+                        return
+                    }
                 }
-                return Outcome(failed: nil)
-            }
-            group.addTask {
-                do {
-                    try await prepare()
-                    if registry.isStopping { return Outcome(failed: nil) }
-                    return try await run(try appliers(from: try await position()), registry)
-                } catch {
-                    registry.stopAll()
-                    throw error
+                group.addTask {
+                    try await abandoning(registry, prepare)
+                    if registry.isStopping { return }
+                    try await keepRunning(registry) { try appliers(from: try await position()) }
                 }
+                try await group.waitForAll()
             }
-            return try await first(of: &group, registry)
+        } catch  where registry.firstFailure != nil {
+            // What was thrown came of it.
         }
+        return registry.firstFailure
     }
 
-    /// The failure that came first; the others fail too, for want of input or of a reader.
-    private func first(
-        of group: inout ThrowingTaskGroup<Outcome, any Error>, _ registry: StageRegistry
-    ) async throws -> Outcome {
-        var outcome = Outcome(failed: nil)
-        var failure: (any Error)?
+    /// Runs stages side by side, again and again as long as that can mend how they end.
+    private func keepRunning(
+        _ registry: StageRegistry, _ stages: @escaping @Sendable () async throws -> [Stage]
+    ) async throws {
+        var policy = RestartPolicy(restartsMax: options.restartsMax)
         while true {
-            do {
-                guard let next = try await group.next() else { break }
-                guard next.failed != nil else { continue }
-                if outcome.failed == nil && failure == nil { outcome = next }
-            } catch {
-                if outcome.failed == nil && failure == nil { failure = error }
+            let begun = Deadline.now
+            let failure = try await abandoning(registry) { try await run(stages, registry) }
+            guard let failure else { return }
+            let seconds = Double(Deadline.now.nanoseconds - begun.nanoseconds) / 1_000_000_000
+            if registry.isStopping {
+                if failure.code != 0 { registry.fail(failure) }
+                return
             }
-            registry.stopAll()
+            guard failure.isMendable, let pause = policy.pause(afterRunning: seconds) else {
+                if failure.isMendable && policy.restartsMax > 0 {
+                    logger.error("\(failure.words); \(policy.restartsMax) restarts in a row did not help")
+                }
+                return registry.fail(failure)
+            }
+            progress.noteRestart(after: failure)
+            logger.warning(
+                "\(failure.words); starting again in \(Figures.tenths(Double(pause) / 1000)) s",
+                metadata: ["restart": "\(policy.restartsInARow) of \(policy.restartsMax)"])
+            let end = Deadline.after(milliseconds: pause)
+            while !end.hasPassed && !registry.isStopping { try await Task.sleep(for: .milliseconds(50)) }
+            if registry.isStopping { return }
         }
-        if let failure { throw failure }
-        if let first = registry.firstFailure, outcome.failed != nil { outcome.failed = first }
-        return outcome
     }
 
-    /// Runs stages side by side to their ends.
-    private func run(_ stages: [Stage], _ registry: StageRegistry) async throws -> Outcome {
-        try await withThrowingTaskGroup(of: (String, Int32).self) { group in
+    /// Does what is no stage of the pipeline: its error ends everything, and what the stages say then is not the cause.
+    private func abandoning<Result: Sendable>(
+        _ registry: StageRegistry, _ body: () async throws -> Result
+    ) async throws -> Result {
+        do {
+            return try await body()
+        } catch {
+            registry.abandon()
+            throw error
+        }
+    }
+
+    /// Runs stages side by side to their ends: when one fails, the others are of no use.
+    ///
+    /// - Returns: the one that failed by itself.
+    private func run(
+        _ make: @Sendable () async throws -> [Stage], _ registry: StageRegistry
+    ) async throws -> StageFailure? {
+        let stages: [Stage]
+        do {
+            stages = try await make()
+        } catch let error as any ExitStatusError where error.exitStatus == .originBusy {
+            logger.warning("\(error)")
+            return StageFailure(stage: "replay", code: error.exitStatus.rawValue)
+        } catch let error as PostgresError where error.code == .cannotConnect || error.code == .connectionLost {
+            logger.warning("\(error)")
+            return StageFailure(stage: "replay", code: ExitStatus.connection.rawValue)
+        }
+        let number = registry.group()
+        let isEndless = options.end == nil
+        return try await withThrowingTaskGroup(of: StageFailure.self) { group in
             for stage in stages {
                 group.addTask {
-                    (stage.name, try await stage.run(in: folder, environment: environment, registry: registry))
+                    try await stage.run(in: folder, environment: environment, registry: registry, group: number) {
+                        progress.noteStart(stage.name, pid: $0)
+                    }
                 }
             }
-            var outcome = Outcome(failed: nil)
-            for try await (name, code) in group where code != 0 {
-                registry.noteFailure(name, code)
-                if outcome.failed == nil { outcome.failed = (name, code) }
-                registry.stopAll()
+            var ends: [StageFailure] = []
+            for try await end in group {
+                progress.noteEnd(end.stage)
+                ends.append(end)
+                if end.code != 0 || isEndless { registry.stop(group: number) }
             }
-            return outcome
+            return StageFailure.cause(of: ends, isEndless: isEndless && !registry.isStopping)
         }
     }
 
@@ -134,7 +165,8 @@ public struct FollowPipeline: Sendable {
                 input: try Self.null(), output: pipe.writeEnd),
             Stage(
                 name: "replay",
-                arguments: ["--origin", options.origin, "--spool", options.spool] + options.filterArguments,
+                arguments: ["--origin", options.origin, "--spool", options.spool] + options.filterArguments
+                    + (options.end == nil ? [] : ["--until-end"]),
                 input: pipe.readEnd, output: try Self.null()),
         ]
     }

@@ -81,6 +81,12 @@ struct CopyCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How many indexes and constraints to make at once.", valueName: "number"))
     var indexJobs = 4
 
+    @Option(
+        help: ArgumentHelp(
+            "How often in a row a stage that died is started again, after pauses of 0.5 to 30 s.",
+            valueName: "number"))
+    var maxRestarts = 10
+
     @Flag(help: "Drop what an earlier run with this --dir made on both sides, and begin anew.")
     var restart = false
 
@@ -106,6 +112,7 @@ struct CopyCommand: AsyncParsableCommand {
         try validateSplitting()
         if endpos != .none && !follow { throw ValidationError("--endpos goes with --follow") }
         if !publication.isEmpty && !follow { throw ValidationError("--publication goes with --follow") }
+        if maxRestarts < 0 { throw ValidationError("--max-restarts must not be negative") }
         for (name, jobs) in [("table", tableJobs), ("index", indexJobs)] where !(1...128 ~= jobs) {
             throw ValidationError("--\(name)-jobs must be from 1 to 128")
         }
@@ -133,6 +140,7 @@ struct CopyCommand: AsyncParsableCommand {
         options.splitBytes = splitTablesLargerThan.map { Int(clamping: $0.bytes) }
         options.splitPartsMax = splitMaxParts
         options.restarts = restart
+        options.restartsMax = maxRestarts
         options.skipsAnalyze = skipAnalyze
         options.restoreOptions = restore.options
         options.dropsIfExists = dropIfExists

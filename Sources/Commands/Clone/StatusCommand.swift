@@ -70,6 +70,12 @@ struct StatusCommand: AsyncParsableCommand {
                 rows.append(["slot keeps", "\(CloneProgress.megabytes(Int(clamping: retained))) of WAL on the source"])
             }
         }
+        for stage in status.running ? status.progress?.stages ?? [] : [] {
+            var text = "\(stage.state.rawValue), process \(stage.pid)"
+            if stage.restarts > 0 { text += ", started again \(stage.restarts) times" }
+            if let end = stage.lastEnd { text += "; \(end) at \(stage.lastEndAt ?? "?")" }
+            rows.append([stage.name, text])
+        }
         for row in rows { Output.line(row[0] + String(repeating: " ", count: 12 - row[0].count) + row[1]) }
     }
 }

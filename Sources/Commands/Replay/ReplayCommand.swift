@@ -117,6 +117,9 @@ struct ReplayCommand: AsyncParsableCommand {
                 + "state, without --spool the current folder)", valueName: "dir"))
     var reportDir: String?
 
+    @Flag(help: "Being stopped before the end mark is exit code 14, and not 0.")
+    var untilEnd = false
+
     @OptionGroup(title: "Logging")
     var log: LogOptions
 
@@ -174,6 +177,9 @@ struct ReplayCommand: AsyncParsableCommand {
             return (try applier.run(reader: &reader), applier.statistics)
         }
         conclude(outcome, counts, logger)
+        if untilEnd, case .stopped = outcome {
+            throw ProgramFailure(.incomplete, "stopped before the end mark; the same batches again go on")
+        }
     }
 
     private func printPosition(_ target: ConnectionString) async throws {

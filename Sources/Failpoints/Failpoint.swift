@@ -73,6 +73,10 @@ public enum Failpoint: String, CaseIterable, Sendable {
     case beforeCopyIsDone = "before-copy-done"
     /// The journal says that the copy is complete.
     case afterCopyIsDone = "after-copy-done"
+    /// A switchover has made the source read-only.
+    case afterFence = "after-fence"
+    /// A switchover has done all but to say so.
+    case beforeSwitchIsDone = "before-switch-done"
 
     /// Half of a piece of a batch file is written.
     case tornBatchFile = "torn-batch-file"
@@ -121,7 +125,7 @@ public enum Failpoint: String, CaseIterable, Sendable {
             .duringCommit, .afterCommit, .afterPosition, .beforeOrdered, .beforeReconnect, .afterReconnect:
             .replay
         case .beforeSlot, .afterSnapshot, .afterPart, .afterTable, .afterLargeObjects, .afterIndexes, .beforeCopyIsDone,
-            .afterCopyIsDone:
+            .afterCopyIsDone, .afterFence, .beforeSwitchIsDone:
             .clone
         default: .receive
         }

@@ -7,6 +7,8 @@ import Threading
 
 /// What is done on both servers when nothing is followed any more.
 public struct CloneEnd: Sendable {
+    private static let attempts = 3
+
     private let options: CloneOptions
     private let logger: Logger
 
@@ -23,14 +25,21 @@ public struct CloneEnd: Sendable {
     public func setSequences() throws -> Int {
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
         let selection = try options.adoptingJournal().selection()
-        let sequences = try SourceSnapshot.sequences(on: source, selection)
         let target = try TargetDatabase(options.target)
-        try target.set(sequences)
-        let found = try SourceSnapshot.sequences(on: target.connection)
-        for sequence in sequences where !found.contains(sequence) {
-            throw MigrationError(.conflict, "\(sequence.name) does not stand on the target where the source's does")
+        // A value that the source gives out meanwhile must not be given out again.
+        for _ in 1...Self.attempts {
+            try target.set(try SourceSnapshot.sequences(on: source, selection))
+            let (now, there) = (
+                try SourceSnapshot.sequences(on: source, selection), try SourceSnapshot.sequences(on: target.connection)
+            )
+            if try SequenceOrder(on: target.connection).behind(there, now).isEmpty { return now.count }
         }
-        return sequences.count
+        let behind = try SequenceOrder(on: target.connection).behind(
+            try SourceSnapshot.sequences(on: target.connection), try SourceSnapshot.sequences(on: source, selection))
+        throw MigrationError(
+            .conflict,
+            "the target's sequences do not reach the source's: \(Preflight.some(behind)). Something still takes values from "
+                + "them on the source: stop it, or use --fence")
     }
 
     /// Drops the slot, the publications that were made with it, and the origin. What is not there is fine.

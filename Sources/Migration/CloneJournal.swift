@@ -82,6 +82,8 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var tables: [Table] = []
     /// The end position of the switchover that is done.
     public var switchedAt: LSN?
+    /// When a switchover made the source read-only, in UTC; nil once that is undone.
+    public var fencedAt: String?
 
     enum CodingKeys: String, CodingKey {
         case format, phase, pid, tool, started, source, target, follows, slot, origin, publications, extensions,
@@ -89,6 +91,7 @@ public struct CloneJournal: Codable, Sendable, Equatable {
             tables
         case consistentPoint = "consistent_point"
         case switchedAt = "switched_at"
+        case fencedAt = "fenced_at"
     }
 
     private static let file = "clone.json"

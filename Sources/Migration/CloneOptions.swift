@@ -1,3 +1,4 @@
+import Batches
 import Postgres
 import Selection
 import Spool
@@ -18,8 +19,10 @@ public struct CloneOptions: Sendable {
     public var publications: [String] = []
     /// The replication origin on the target.
     public var origin = "walrelay"
-    /// A switchover makes the source read-only and ends its other sessions.
-    public var fences = false
+    /// How many connections apply the changes.
+    public var applyJobs = 1
+    /// The most that ``applyJobs`` can be.
+    public static let applyJobsMax = BatchPreamble.lanesMax
     /// Where to end: an LSN or `current`; nil for never.
     public var end: String?
     /// How often in a row a stage that died is started again.

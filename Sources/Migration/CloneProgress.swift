@@ -107,6 +107,15 @@ public final class CloneProgress: Sendable {
             + (now.current.isEmpty ? "" : "; now \(now.current.joined(separator: ", "))")
     }
 
+    /// A number of bytes for people, in the unit that suits it.
+    public static func size(_ bytes: Int) -> String {
+        if bytes < 1024 { return "\(bytes) B" }
+        var (value, unit) = (Double(bytes) / 1024, 0)
+        let units = ["kB", "MB", "GB", "TB"]
+        while value >= 1024 && unit < units.count - 1 { (value, unit) = (value / 1024, unit + 1) }
+        return "\(Figures.tenths(value)) \(units[unit])"
+    }
+
     /// A number of bytes for people.
     public static func megabytes(_ bytes: Int) -> String {
         Figures.megabytes(UInt64(clamping: bytes))

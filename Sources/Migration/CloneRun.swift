@@ -19,11 +19,12 @@ public struct CloneRun: Sendable {
     private let logger: Logger
     private let spool: SpoolDirectory
     /// What the copy is doing.
-    public let progress = CloneProgress()
+    public let progress: CloneProgress
 
     /// A run that has not begun.
-    public init(_ options: CloneOptions, logger: Logger) {
+    public init(_ options: CloneOptions, progress: CloneProgress = CloneProgress(), logger: Logger) {
         self.options = options
+        self.progress = progress
         self.logger = logger
         spool = SpoolDirectory(options.spool)
     }
@@ -50,6 +51,7 @@ public struct CloneRun: Sendable {
         guard options.follows else {
             return .done(try await Worker.run(name: "copy") { try copy(journal, abort) {} })
         }
+        try await Worker.run(name: "fence") { try SourceFence.lowerLeftover(options.source, spool, logger) }
         return try await follow(journal, stop, abort)
     }
 

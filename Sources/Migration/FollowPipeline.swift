@@ -157,16 +157,17 @@ public struct FollowPipeline: Sendable {
             case "current": []
             case .some(let position): ["--to", position]
             }
+        let jobs = options.applyJobs
         return [
             Stage(
                 name: "transform",
                 arguments: ["--follow", "--origin", options.origin, "--from", "\(position)"] + end
-                    + options.filterArguments + [options.spool],
+                    + (jobs > 1 ? ["--lanes", "\(jobs)"] : []) + options.filterArguments + [options.spool],
                 input: try Self.null(), output: pipe.writeEnd),
             Stage(
                 name: "replay",
                 arguments: ["--origin", options.origin, "--spool", options.spool] + options.filterArguments
-                    + (options.end == nil ? [] : ["--until-end"]),
+                    + (options.end == nil ? [] : ["--until-end"]) + (jobs > 1 ? ["--jobs", "\(jobs)"] : []),
                 input: pipe.readEnd, output: try Self.null()),
         ]
     }

@@ -1,14 +1,18 @@
+import Failpoints
 import Logging
 import Observability
 import Postgres
+import Spool
 import Threading
 
 /// Keeps the application from writing to the source during a switchover: new transactions of the database are read-only,
 /// and the sessions that there are end. A superuser's session can still set itself to write.
 public struct SourceFence: Sendable {
     private let source: ConnectionString
+    private let spool: SpoolDirectory
     /// The database was read-only before, by somebody else.
     private let wasThere: Bool
+    private static let attempts = 5
 
     /// The statement that lets the source be written to again.
     public static func undo(_ database: String) -> String {
@@ -16,7 +20,9 @@ public struct SourceFence: Sendable {
     }
 
     /// Makes the database read-only, and ends all other sessions in it.
-    static func raise(_ source: ConnectionString, _ logger: Logger) throws -> SourceFence {
+    ///
+    /// The journal says so first: what a switchover that is killed leaves is known to be ours.
+    static func raise(_ source: ConnectionString, _ spool: SpoolDirectory, _ logger: Logger) throws -> SourceFence {
         let connection = try connect(source)
         let doing = "making the source read-only"
         let before = try connection.execute(
@@ -26,31 +32,58 @@ public struct SourceFence: Sendable {
                AND 'default_transaction_read_only=on' = ANY (s.setconfig)
             """, doing: doing)
         let database = Quoting.identifier(connection.database)
+        let isOurs = try CloneJournal.read(spool)?.fencedAt != nil
+        let fence = SourceFence(source: source, spool: spool, wasThere: before.rowCount > 0 && !isOurs)
+        if !fence.wasThere { try Self.note(Timestamp.now.description, spool) }
         try connection.execute("ALTER DATABASE \(database) SET default_transaction_read_only = on", doing: doing)
-        let fence = SourceFence(source: source, wasThere: before.rowCount > 0)
+        Failpoint.afterFence.reach()
         do {
             let count = try endSessions(connection)
             logger.info("the source is read-only", metadata: ["sessions ended": "\(count)"])
         } catch {
-            try fence.lower(logger)
+            fence.lower(logger)
             throw error
         }
         return fence
     }
 
-    /// Lets the application write to the source again.
-    func lower(_ logger: Logger) throws {
-        guard !wasThere else {
-            return logger.warning(
-                "the source stays read-only, as it was before; to undo that: \(Self.undo(source.parameters["dbname"] ?? "…"))"
-            )
-        }
-        let connection = try Self.connect(source)
-        try connection.execute(Self.undo(connection.database), doing: "letting the source be written to again")
-        logger.warning("the source can be written to again")
+    /// Lowers the fence that a switchover left which was killed.
+    static func lowerLeftover(_ source: ConnectionString, _ spool: SpoolDirectory, _ logger: Logger) throws {
+        guard try CloneJournal.read(spool)?.fencedAt != nil else { return }
+        logger.warning("a switchover that was interrupted has left the source read-only")
+        SourceFence(source: source, spool: spool, wasThere: false).lower(logger)
     }
 
-    private static func connect(_ source: ConnectionString) throws -> Connection {
+    private static func note(_ moment: String?, _ spool: SpoolDirectory) throws {
+        guard var journal = try CloneJournal.read(spool), journal.fencedAt != moment else { return }
+        journal.fencedAt = moment
+        try journal.write(spool)
+    }
+
+    /// Lets the application write to the source again. What keeps it from that is said, with the statement to run.
+    func lower(_ logger: Logger) {
+        let database = source.parameters["dbname"] ?? "…"
+        guard !wasThere else {
+            return logger.warning("the source stays read-only, as it was before; to undo that: \(Self.undo(database))")
+        }
+        for attempt in 1...Self.attempts {
+            do {
+                let connection = try Self.connect(source)
+                try connection.execute(Self.undo(connection.database), doing: "letting the source be written to again")
+                try Self.note(nil, spool)
+                return logger.warning("the source can be written to again")
+            } catch {
+                guard attempt == Self.attempts else {
+                    _ = Polling.wait(-1, until: .after(milliseconds: 1_000))
+                    continue
+                }
+                logger.error("the source may still be read-only (\(error)); run there: \(Self.undo(database))")
+            }
+        }
+    }
+
+    /// A session that may write all the same.
+    static func connect(_ source: ConnectionString) throws -> Connection {
         let connection = try Connection(source, applicationName: TargetDatabase.applicationName)
         try connection.set("default_transaction_read_only", to: "off")
         return connection

@@ -1,4 +1,5 @@
 import Capture
+import Failpoints
 import Glibc
 import Logging
 import Observability
@@ -6,61 +7,194 @@ import Postgres
 import Spool
 import Threading
 
-/// Brings a followed migration to its end position, and proves it.
+/// Brings a followed migration to its end position, and proves it. Until its last step nothing is done that is not undone
+/// when it fails, or done again when it is repeated.
 public struct Switchover: Sendable {
     private let options: CloneOptions
+    private let wishes: SwitchoverOptions
     private let logger: Logger
     private let spool: SpoolDirectory
+    /// What the switchover is doing.
+    public let progress = CloneProgress()
+
+    /// How a switchover went.
+    public struct Outcome: Sendable {
+        /// The position up to which the target has everything.
+        public var end: LSN
+        /// Sequences that stand where the source's do.
+        public var sequences: Int
+        /// Materialized views that were refreshed.
+        public var views: Int
+        /// Tables that were compared, and are equal.
+        public var comparedTables: Int?
+        /// The steps and their times.
+        public var steps: [CloneJournal.Step]
+    }
 
     /// The switchover of the migration with these options.
-    public init(_ options: CloneOptions, logger: Logger) {
+    public init(_ options: CloneOptions, _ wishes: SwitchoverOptions, logger: Logger) {
         var options = options
         options.follows = true
         self.options = options
+        self.wishes = wishes
         self.logger = logger
         spool = SpoolDirectory(options.spool)
     }
 
-    /// Ends the follower, applies everything up to the source's present position, verifies it, sets the sequences.
-    ///
-    /// - Returns: that position.
-    public func run(_ stop: StopRequest) async throws -> LSN {
+    /// Says whether a switchover could be made now, and changes nothing.
+    public func check(_ stop: StopRequest) throws -> (findings: [Finding], views: [String]) {
+        _ = try journal()
+        var check = try SwitchoverCheck(options, wishes)
+        try check.look()
+        try check.lookAtLag(isFollowed: CloneJournal.isRunning(spool), stop)
+        return (check.findings, check.views.map(\.name))
+    }
+
+    /// Waits until little is left, ends the follower, applies everything up to the source's present position, verifies it,
+    /// sets the sequences and refreshes what is derived.
+    public func run(_ stop: StopRequest) async throws -> Outcome {
+        var steps: [CloneJournal.Step] = []
         let journal = try journal()
-        let lock = try await Worker.run(name: "taking over") { try takeOver(journal.pid, stop) }
+        try await Worker.run(name: "checking") { try check() }
+        try await step("waiting for the lag", &steps) {
+            try await Worker.run(name: "lag") { try awaitLag(stop) }
+        }
+        let lock = try await step("ending the follower", &steps) {
+            try await Worker.run(name: "taking over") { try takeOver(journal.pid, stop) }
+        }
         defer { withExtendedLifetime(lock) {} }
-        guard options.fences else { return try await drain(journal, stop) }
-        let fence = try await Worker.run(name: "fence") { try SourceFence.raise(options.source, logger) }
+        guard wishes.fences else { return try await drain(try self.journal(), stop, steps) }
+        let fence = try await step("making the source read-only", &steps) {
+            try await Worker.run(name: "fence") { try SourceFence.raise(options.source, spool, logger) }
+        }
         do {
-            return try await drain(journal, stop)
+            return try await drain(try self.journal(), stop, steps)
         } catch {
             // The application can go on where it was.
-            try await Worker.run(name: "fence") { try fence.lower(logger) }
+            try? await Worker.run(name: "fence") { fence.lower(logger) }
             throw error
         }
     }
 
-    /// Applies what the source has by now, verifies it, and sets the sequences.
-    private func drain(_ journal: CloneJournal, _ stop: StopRequest) async throws -> LSN {
+    /// Applies what the source has by now, verifies it, and sets what no change brings.
+    private func drain(
+        _ journal: CloneJournal, _ stop: StopRequest, _ before: [CloneJournal.Step]
+    ) async throws -> Outcome {
+        var steps = before
         let options = self.options
         let (marker, end) = try await Worker.run(name: "source") { try endPosition() }
         logger.info("the end position is \(end)")
         var following = options
         following.end = end.description
         following.publications = journal.publications
-        guard case .done = try await CloneRun(following, logger: logger).follow(journal, stop) else {
-            throw MigrationError(
-                .incomplete, "stopped before the end position \(end); run clone switchover again, or clone --follow")
+        try await step("applying what is left", &steps) { [following] in
+            let run = CloneRun(following, progress: progress, logger: logger)
+            guard case .done = try await run.follow(journal, stop) else { throw Self.stopped }
+            try await Worker.run(name: "verifying") { try verify(marker, end) }
         }
-        return try await Worker.run(name: "finishing") {
-            try verify(marker, end)
-            let count = try CloneEnd(options, logger: logger).setSequences()
-            logger.info("\(count) sequences are set")
-            var journal = journal
+        let sequences = try await step("sequences", &steps) {
+            try await Worker.run(name: "sequences") { try CloneEnd(options, logger: logger).setSequences() }
+        }
+        var outcome = Outcome(end: end, sequences: sequences, views: 0, comparedTables: nil, steps: [])
+        if !wishes.skipsRefresh {
+            outcome.views = try await step("materialized views", &steps) {
+                try await Worker.run(name: "refreshing") { try refresh(stop) }
+            }
+        }
+        if wishes.compares {
+            outcome.comparedTables = try await step("comparing", &steps) {
+                try await Worker.run(name: "comparing") { try compare(stop) }
+            }
+        }
+        if stop.isRequested { throw Self.stopped }
+        outcome.steps = steps
+        return try await Worker.run(name: "finishing") { [outcome] in
+            var journal = try self.journal()
             journal.switchedAt = end
             journal.pid = getpid()
+            journal.steps += outcome.steps
+            Failpoint.beforeSwitchIsDone.reach()
             try journal.write(spool)
-            return end
+            return outcome
         }
+    }
+
+    private static let stopped = MigrationError(
+        .incomplete, "stopped before the switchover was complete; run it again, or clone --follow to go on following")
+
+    /// What would make the switchover fail later is found before anything is done.
+    private func check() throws {
+        var check = try SwitchoverCheck(options, wishes)
+        try check.look()
+        if let failure = check.findings.first(where: { $0.status == .fail }) {
+            throw MigrationError(failure.exitStatus, failure.sentence)
+        }
+        for finding in check.findings where finding.status == .warn { logger.warning("\(finding.sentence)") }
+    }
+
+    /// Nothing has been changed yet when this gives up.
+    private func awaitLag(_ stop: StopRequest) throws {
+        let isFollowed = CloneJournal.isRunning(spool)
+        guard isFollowed || wishes.maxLag != nil else {
+            return logger.warning("no clone follows: all that is missing is received and applied now")
+        }
+        let limit = wishes.maxLag ?? SwitchoverOptions.standardLimit
+        let probe = try LagProbe(options)
+        let patience = Deadline.after(milliseconds: wishes.lagPatienceSeconds * 1_000)
+        var spoken = Deadline.now
+        while true {
+            let lag = try probe.look()
+            if lag.isWithin(limit) { return logger.info("the target is behind by \(lag.words)") }
+            guard !stop.isRequested else { throw Self.stopped }
+            guard isFollowed, !patience.hasPassed, CloneJournal.isRunning(spool) else {
+                throw MigrationError(
+                    .lagging,
+                    "the target is behind by \(lag.words), and the limit is \(limit.words); nothing was changed. "
+                        + (patience.hasPassed
+                            ? "Try again later, or name another limit with --max-lag"
+                            : "No clone follows: start clone --follow, and try again"))
+            }
+            if spoken.hasPassed {
+                logger.info("the target is behind by \(lag.words); waiting for \(limit.words)")
+                spoken = .after(milliseconds: 5_000)
+            }
+            _ = Polling.wait(stop.descriptor, until: .after(milliseconds: 250))
+        }
+    }
+
+    private func refresh(_ stop: StopRequest) throws -> Int {
+        let views = try MaterializedViews(on: try TargetDatabase(options.target).connection)
+        try views.refresh(options, logger) { if stop.isRequested { throw Self.stopped } }
+        return views.views.count
+    }
+
+    /// - Returns: how many tables there are, all of them equal.
+    private func compare(_ stop: StopRequest) throws -> Int {
+        let results = try DataComparison(options).run(isFollowed: false, stop: stop) { _ in }
+        let differing = results.filter { $0.state != .equal }
+        for result in differing {
+            logger.error(
+                "\(result.table): \(result.state.rawValue)",
+                metadata: ["source": "\(result.sourceRows) rows", "target": "\(result.targetRows) rows"])
+        }
+        guard differing.isEmpty else {
+            throw MigrationError(
+                .failure,
+                "\(differing.count) of \(results.count) tables differ, so the switchover is not made; clone compare data names "
+                    + "rows. What cannot be followed (clone check) may differ: without --compare it is not looked at")
+        }
+        return results.count
+    }
+
+    private func step<Result: Sendable>(
+        _ name: String, _ steps: inout [CloneJournal.Step], _ body: () async throws -> Result
+    ) async throws -> Result {
+        progress.begin(name)
+        let begun = Deadline.now
+        let result = try await body()
+        let milliseconds = (Deadline.now.nanoseconds - begun.nanoseconds) / 1_000_000
+        steps.append(.init(name: name, seconds: Double(milliseconds) / 1000))
+        return result
     }
 
     private func journal() throws -> CloneJournal {
@@ -73,6 +207,11 @@ public struct Switchover: Sendable {
                 .conflict,
                 "there is nothing to switch: the migration in \(options.spool) with slot \"\(journal.slot)\" is "
                     + "\(journal.phase.rawValue)")
+        }
+        // The target may be in use: its sequences must not be put back.
+        if let end = journal.switchedAt {
+            throw MigrationError(
+                .conflict, "the migration in \(options.spool) was switched over at \(end) already; run clone cleanup")
         }
         return journal
     }

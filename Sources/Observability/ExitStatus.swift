@@ -39,6 +39,8 @@ public enum ExitStatus: Int32, Sendable, CaseIterable {
     case originBusy = 17
     /// A file cannot be read or written.
     case inputOutput = 18
+    /// The target is farther behind the source than was allowed.
+    case lagging = 19
 }
 
 /// An error that knows its own exit code.

@@ -54,25 +54,12 @@ struct CheckCommand: AsyncParsableCommand {
         options.skipsLargeObjects = skipLargeObjects
         try filters.apply(to: &options)
         let findings = try await Program.run { [options] stop in try Preflight.findings(options, stop: stop) }
-        if json { Output.line(JSON.text(findings)) } else { show(findings) }
+        if json { Output.line(JSON.text(findings)) } else { FindingTable.print(findings) }
         if let failure = findings.first(where: { $0.status == .fail }) {
             throw ProgramFailure(
                 failure.exitStatus,
                 "\(findings.count { $0.status == .fail }) of \(findings.count) checks fail; mend them, then run it again"
             )
         }
-    }
-
-    private func show(_ findings: [Finding]) {
-        let marks: [Finding.Status: String] = [.pass: "pass", .warn: "WARN", .fail: "FAIL"]
-        Table.print(
-            ["", "where", "what", "found"],
-            findings.map { [marks[$0.status] ?? "", $0.place.rawValue, $0.check, $0.detail] })
-        let remedies = findings.filter { $0.status != .pass }.compactMap { finding in
-            finding.remedy.map { "\(finding.place.rawValue), \(finding.check): \($0)" }
-        }
-        guard !remedies.isEmpty else { return }
-        Output.line("\nWhat to do:")
-        for remedy in remedies { Output.line("  " + remedy) }
     }
 }

@@ -81,6 +81,9 @@ struct CopyCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How many indexes and constraints to make at once.", valueName: "number"))
     var indexJobs = 4
 
+    @Option(help: ArgumentHelp("Apply the changes on so many connections.", valueName: "number"))
+    var applyJobs = 1
+
     @Option(
         help: ArgumentHelp(
             "How often in a row a stage that died is started again, after pauses of 0.5 to 30 s.",
@@ -112,6 +115,7 @@ struct CopyCommand: AsyncParsableCommand {
         try validateSplitting()
         if endpos != .none && !follow { throw ValidationError("--endpos goes with --follow") }
         if !publication.isEmpty && !follow { throw ValidationError("--publication goes with --follow") }
+        try ApplyJobs.check(applyJobs)
         if maxRestarts < 0 { throw ValidationError("--max-restarts must not be negative") }
         for (name, jobs) in [("table", tableJobs), ("index", indexJobs)] where !(1...128 ~= jobs) {
             throw ValidationError("--\(name)-jobs must be from 1 to 128")
@@ -141,6 +145,7 @@ struct CopyCommand: AsyncParsableCommand {
         options.splitPartsMax = splitMaxParts
         options.restarts = restart
         options.restartsMax = maxRestarts
+        options.applyJobs = applyJobs
         options.skipsAnalyze = skipAnalyze
         options.restoreOptions = restore.options
         options.dropsIfExists = dropIfExists

@@ -23,7 +23,8 @@ struct CopySummary {
         Table.print(["step", "seconds"], steps, alignedRight: [1])
     }
 
-    private static func text(_ seconds: Double) -> String {
+    /// Seconds with two decimals.
+    static func text(_ seconds: Double) -> String {
         let hundredths = Int((seconds * 100).rounded())
         let fraction = String("0\(hundredths % 100)".suffix(2))
         return "\(hundredths / 100).\(fraction)"

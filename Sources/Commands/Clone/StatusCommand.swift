@@ -55,6 +55,10 @@ struct StatusCommand: AsyncParsableCommand {
             ["process", status.running ? "\(journal.pid)" : "not running"],
             ["phase", journal.switchedAt.map { "switched over at \($0)" } ?? journal.phase.rawValue],
         ]
+        if let fenced = journal.fencedAt {
+            let undo = SourceFence.undo(journal.source.name)
+            rows.append(["fence", "the source is read-only since \(fenced); to undo that: \(undo)"])
+        }
         if journal.phase == .copying, let progress = status.progress {
             rows.append(["step", progress.step])
             rows.append([

@@ -2,46 +2,134 @@ import ArgumentParser
 import CommandSupport
 import Logging
 import Migration
+import Observability
 import Postgres
 import Threading
 
 /// The end of a migration: everything of the source is on the target.
 struct SwitchoverCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "switchover", abstract: "Bring the target to where the source is, and its sequences too.",
+        commandName: "switchover", abstract: "Bring the target to where the source is, with sequences and all.",
         discussion: """
-            Stop the application first, so that nothing writes to the source. A clone that follows is stopped; then \
-            everything up to the source's present position is applied and verified, and the sequences are set. Slot and \
-            origin stay until clone cleanup.
+            Waits until the target is nearly there, while clone goes on following. Then ends that clone, applies everything \
+            up to the source's present position and proves it, sets the sequences, and refreshes materialized views. Stop \
+            the application before, or have --fence keep it from writing. Until the last step a failure undoes the fence, \
+            and clone --follow goes on. Slot and origin stay until clone cleanup.
 
             EXAMPLES
+              clone switchover --dry-run
               clone switchover --source 'host=db1 dbname=shop' --target 'host=db2 dbname=shop'
-              clone switchover --fence && clone compare && clone cleanup
+              clone switchover --fence --max-lag 5s && clone cleanup
+
+            EXIT CODES
+              0 done; 1 --compare found differences; 14 stopped; 19 the target was still too far behind; otherwise that of \
+            what failed
             """)
 
     @OptionGroup
     var servers: CloneArguments
 
+    @Option(
+        help: ArgumentHelp(
+            "Begin when the target is less than this behind: bytes or seconds. (default: 16MB, while clone follows)",
+            valueName: "16MB|5s"))
+    var maxLag: LagArgument?
+
+    @Option(help: ArgumentHelp("How long to wait for that.", valueName: "seconds"))
+    var lagTimeout = 300
+
     @Flag(
         help: "Make the source's database read-only first, and end its other sessions; undone if the switchover fails.")
     var fence = false
 
+    @Flag(help: "Leave materialized views as they were copied.")
+    var skipRefresh = false
+
+    @Flag(help: "Compare all rows at the end, and fail if any differ. Takes as long as reading both databases does.")
+    var compare = false
+
+    @Option(help: ArgumentHelp("Apply the changes on so many connections.", valueName: "number"))
+    var applyJobs = 1
+
+    @Option(help: ArgumentHelp("How many tables to compare at once.", valueName: "number"))
+    var tableJobs = 4
+
+    @Flag(help: "Say what would be done, and whether it could be now; change nothing.")
+    var dryRun = false
+
+    func validate() throws {
+        try ApplyJobs.check(applyJobs)
+        if !(0...1_000_000 ~= lagTimeout) { throw ValidationError("--lag-timeout must be from 0 to 1000000") }
+        if !(1...128 ~= tableJobs) { throw ValidationError("--table-jobs must be from 1 to 128") }
+    }
+
     func run() async throws {
         let logger = servers.log.logger("clone")
         var options = try servers.options()
-        options.fences = fence
-        let end = try await Program.runAsync { [options] stop in
-            try await Switchover(options, logger: logger).run(stop)
+        options.applyJobs = applyJobs
+        options.tableJobs = tableJobs
+        var wishes = SwitchoverOptions()
+        wishes.maxLag = maxLag?.limit
+        wishes.lagPatienceSeconds = lagTimeout
+        wishes.fences = fence
+        wishes.skipsRefresh = skipRefresh
+        wishes.compares = compare
+        let switchover = Switchover(options, wishes, logger: logger)
+        if dryRun { return try await rehearse(switchover) }
+        // A terminal that is closed must not leave the application locked out.
+        let outcome = try await Program.runAsync(hangup: {}) { stop in
+            let report = ProgressReport(switchover.progress, spool: options.spool, isQuiet: servers.log.quiet)
+            defer { report.end() }
+            return try await switchover.run(stop)
         }
+        conclude(outcome, options)
+    }
+
+    private func rehearse(_ switchover: Switchover) async throws {
+        let (findings, views) = try await Program.run { stop in try switchover.check(stop) }
+        FindingTable.print(findings)
+        Output.line("\nIt would:")
+        var steps = [
+            "wait until the target is less than \((maxLag?.limit ?? SwitchoverOptions.standardLimit).words) behind, for "
+                + "\(lagTimeout) s at most",
+            "end the clone that follows, and take its place",
+        ]
+        if fence { steps.append("make the source's database read-only, and end its other sessions") }
+        steps += [
+            "take the source's position, and apply everything up to it", "prove that the target has it",
+            "set the sequences, and verify that none is behind the source's",
+        ]
+        if !views.isEmpty { steps.append("refresh \(views.joined(separator: ", "))") }
+        if compare { steps.append("compare all rows") }
+        for (index, step) in steps.enumerated() { Output.line("  \(index + 1). \(step)") }
+        if let failure = findings.first(where: { $0.status == .fail }) {
+            throw ProgramFailure(failure.exitStatus, "a switchover could not be made now; nothing was changed")
+        }
+        Output.line("\nA switchover could be made now. Nothing was changed.")
+    }
+
+    private func conclude(_ outcome: Switchover.Outcome, _ options: CloneOptions) {
+        Table.print(
+            ["step", "seconds"], outcome.steps.map { [$0.name, CopySummary.text($0.seconds)] }, alignedRight: [1])
+        var done = "The target has everything up to \(outcome.end). \(outcome.sequences) sequences are set"
+        done += skipRefresh ? "" : ", \(outcome.views) materialized views are refreshed"
+        done += outcome.comparedTables.map { ", \($0) tables were compared and are equal" } ?? ""
+        Output.line("\n\(done).\n\nNext:")
+        var next = [
+            """
+            let the application use the target: \(options.target.redacted)
+                 instead of the source: \(options.source.redacted)
+            """,
+            """
+            clone cleanup --dir \(options.spool) --slot-name \(options.slot) --origin \(options.origin) drops the slot, \
+            which keeps WAL on the source until then
+            """,
+        ]
         if fence {
             let database = options.source.parameters["dbname"] ?? "…"
-            Output.line("The source is read-only. To go back to it: \(SourceFence.undo(database))")
+            next.append("the source is read-only; to let it be written to again: \(SourceFence.undo(database))")
         }
-        Output.line(
-            """
-            The target has everything up to \(end), and its sequences stand where the source's do.
-            Next: let the application use \(options.target.redacted)
-            Then: clone cleanup --dir \(options.spool) … drops the slot, which keeps WAL on the source until then.
-            """)
+        if skipRefresh { next.append("refresh the materialized views") }
+        for (index, step) in next.enumerated() { Output.line("  \(index + 1). \(step)") }
     }
 }

@@ -1,0 +1,86 @@
+import Logging
+import Observability
+import Postgres
+
+/// The target's materialized views, whose contents no change of the source brings.
+struct MaterializedViews {
+    /// One of them.
+    struct View: Equatable {
+        var oid: String
+        /// Schema and name, as SQL writes them.
+        var name: String
+        /// The session's role may refresh it.
+        var isOurs: Bool
+    }
+
+    /// Those that have contents, each behind those that it reads, be it through other views.
+    let views: [View]
+
+    /// Reads them, and what they depend on. What a function reads, the server does not know.
+    init(on connection: Connection) throws {
+        let doing = "listing the materialized views"
+        let found = try connection.execute(Self.viewsQuery, doing: doing)
+        let all = (0..<found.rowCount).compactMap { index -> View? in
+            guard let oid = found.text(index, 0), let schema = found.text(index, 1), let name = found.text(index, 2)
+            else { return nil }
+            return View(oid: oid, name: Quoting.qualified(schema, name), isOurs: found.text(index, 3) == "t")
+        }
+        let uses = try connection.execute(Self.usesQuery, doing: doing)
+        var reads: [String: [String]] = [:]
+        for index in 0..<uses.rowCount {
+            guard let reader = uses.text(index, 0), let read = uses.text(index, 1) else { continue }
+            reads[reader, default: []].append(read)
+        }
+        views = Self.ordered(all, reads: reads)
+    }
+
+    /// Those that are read come first.
+    ///
+    /// - Parameter reads: what views, materialized or not, read directly.
+    static func ordered(_ views: [View], reads: [String: [String]]) -> [View] {
+        var result: [View] = []
+        var seen: Set<String> = []
+        let byOid = Dictionary(views.map { ($0.oid, $0) }) { first, _ in first }
+        for view in views {
+            // A stack of its own: chains of views may be long. The second visit comes when all that is read is done.
+            var stack = [(oid: view.oid, isDone: false)]
+            while let (oid, isDone) = stack.popLast() {
+                if isDone {
+                    if let view = byOid[oid] { result.append(view) }
+                    continue
+                }
+                guard seen.insert(oid).inserted else { continue }
+                stack.append((oid, true))
+                stack += (reads[oid] ?? []).map { ($0, false) }
+            }
+        }
+        return result
+    }
+
+    /// Fills them from the tables as they are now.
+    func refresh(_ options: CloneOptions, _ logger: Logger, isStopped: () throws -> Void) throws {
+        let target = try TargetDatabase(options.target)
+        for view in views {
+            try isStopped()
+            logger.info("refreshing \(view.name)")
+            try target.connection.execute("REFRESH MATERIALIZED VIEW \(view.name)", doing: "refreshing \(view.name)")
+        }
+    }
+
+    private static let viewsQuery = """
+        SELECT c.oid, n.nspname, c.relname, pg_catalog.pg_has_role(c.relowner, 'USAGE')
+          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind = 'm' AND c.relispopulated AND \(TargetDatabase.userNamespace)
+           AND \(SourceSnapshot.ownedByNoExtension)
+         ORDER BY 2, 3
+        """
+
+    private static let usesQuery = """
+        SELECT DISTINCT r.ev_class, d.refobjid
+          FROM pg_catalog.pg_rewrite r
+          JOIN pg_catalog.pg_class c ON c.oid = r.ev_class AND c.relkind IN ('v', 'm')
+          JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
+           AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> r.ev_class
+         ORDER BY 1, 2
+        """
+}

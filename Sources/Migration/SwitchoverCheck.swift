@@ -1,0 +1,153 @@
+import Observability
+import Postgres
+import Spool
+import Threading
+
+/// Looks whether a switchover can be made now, and changes nothing but for a message in the source's WAL.
+struct SwitchoverCheck {
+    let options: CloneOptions
+    let wishes: SwitchoverOptions
+    private let source: Connection
+    private let target: Connection
+    private(set) var findings: [Finding] = []
+    private(set) var views: [MaterializedViews.View] = []
+
+    init(_ options: CloneOptions, _ wishes: SwitchoverOptions) throws {
+        self.options = options
+        self.wishes = wishes
+        source = try SourceFence.connect(options.source)
+        target = try TargetDatabase(options.target).connection
+    }
+
+    /// All but the lag.
+    mutating func look() throws {
+        try lookAtSlot()
+        try lookAtPosition()
+        try lookAtSessions()
+        if wishes.fences { try lookAtFence() }
+        try lookAtViews()
+    }
+
+    /// The lag, waiting a moment for a first measurement.
+    mutating func lookAtLag(isFollowed: Bool, _ stop: StopRequest) throws {
+        let limit = wishes.maxLag ?? SwitchoverOptions.standardLimit
+        let probe = try LagProbe(options)
+        var lag = try probe.look()
+        let patience = Deadline.after(milliseconds: 5_000)
+        while isFollowed, lag.seconds == nil || !lag.isWithin(limit), !patience.hasPassed, !stop.isRequested {
+            _ = Polling.wait(stop.descriptor, until: .after(milliseconds: 250))
+            lag = try probe.look()
+        }
+        if isFollowed {
+            add(.pass, .here, "follower", "a clone follows; the switchover ends it, and takes its place")
+        } else {
+            add(.warn, .here, "follower", "no clone follows: all that is missing is applied by the switchover itself")
+        }
+        if lag.isWithin(limit) || !isFollowed && wishes.maxLag == nil {
+            add(.pass, .target, "lag", "\(lag.words); the limit is \(limit.words)")
+        } else {
+            add(
+                .fail, .target, "lag", "\(lag.words); the limit is \(limit.words)",
+                isFollowed ? "wait, or name another with --max-lag" : "start clone --follow, and wait", .lagging)
+        }
+    }
+
+    private mutating func add(
+        _ status: Finding.Status, _ place: Finding.Place, _ check: String, _ detail: String, _ remedy: String? = nil,
+        _ exitStatus: ExitStatus = .unsuitableServer
+    ) {
+        findings.append(Finding(status, place, check, detail, remedy: remedy, exitStatus: exitStatus))
+    }
+
+    private mutating func lookAtSlot() throws {
+        guard let slot = try SlotState.read(options.slot, on: source) else {
+            return add(
+                .fail, .source, "slot", "there is no slot \"\(options.slot)\" on the source",
+                "changes are lost: start from a new copy", .slotMissing)
+        }
+        if slot.walStatus == "lost" || slot.invalidationReason != nil {
+            return add(
+                .fail, .source, "slot", "slot \"\(options.slot)\" has lost WAL that it needed",
+                "changes are lost: start from a new copy", .slotLost)
+        }
+        add(.pass, .source, "slot", "\"\(options.slot)\" is there")
+    }
+
+    private mutating func lookAtPosition() throws {
+        guard let position = try target.replicationOriginProgress(options.origin) else {
+            return add(
+                .fail, .target, "position", "there is no replication origin \"\(options.origin)\" on the target",
+                "name it with --origin; if it was dropped: a new copy", .gap)
+        }
+        add(.pass, .target, "position", "\(position)")
+    }
+
+    private mutating func lookAtSessions() throws {
+        let others = try text(
+            """
+            SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity
+             WHERE datname = pg_catalog.current_database() AND backend_type = 'client backend'
+               AND application_name !~ '^walrelay ' AND pid <> pg_catalog.pg_backend_pid()
+            """)
+        if others == "0" {
+            add(.pass, .source, "sessions", "no other session is connected")
+        } else if wishes.fences {
+            add(.pass, .source, "sessions", "\(others) other sessions are connected; --fence ends them")
+        } else {
+            add(
+                .warn, .source, "sessions",
+                "\(others) other sessions are connected to the source; what they write after the end position is lost",
+                "stop the application first, or use --fence")
+        }
+        let prepared = try text(
+            "SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_xacts WHERE database = pg_catalog.current_database()"
+        )
+        if prepared != "0" {
+            add(
+                .warn, .source, "prepared transactions", "\(prepared) are neither committed nor rolled back",
+                "end them: what they hold is not on the target, and never will be")
+        }
+    }
+
+    private mutating func lookAtFence() throws {
+        let mayAlter = try text(
+            """
+            SELECT pg_catalog.pg_has_role(datdba, 'USAGE') FROM pg_catalog.pg_database
+             WHERE datname = pg_catalog.current_database()
+            """)
+        let maySignal = try text(
+            """
+            SELECT pg_catalog.bool_or(pg_catalog.pg_has_role(oid, 'USAGE')) FROM pg_catalog.pg_roles
+             WHERE rolname = 'pg_signal_backend'
+            """)
+        if mayAlter == "t" && maySignal == "t" {
+            return add(.pass, .source, "fence", "role \"\(source.user)\" may make the source read-only")
+        }
+        let role = Quoting.identifier(source.user)
+        let database = Quoting.identifier(source.database)
+        add(
+            .fail, .source, "fence", "role \"\(source.user)\" may not make the source read-only and end its sessions",
+            "run on the source: ALTER DATABASE \(database) OWNER TO \(role); GRANT pg_signal_backend TO \(role);",
+            .privilege)
+    }
+
+    private mutating func lookAtViews() throws {
+        guard !wishes.skipsRefresh else {
+            return add(.pass, .target, "materialized views", "left as they are")
+        }
+        views = try MaterializedViews(on: target).views
+        let foreign = views.filter { !$0.isOurs }.map(\.name)
+        if foreign.isEmpty {
+            add(.pass, .target, "materialized views", "\(views.count) to refresh")
+        } else {
+            add(
+                .fail, .target, "materialized views",
+                "role \"\(target.user)\" does not own \(Preflight.some(foreign)), so it may not refresh them",
+                "use a role that does, or --skip-refresh, and refresh them later", .privilege)
+        }
+    }
+
+    private func text(_ sql: String) throws -> String {
+        try source.execute(sql, doing: "looking at the source").text(0, 0) ?? ""
+    }
+}

@@ -1,0 +1,19 @@
+/// What a switchover does beside draining.
+public struct SwitchoverOptions: Sendable {
+    /// The lag that must be reached first; nil for ``standardLimit``, if a clone follows.
+    public var maxLag: Lag.Limit?
+    /// How long to wait for that, in seconds.
+    public var lagPatienceSeconds = 300
+    /// Makes the source read-only and ends its other sessions.
+    public var fences = false
+    /// Leaves materialized views as they are.
+    public var skipsRefresh = false
+    /// Compares all rows at the end.
+    public var compares = false
+
+    /// What is left to be done under the fence then takes about a second.
+    public static let standardLimit = Lag.Limit.bytes(16 << 20)
+
+    /// Everything as it is without options.
+    public init() {}
+}

@@ -1,0 +1,157 @@
+import Glibc
+import Observability
+import TestSupport
+import Testing
+
+/// `clone switchover`: when it begins, what it does, and that a failure leaves everything as it was.
+@Suite(.serialized, .timeLimit(.minutes(3)))
+struct CloneSwitchoverTests {
+    /// Views over views, with names in the wrong order.
+    private static let views = """
+        CREATE MATERIALIZED VIEW z_base AS SELECT count(*) AS n FROM parent;
+        CREATE VIEW between AS SELECT n FROM z_base;
+        CREATE MATERIALIZED VIEW a_top AS SELECT n FROM between;
+        CREATE MATERIALIZED VIEW "M" AS SELECT n FROM a_top;
+        CREATE MATERIALIZED VIEW empty AS SELECT n FROM a_top WITH NO DATA;
+        CREATE SEQUENCE down INCREMENT -2; SELECT nextval('down');
+
+        """
+
+    @Test func itWaitsForTheLagAndSaysWhatItWouldDo() async throws {
+        try await Rig.runClone { rig in
+            try await rig.onSource(Self.views)
+            let follower = try await rig.startFollower()
+            let ready = try await rig.shell(rig.cloneCommand("switchover --dry-run --fence")).checked("dry run")
+            #expect(ready.output.contains("refresh \"public\".\"z_base\", \"public\".\"a_top\", \"public\".\"M\""))
+            #expect(ready.output.contains("A switchover could be made now. Nothing was changed."), "\(ready)")
+
+            let locker = try rig.start(
+                "exec psql -Xqd \"$TARGET\" -c 'BEGIN; LOCK TABLE parent' -c '\\echo locked' -c 'SELECT pg_sleep(60)'")
+            try await rig.target.awaitSQL(
+                "SELECT count(*) FROM pg_locks WHERE relation = 'parent'::regclass AND mode = 'AccessExclusiveLock'",
+                equals: "1", database: rig.targetDatabase)
+            try await rig.onSource("INSERT INTO parent VALUES (77)")
+            let behind = try await rig.shell(rig.cloneCommand("switchover --dry-run --max-lag 100ms"))
+            #expect(behind.exitCode == ExitStatus.lagging.rawValue, "\(behind)")
+            #expect(behind.output.contains("FAIL"), "\(behind)")
+            let late = try await rig.shell(rig.cloneCommand("switchover --fence --max-lag 100ms --lag-timeout 1"))
+            #expect(late.exitCode == ExitStatus.lagging.rawValue, "\(late)")
+            #expect(late.stderr.contains("nothing was changed"), "\(late)")
+            #expect(follower.isRunning)
+            try await rig.onSource("INSERT INTO parent VALUES (78)")
+
+            // The same again, which now waits for as long as it takes.
+            let waiting = try rig.start(rig.cloneCommand("switchover --max-lag 1s"))
+            try await waiting.awaitLog(containing: "waiting for 1.0 s")
+            locker.killGroup()
+            _ = try await rig.onTarget(
+                """
+                SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ 'pg_sleep' AND pid <> pg_backend_pid()
+                   AND datname = current_database()
+                """)
+            let done = try await waiting.wait().checked("switchover")
+            #expect(done.output.contains("3 materialized views") || done.output.contains("4 materialized views"))
+            #expect(try await follower.wait().exitCode == 0, "\(follower.stderr)")
+            // The parent and its child.
+            let counted = "SELECT a.n, m.n FROM a_top a, \"M\" m"
+            #expect(try await rig.onTarget(counted) == "4|4")
+            #expect(try await rig.onTarget("SELECT relispopulated FROM pg_class WHERE relname = 'empty'") == "f")
+            try await rig.expectCloned()
+            let again = try await rig.shell(rig.cloneCommand("switchover"))
+            #expect(again.exitCode == ExitStatus.conflict.rawValue, "\(again)")
+            try await rig.shell(rig.cloneCommand("cleanup")).checked("cleanup")
+        }
+    }
+
+    @Test func whatFailsIsUndone() async throws {
+        try await Rig.runClone { rig in
+            let follower = try await rig.startFollower()
+            try await rig.onTarget("UPDATE shop.people SET name = 'other' WHERE id = 17")
+            let differs = try await rig.shell(rig.cloneCommand("switchover --fence --compare"))
+            #expect(differs.exitCode == ExitStatus.failure.rawValue, "\(differs)")
+            #expect(differs.stderr.contains("\"shop\".\"people\": differs"), "\(differs)")
+            #expect(try await follower.wait().exitCode == 0)
+            try await rig.onSource("INSERT INTO parent VALUES (78)")
+            try await rig.onTarget("UPDATE shop.people SET name = 'n17' WHERE id = 17")
+
+            // A fence that nobody could lower is lowered by the next run.
+            let killed = try await rig.shell(
+                "export WALRELAY_FAILPOINT=after-fence; " + rig.cloneCommand("switchover --fence"))
+            #expect(killed.signal == SIGKILL, "\(killed)")
+            await #expect(throws: (any Error).self) { try await rig.onSource("INSERT INTO parent VALUES (79)") }
+            let status = try await rig.shell("clone status --dir \"$SPOOL\"").checked("status").output
+            #expect(status.contains("RESET default_transaction_read_only"), "\(status)")
+            let second = try await rig.startFollower()
+            #expect(second.stderr.contains("the source can be written to again"))
+            try await rig.onSource("INSERT INTO parent VALUES (79)")
+
+            // All is done but to say so; done again, nothing is lost.
+            let late = try await rig.shell(
+                "export WALRELAY_FAILPOINT=before-switch-done; " + rig.cloneCommand("switchover --fence"))
+            #expect(late.signal == SIGKILL, "\(late)")
+            _ = try await second.wait()
+            let done = try await rig.shell(
+                "export WALRELAY_SOURCE=\"$SOURCE password=hidden\" WALRELAY_TARGET=\"$TARGET password=hidden\"; "
+                    + "PATH=\"\(rig.source.installation.bindir):$PATH\" clone switchover --fence --compare --dir \"$SPOOL\" "
+                    + "--slot-name \"$NAME\" --origin \"$NAME\""
+            ).checked("switchover")
+            #expect(done.output.contains("tables were compared and are equal"), "\(done)")
+            #expect(done.output.contains("RESET default_transaction_read_only;"), "\(done)")
+            #expect(!done.output.contains("hidden") && !done.stderr.contains("hidden"))
+            try await rig.expectCloned()
+            try await rig.shell(rig.cloneCommand("cleanup")).checked("cleanup")
+            try await rig.expectCleanedUp()
+        }
+    }
+
+    @Test func whatCouldNotBeDoneIsNotBegun() async throws {
+        try await Rig.runClone { rig in
+            let follower = try await rig.startFollower()
+            try await rig.source.sql("CREATE ROLE \(rig.name)_guest LOGIN REPLICATION")
+            let source = rig.source.connectionString(database: rig.sourceDatabase) + " user=\(rig.name)_guest"
+            for option in ["", "--dry-run"] {
+                let refused = try await rig.shell(
+                    "clone switchover --fence \(option) --source '\(source)' --target \"$TARGET\" --dir \"$SPOOL\" "
+                        + "--slot-name \"$NAME\" --origin \"$NAME\"")
+                #expect(refused.exitCode == ExitStatus.privilege.rawValue, "\(refused)")
+                #expect("\(refused)".contains("GRANT pg_signal_backend TO"), "\(refused)")
+            }
+            #expect(follower.isRunning)
+            follower.signal(SIGTERM)
+            _ = try await follower.wait()
+            try await rig.shell(rig.cloneCommand("cleanup")).checked("cleanup")
+            let gone = try await rig.shell(rig.cloneCommand("switchover"))
+            #expect(gone.exitCode == ExitStatus.conflict.rawValue, "\(gone)")
+            try await rig.source.sql("DROP ROLE \(rig.name)_guest")
+        }
+    }
+
+    @Test func severalConnectionsApply() async throws {
+        try await Rig.runClone { rig in
+            try await Load.prepare(rig)
+            let follower = try await rig.startFollower("--apply-jobs 2")
+            let load = try Load.start(rig, seconds: 5)
+            try await rig.onSource("INSERT INTO child SELECT i, 'many' FROM generate_series(100, 20000) i")
+            try await rig.source.awaitSQL(
+                "SELECT count(*) > 100 FROM pgbench_history", equals: "t", database: rig.sourceDatabase)
+            kill(try #require(try await rig.stage("replay", of: follower)), SIGKILL)
+            try await load.wait().checked("pgbench")
+            try await rig.onSource("UPDATE child SET v = 'again'")
+            try await rig.shell(rig.cloneCommand("switchover --apply-jobs 3")).checked("switchover")
+            #expect(try await follower.wait().exitCode == 0, "\(follower.stderr)")
+            #expect(follower.stderr.contains(" on several connections"), "\(follower.stderr)")
+            try await rig.expectCloned()
+            try await rig.shell(rig.cloneCommand("cleanup")).checked("cleanup")
+            try await rig.expectCleanedUp()
+        }
+    }
+}
+
+extension Rig {
+    /// Starts a clone, and waits until it applies changes.
+    func startFollower(_ arguments: String = "") async throws -> RunningProgram {
+        let follower = try startClone("--follow \(arguments)")
+        try await follower.awaitLog(containing: "connected to the target")
+        return follower
+    }
+}

@@ -114,7 +114,7 @@ let package = Package(
                 "Threading",
             ]),
         command("Inspect", ["Audit", "ChangeLines", "PgOutput", "Postgres", "Selection", "Spool", "Threading"]),
-        command("Clone", ["Capture", "Migration", "Postgres", "Selection", "Spool", "Threading"]),
+        command("Clone", ["Apply", "Capture", "Migration", "Postgres", "Selection", "Spool", "Threading"]),
 
         .target(
             name: "TestSupport",
@@ -134,7 +134,7 @@ let package = Package(
                 "TestSupport", "ReceiveCommand", "TransformCommand", "ReplayCommand", "InspectCommand", "CloneCommand",
                 "Failpoints", "Observability", "Postgres",
             ]),
-        tests("Migration", ["Migration"]),
+        tests("Migration", ["CloneCommand", "Migration"]),
         tests("PgOutput", ["PgOutput", "Postgres", "TestSupport"]),
         tests("Postgres", ["Postgres", "TestSupport", "Threading"]),
         tests("Selection", ["Selection"]),

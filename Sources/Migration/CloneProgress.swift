@@ -5,71 +5,124 @@ import Spool
 import Synchronization
 import Threading
 
-/// What a copy is doing at this moment; shared by the threads that do it and the one that reports it.
+/// What a migration is doing at this moment; shared by the threads that do it and the one that reports it.
 public final class CloneProgress: Sendable {
-    /// A moment's state; the contents of `state/clone-progress.json`.
-    public struct Snapshot: Codable, Sendable, Equatable {
-        /// The step that is being done.
-        public var step = ""
-        /// Tables to copy.
-        public var tables = 0
-        /// Tables that are copied.
-        public var tablesDone = 0
-        /// Bytes that the tables to copy take on the source's disk.
-        public var sizeOnSource = 0
-        /// The same of those that are copied.
-        public var sizeDone = 0
-        /// Bytes copied, in COPY's text form.
-        public var bytes = 0
-        /// Tables that are being copied.
-        public var current: [String] = []
-        /// The stages that were started.
-        public var stages: [StageState] = []
-
-        enum CodingKeys: String, CodingKey {
-            case step, tables, bytes, current, stages
-            case tablesDone = "tables_done"
-            case sizeOnSource = "size_on_source"
-            case sizeDone = "size_done"
-        }
+    private struct State {
+        var now = ProgressSnapshot()
+        /// When the copy of rows began.
+        var rowsBegan: Deadline?
+        /// COPY text of the tables that are copied.
+        var bytesOfDone = 0
+        /// The sum of bytes at moments of the last seconds.
+        var samples: [(at: Deadline, bytes: Int)] = []
     }
 
-    private let state = Mutex(Snapshot())
+    private static let rateWindowMilliseconds = 10_000
+    private static let sampleMilliseconds = 250
+    private let state = Mutex(State())
+    private let began = Deadline.now
 
     /// Nothing is done yet.
     public init() {}
 
     /// The present state.
-    public var snapshot: Snapshot { state.withLock { $0 } }
+    public var snapshot: ProgressSnapshot {
+        state.withLock { state in
+            let now = Deadline.now
+            if state.samples.last.map({ now > $0.at + Self.sampleMilliseconds }) ?? true {
+                state.samples.append((now, state.now.bytes))
+                state.samples.removeAll { now > $0.at + Self.rateWindowMilliseconds }
+            }
+            var snapshot = state.now
+            snapshot.seconds = now.seconds(since: began)
+            if let first = state.samples.first, now > first.at {
+                snapshot.bytesPerSecond = Double(snapshot.bytes - first.bytes) / now.seconds(since: first.at)
+            }
+            let done = Self.done(state)
+            snapshot.fraction = done
+            if let begun = state.rowsBegan, done > 0.01, done < 1 {
+                snapshot.secondsLeft = now.seconds(since: begun) * (1 - done) / done
+            }
+            return snapshot
+        }
+    }
+
+    /// The part of the rows that is copied, by the room that they take on the source.
+    private static func done(_ state: State) -> Double {
+        let now = state.now
+        guard now.sizeOnSource > 0 else { return now.tables == 0 ? 0 : Double(now.tablesDone) / Double(now.tables) }
+        // Text and pages differ in size; what is done already says by how much.
+        let ratio = state.bytesOfDone > 0 ? Double(now.sizeDone) / Double(state.bytesOfDone) : 1
+        let current = now.current.reduce(0.0) { $0 + min(Double($1.size), Double($1.bytes) * ratio) }
+        return min(1, (Double(now.sizeDone) + current) / Double(now.sizeOnSource))
+    }
+
+    /// Bytes of WAL kept by the slot at which the user is warned.
+    public func warn(atWAL bytes: UInt64) {
+        state.withLock { $0.now.walWarningBytes = bytes }
+    }
 
     func begin(_ step: String) {
-        state.withLock { $0.step = step }
+        state.withLock { $0.now.step = step }
     }
 
     func plan(_ tables: [CopiedTable]) {
         state.withLock { state in
-            state.tables = tables.count
-            state.sizeOnSource = tables.reduce(0) { $0 + $1.size }
+            state.now.tables = tables.count
+            state.now.sizeOnSource = tables.reduce(0) { $0 + $1.size }
+            state.rowsBegan = .now
         }
     }
 
     func begin(_ part: CopyPart) {
-        state.withLock { $0.current.append(part.name) }
+        state.withLock { $0.now.current.append(.init(name: part.name, size: part.size)) }
     }
 
-    func add(bytes: Int) {
-        state.withLock { $0.bytes += bytes }
+    func add(bytes: Int, rows: Int = 0, to part: CopyPart? = nil) {
+        state.withLock { state in
+            state.now.bytes += bytes
+            state.now.rows += rows
+            guard let name = part?.name, let index = state.now.current.firstIndex(where: { $0.name == name }) else {
+                return
+            }
+            state.now.current[index].bytes += bytes
+            state.now.current[index].rows += rows
+        }
     }
 
     /// - Parameter isLast: the whole table is copied now.
     func finish(_ part: CopyPart, isLast: Bool) {
         state.withLock { state in
-            state.current.removeAll { $0 == part.name }
-            if isLast { state.tablesDone += 1 }
-            state.sizeDone += part.size
+            guard let index = state.now.current.firstIndex(where: { $0.name == part.name }) else { return }
+            state.bytesOfDone += state.now.current.remove(at: index).bytes
+            state.now.sizeDone += part.size
+            if isLast { state.now.tablesDone += 1 }
         }
     }
 
+    func note(_ indexes: ProgressSnapshot.Indexes) {
+        state.withLock { $0.now.indexes = indexes }
+    }
+
+    var step: String { state.withLock { $0.now.step } }
+
+    /// A number of bytes for people, in the unit that suits it.
+    public static func size(_ bytes: Int) -> String {
+        if bytes < 1024 { return "\(bytes) B" }
+        var (value, unit) = (Double(bytes) / 1024, 0)
+        let units = ["kB", "MB", "GB", "TB"]
+        while value >= 1024 && unit < units.count - 1 { (value, unit) = (value / 1024, unit + 1) }
+        return "\(Figures.tenths(value)) \(units[unit])"
+    }
+
+    /// A number of bytes for people.
+    public static func megabytes(_ bytes: Int) -> String {
+        Figures.megabytes(UInt64(clamping: bytes))
+    }
+}
+
+// The stages.
+extension CloneProgress {
     func noteStart(_ stage: String, pid: pid_t) {
         change(stage) { state in
             if state.pid != 0 { state.restarts += 1 }
@@ -91,33 +144,20 @@ public final class CloneProgress: Sendable {
     }
 
     private func change(_ stage: String, _ change: (inout StageState) -> Void) {
-        state.withLock { now in
-            if let index = now.stages.firstIndex(where: { $0.name == stage }) { return change(&now.stages[index]) }
+        state.withLock { state in
+            if let index = state.now.stages.firstIndex(where: { $0.name == stage }) {
+                return change(&state.now.stages[index])
+            }
             var first = StageState(name: stage, state: .running, pid: 0)
             change(&first)
-            now.stages.append(first)
+            state.now.stages.append(first)
         }
     }
+}
 
-    /// The state in one line for people.
-    public var line: String {
-        let now = snapshot
-        guard now.tablesDone < now.tables else { return now.step }
-        return "\(now.step): \(now.tablesDone) of \(now.tables) tables, \(Self.megabytes(now.bytes))"
-            + (now.current.isEmpty ? "" : "; now \(now.current.joined(separator: ", "))")
-    }
-
-    /// A number of bytes for people, in the unit that suits it.
-    public static func size(_ bytes: Int) -> String {
-        if bytes < 1024 { return "\(bytes) B" }
-        var (value, unit) = (Double(bytes) / 1024, 0)
-        let units = ["kB", "MB", "GB", "TB"]
-        while value >= 1024 && unit < units.count - 1 { (value, unit) = (value / 1024, unit + 1) }
-        return "\(Figures.tenths(value)) \(units[unit])"
-    }
-
-    /// A number of bytes for people.
-    public static func megabytes(_ bytes: Int) -> String {
-        Figures.megabytes(UInt64(clamping: bytes))
+extension Deadline {
+    /// Seconds from an earlier moment to this one.
+    func seconds(since earlier: Deadline) -> Double {
+        Double(nanoseconds - earlier.nanoseconds) / 1_000_000_000
     }
 }

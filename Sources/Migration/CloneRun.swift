@@ -109,6 +109,7 @@ public struct CloneRun: Sendable {
         ) {
             defer { ready.finish() }
             guard journal.phase == .copying else {
+                if options.end == nil { progress.begin("following") }
                 ready.yield()
                 return
             }

@@ -42,6 +42,8 @@ final class DatabaseCopy {
         defer { archive.remove() }
         let tables = try copyRows(&archive, slotIsReady)
         try step("indexes and constraints") {
+            let watch = IndexWatch(options, progress)
+            defer { watch.end() }
             try archive.restore(.after, options.target, jobs: options.indexJobs, options: options.restoreOptions)
         }
         Failpoint.afterIndexes.reach()

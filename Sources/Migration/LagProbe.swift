@@ -26,15 +26,15 @@ final class LagProbe {
         let since = Deadline.now
         let message = try source.execute(
             "SELECT pg_catalog.pg_logical_emit_message(true, 'walrelay', 'lag')", doing: doing)
-        let end = try source.execute("SELECT pg_catalog.pg_current_wal_insert_lsn()", doing: doing)
-        guard let position = message.text(0, 0).flatMap({ LSN($0) }), let end = end.text(0, 0).flatMap({ LSN($0) })
-        else { throw PostgresError(.unexpectedAnswer, "the answer cannot be read", doing: doing) }
+        let end = try source.currentPosition(doing: doing)
+        guard let position = message.text(0, 0).flatMap({ LSN($0) }) else {
+            throw PostgresError(.unexpectedAnswer, "the answer cannot be read", doing: doing)
+        }
         if waiting.count < Self.waitingMax { waiting.append((position, since)) }
         let reached = try target.replicationOriginProgress(origin) ?? .zero
         if let first = waiting.first, first.position <= reached { isKnown = true }
         waiting.removeAll { $0.position <= reached }
-        let now = Deadline.now
-        let seconds = waiting.first.map { Double(now.nanoseconds - $0.since.nanoseconds) / 1_000_000_000 }
+        let seconds = waiting.first.map { Deadline.now.seconds(since: $0.since) }
         return Lag(
             bytes: end.rawValue - min(end.rawValue, reached.rawValue), seconds: isKnown ? seconds ?? 0 : nil)
     }

@@ -75,25 +75,26 @@ final class TableCopier {
         var total = 0
         let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.pieceBytes, alignment: 8)
         defer { piece.deallocate() }
-        var filled = 0
+        var (filled, rows) = (0, 0)
         func flush() throws {
             guard filled > 0 else { return }
             try target.putCopyData(UnsafeRawBufferPointer(rebasing: piece[..<filled]), doing: writing)
-            progress.add(bytes: filled)
+            progress.add(bytes: filled, rows: rows, to: part)
             total += filled
-            filled = 0
+            (filled, rows) = (0, 0)
             try stop.check()
         }
         try source.connection.copyOut(doing: reading) { row in
             if filled + row.count > piece.count { try flush() }
             guard row.count <= piece.count else {
                 try target.putCopyData(row, doing: writing)
-                progress.add(bytes: row.count)
+                progress.add(bytes: row.count, rows: 1, to: part)
                 total += row.count
                 return
             }
             UnsafeMutableRawBufferPointer(rebasing: piece[filled...]).copyMemory(from: row)
             filled += row.count
+            rows += 1
         }
         try flush()
         return total

@@ -90,6 +90,9 @@ struct CopyCommand: AsyncParsableCommand {
             valueName: "number"))
     var maxRestarts = 10
 
+    @Option(help: ArgumentHelp("Warn when the slot keeps so much WAL on the source.", valueName: "size"))
+    var walWarning = ByteCount(bytes: 10 << 30)
+
     @Flag(help: "Drop what an earlier run with this --dir made on both sides, and begin anew.")
     var restart = false
 
@@ -152,22 +155,26 @@ struct CopyCommand: AsyncParsableCommand {
         options.skipsLargeObjects = skipLargeObjects
         try filters.apply(to: &options)
         let run = CloneRun(options, logger: logger)
+        run.progress.warn(atWAL: walWarning.bytes)
         let begun = Deadline.now
         let outcome = try await Program.runAsync { stop in
-            let report = ProgressReport(run.progress, spool: options.spool, isQuiet: servers.log.quiet)
+            let report = ProgressReport(
+                run.progress, spool: options.spool, isQuiet: servers.log.quiet, logger: logger)
             defer { report.end() }
             return try await run.run(stop)
         }
+        let seconds = Double((Deadline.now.nanoseconds - begun.nanoseconds) / 1_000_000) / 1000
         switch outcome {
         case .stopped(let journal):
+            // Of a copy that an earlier run made, that run has told.
+            if run.progress.snapshot.tables > 0 { CopySummary(journal).print(seconds: seconds) }
             logger.info(
                 """
                 stopped; slot "\(journal.slot)" keeps its place on the source, and WAL with it. The same command goes on; \
                 clone cleanup gives it up
                 """)
         case .done(let journal):
-            CopySummary(journal).print(
-                seconds: Double((Deadline.now.nanoseconds - begun.nanoseconds) / 1_000_000) / 1000)
+            CopySummary(journal).print(seconds: seconds)
             logger.info(
                 options.end == nil
                     ? "done" : "the end position is replayed; sequences are set, the slot and the origin are dropped")

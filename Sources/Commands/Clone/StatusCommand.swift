@@ -1,85 +1,72 @@
 import ArgumentParser
-import Capture
 import CommandSupport
 import Glibc
 import Migration
 import Observability
 import Spool
+import Threading
 
 /// How a migration is doing, from the files in its spool alone.
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Say how a migration is doing, from its spool's files.",
         discussion: """
+            Asks no server. With --watch it goes on until Ctrl-C, or until there is nothing more to do: on a terminal in \
+            place, elsewhere with an empty line between two looks.
+
             EXAMPLES
               clone status
-              clone status --dir /data/spool --json
+              clone status --watch
+              clone status --dir /data/spool --json | jq '.lag_bytes, .warnings'
+
+            EXIT CODES
+              0 done; 18 there is no migration in the folder
             """)
 
     @Option(help: ArgumentHelp("The spool's folder: log and journal.", valueName: "folder"))
     var dir = "spool"
 
-    @Flag(help: "One JSON object.")
+    @Flag(help: "One JSON object; with --watch one a line.")
     var json = false
 
-    /// The whole status.
-    private struct Status: Encodable {
-        var running: Bool
-        var journal: CloneJournal
-        var progress: CloneProgress.Snapshot?
-        var receive: CaptureStatus?
-    }
+    @Flag(help: "Go on, and look again each second.")
+    var watch = false
+
+    private static let intervalMilliseconds = 1_000
 
     func run() async throws {
-        let spool = SpoolDirectory(dir)
-        guard let journal = try CloneJournal.read(spool) else {
-            throw ProgramFailure(.inputOutput, "\(dir) holds no journal of a clone; name its folder with --dir")
-        }
-        let status = Status(
-            running: CloneJournal.isRunning(spool), journal: journal,
-            progress: try read("clone-progress.json", spool), receive: try read("receive.json", spool))
-        if json { return Output.line(JSON.text(status)) }
-        show(status)
-    }
-
-    private func read<Value: Decodable>(_ name: String, _ spool: SpoolDirectory) throws -> Value? {
-        guard let bytes = try? spool.state(name) else { return nil }
-        let file = spool.statePath + "/" + name
-        return try? bytes.withUnsafeBytes { try JSON.decode($0, what: "the status", file: file) }
-    }
-
-    private func show(_ status: Status) {
-        let journal = status.journal
-        var rows = [
-            ["migration", "\"\(journal.source.name)\" to \"\(journal.target.name)\", begun \(journal.started)"],
-            ["process", status.running ? "\(journal.pid)" : "not running"],
-            ["phase", journal.switchedAt.map { "switched over at \($0)" } ?? journal.phase.rawValue],
-        ]
-        if let fenced = journal.fencedAt {
-            let undo = SourceFence.undo(journal.source.name)
-            rows.append(["fence", "the source is read-only since \(fenced); to undo that: \(undo)"])
-        }
-        if journal.phase == .copying, let progress = status.progress {
-            rows.append(["step", progress.step])
-            rows.append([
-                "rows",
-                "\(progress.tablesDone) of \(progress.tables) tables, \(CloneProgress.megabytes(progress.bytes)) copied",
-            ])
-            if !progress.current.isEmpty { rows.append(["copying", progress.current.joined(separator: ", ")]) }
-        }
-        if journal.phase != .done, let receive = status.receive {
-            rows.append(["received", "\(receive.received), \(receive.lagBytes.map(String.init) ?? "?") bytes behind"])
-            rows.append(["log", CloneProgress.megabytes(Int(clamping: receive.spoolBytes))])
-            if let retained = receive.retainedBytes {
-                rows.append(["slot keeps", "\(CloneProgress.megabytes(Int(clamping: retained))) of WAL on the source"])
+        guard watch else { return show(try status()) }
+        let (dir, json) = (dir, json)
+        try await Program.run { stop in
+            var painter = isatty(1) == 1 && !json ? Painter(1) : nil
+            while true {
+                let status = try Self.status(dir)
+                if painter != nil {
+                    painter?.paint(StatusView.lines(status))
+                } else {
+                    Self.show(status, json: json)
+                }
+                if stop.isRequested || status.journal.phase == .done { return }
+                if painter == nil && !json { Output.line("") }
+                _ = Polling.wait(stop.descriptor, until: .after(milliseconds: Self.intervalMilliseconds))
+                if stop.isRequested { return }
             }
         }
-        for stage in status.running ? status.progress?.stages ?? [] : [] {
-            var text = "\(stage.state.rawValue), process \(stage.pid)"
-            if stage.restarts > 0 { text += ", started again \(stage.restarts) times" }
-            if let end = stage.lastEnd { text += "; \(end) at \(stage.lastEndAt ?? "?")" }
-            rows.append([stage.name, text])
+    }
+
+    private func status() throws -> MigrationStatus { try Self.status(dir) }
+
+    private func show(_ status: MigrationStatus) { Self.show(status, json: json) }
+
+    private static func status(_ dir: String) throws -> MigrationStatus {
+        guard let status = try MigrationStatus(SpoolDirectory(dir)) else {
+            throw ProgramFailure(.inputOutput, "\(dir) holds no journal of a clone; name its folder with --dir")
         }
-        for row in rows { Output.line(row[0] + String(repeating: " ", count: 12 - row[0].count) + row[1]) }
+        return status
+    }
+
+    private static func show(_ status: MigrationStatus, json: Bool) {
+        if json { return Output.line(JSON.text(status)) }
+        for line in StatusView.lines(status) { Output.line(line) }
     }
 }

@@ -78,7 +78,8 @@ struct SwitchoverCommand: AsyncParsableCommand {
         if dryRun { return try await rehearse(switchover) }
         // A terminal that is closed must not leave the application locked out.
         let outcome = try await Program.runAsync(hangup: {}) { stop in
-            let report = ProgressReport(switchover.progress, spool: options.spool, isQuiet: servers.log.quiet)
+            let report = ProgressReport(
+                switchover.progress, spool: options.spool, isQuiet: servers.log.quiet, logger: logger)
             defer { report.end() }
             return try await switchover.run(stop)
         }

@@ -1,0 +1,91 @@
+import Apply
+import Capture
+import Observability
+import Postgres
+import Spool
+
+/// How a migration is doing, from the files in its spool.
+public struct MigrationStatus: Encodable, Sendable {
+    /// A clone works with the spool at this moment.
+    public var running: Bool
+    /// How far the migration is.
+    public var journal: CloneJournal
+    /// What clone is doing.
+    public var progress: ProgressSnapshot?
+    /// How receiving is doing.
+    public var receive: CaptureStatus?
+    /// How replaying is doing.
+    public var replay: ApplyStatus?
+    /// Bytes of WAL between the source's end and what the target has.
+    public var lagBytes: UInt64?
+    /// Seconds by which the last transaction that the target has was committed before the last that was received.
+    public var lagSeconds: Double?
+    /// What the user should look at.
+    public var warnings: [String] = []
+
+    enum CodingKeys: String, CodingKey {
+        case running, journal, progress, receive, replay, warnings
+        case lagBytes = "lag_bytes"
+        case lagSeconds = "lag_seconds"
+    }
+
+    /// Reads the status; nil when no migration began there.
+    ///
+    /// - Parameter live: what the caller itself is doing with the spool.
+    public init?(_ spool: SpoolDirectory, live: ProgressSnapshot? = nil) throws {
+        guard let journal = try CloneJournal.read(spool) else { return nil }
+        self.journal = journal
+        running = live != nil || CloneJournal.isRunning(spool)
+        progress = live ?? Self.read("clone-progress.json", spool)
+        if journal.phase != .done && journal.follows {
+            receive = Self.read("receive.json", spool)
+            replay = Self.read("replay.json", spool)
+        }
+        addLag()
+        addWarnings()
+    }
+
+    private static func read<Value: Decodable>(_ name: String, _ spool: SpoolDirectory) -> Value? {
+        guard let bytes = try? spool.state(name) else { return nil }
+        let file = spool.statePath + "/" + name
+        return try? bytes.withUnsafeBytes { try JSON.decode($0, what: "the status", file: file) }
+    }
+
+    private mutating func addLag() {
+        guard journal.phase == .following, let receive, let applied = replay?.applied else { return }
+        if let end = receive.server { lagBytes = end.rawValue - min(end.rawValue, applied.rawValue) }
+        // Both clocks are the source's.
+        guard let got = receive.lastCommit.flatMap({ Timestamp($0) }),
+            let has = replay?.committedAt.flatMap({ Timestamp($0) })
+        else { return }
+        lagSeconds = max(0, Double(got.rawValue - has.rawValue) / 1_000_000)
+    }
+
+    private mutating func addWarnings() {
+        if let retained = receive?.retainedBytes, let limit = progress?.walWarningBytes, retained >= limit {
+            warnings.append(
+                "the slot keeps \(CloneProgress.size(Int(clamping: retained))) of WAL on the source: watch its disk")
+        }
+        switch receive?.walStatus {
+        case "unreserved": warnings.append("the source is about to remove WAL that the slot needs")
+        case "lost": warnings.append("the source has removed WAL that the slot needed: a new copy must be made")
+        default: break
+        }
+        if let receive, receive.state == .spoolFull || receive.state == .diskFull || receive.state == .waitingForDisk {
+            warnings.append("receive does not read: \(receive.state.rawValue)")
+        }
+        if journal.fencedAt != nil {
+            warnings.append(
+                "the source is read-only since \(journal.fencedAt ?? "?"); to undo that: "
+                    + SourceFence.undo(journal.source.name))
+        }
+        if !running && journal.phase == .following && journal.switchedAt == nil {
+            warnings.append(
+                "nobody follows: slot \"\(journal.slot)\" keeps WAL on the source until clone --follow runs again, or clone "
+                    + "cleanup")
+        }
+        if journal.switchedAt != nil && journal.phase != .done {
+            warnings.append("slot \"\(journal.slot)\" keeps WAL on the source until clone cleanup")
+        }
+    }
+}

@@ -14,9 +14,13 @@ public struct SourceFence: Sendable {
     private let wasThere: Bool
     private static let attempts = 5
 
-    /// The statement that lets the source be written to again.
+    /// What lets the source be written to again. A session of that very database begins read-only itself.
     public static func undo(_ database: String) -> String {
-        "ALTER DATABASE \(Quoting.identifier(database)) RESET default_transaction_read_only;"
+        "BEGIN READ WRITE; \(reset(database)); COMMIT;"
+    }
+
+    private static func reset(_ database: String) -> String {
+        "ALTER DATABASE \(Quoting.identifier(database)) RESET default_transaction_read_only"
     }
 
     /// Makes the database read-only, and ends all other sessions in it.
@@ -69,7 +73,7 @@ public struct SourceFence: Sendable {
         for attempt in 1...Self.attempts {
             do {
                 let connection = try Self.connect(source)
-                try connection.execute(Self.undo(connection.database), doing: "letting the source be written to again")
+                try connection.execute(Self.reset(connection.database), doing: "letting the source be written to again")
                 try Self.note(nil, spool)
                 return logger.warning("the source can be written to again")
             } catch {

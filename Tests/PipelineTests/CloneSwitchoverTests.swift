@@ -96,11 +96,14 @@ struct CloneSwitchoverTests {
                     + "--slot-name \"$NAME\" --origin \"$NAME\""
             ).checked("switchover")
             #expect(done.output.contains("tables were compared and are equal"), "\(done)")
-            #expect(done.output.contains("RESET default_transaction_read_only;"), "\(done)")
+            let undo = try #require(done.output.firstRange(of: "BEGIN READ WRITE;"), "\(done)")
             #expect(!done.output.contains("hidden") && !done.stderr.contains("hidden"))
             try await rig.expectCloned()
             try await rig.shell(rig.cloneCommand("cleanup")).checked("cleanup")
             try await rig.expectCleanedUp()
+            // What it says to run does what it says.
+            try await rig.onSource(String(done.output[undo.lowerBound...].prefix { $0 != "\n" }))
+            try await rig.onSource("INSERT INTO parent VALUES (80)")
         }
     }
 

@@ -15,6 +15,7 @@ public final class CloneProgress: Sendable {
         var bytesOfDone = 0
         /// The sum of bytes at moments of the last seconds.
         var samples: [(at: Deadline, bytes: Int)] = []
+        var ownsSpool = false
     }
 
     private static let rateWindowMilliseconds = 10_000
@@ -60,6 +61,13 @@ public final class CloneProgress: Sendable {
     /// Bytes of WAL kept by the slot at which the user is warned.
     public func warn(atWAL bytes: UInt64) {
         state.withLock { $0.now.walWarningBytes = bytes }
+    }
+
+    /// This process works with the spool, so that what it says there is not another's to say.
+    public var ownsSpool: Bool { state.withLock { $0.ownsSpool } }
+
+    func noteLock() {
+        state.withLock { $0.ownsSpool = true }
     }
 
     func begin(_ step: String) {

@@ -35,6 +35,7 @@ public struct CloneRun: Sendable {
     public func run(_ stop: StopRequest) async throws -> Outcome {
         let lock = try spool.lockForClone()
         defer { withExtendedLifetime(lock) {} }
+        progress.noteLock()
         // Ends the copy: the user's wish, or a failure of receive beside it.
         let abort = StopRequest()
         let watcher = Task {
@@ -68,6 +69,10 @@ public struct CloneRun: Sendable {
             outcome = try await follow(journal, stop, abort: abort)
         } catch {
             await giveUpSlot()
+            if let now = try? CloneJournal.read(spool), now.phase == .following {
+                logger.warning(
+                    "nobody reads from slot \"\(now.slot)\" now: it keeps WAL on the source until clone goes on")
+            }
             throw error
         }
         guard case .done(let now) = outcome else { return outcome }

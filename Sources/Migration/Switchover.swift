@@ -63,6 +63,7 @@ public struct Switchover: Sendable {
             try await Worker.run(name: "taking over") { try takeOver(journal.pid, stop) }
         }
         defer { withExtendedLifetime(lock) {} }
+        progress.noteLock()
         guard wishes.fences else { return try await drain(try self.journal(), stop, steps) }
         let fence = try await step("making the source read-only", &steps) {
             try await Worker.run(name: "fence") { try SourceFence.raise(options.source, spool, logger) }

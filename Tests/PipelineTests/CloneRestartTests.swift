@@ -65,6 +65,7 @@ struct CloneRestartTests {
             #expect(ended.exitCode == ExitStatus.conflict.rawValue, "\(ended)")
             #expect(ended.stderr.contains("replay ended with code 16; its message is above"), "\(ended)")
             #expect(!ended.stderr.contains("starting again"), "\(ended)")
+            #expect(ended.stderr.contains("nobody reads from slot"), "\(ended)")
             // The same command goes on once it is mended, here with a stage that dies again and again.
             try await rig.onTarget("ALTER TABLE elsewhere RENAME TO parent")
             try await rig.replaceStages()

@@ -38,6 +38,10 @@ struct CloneSwitchoverTests {
             #expect(late.exitCode == ExitStatus.lagging.rawValue, "\(late)")
             #expect(late.stderr.contains("nothing was changed"), "\(late)")
             #expect(follower.isRunning)
+            // The follower's status is still the follower's.
+            let status = try await rig.shell("clone status --dir \"$SPOOL\"").checked("status").output
+            #expect(
+                status.contains("phase       following, for") && status.contains("replay      running"), "\(status)")
             try await rig.onSource("INSERT INTO parent VALUES (78)")
 
             // The same again, which now waits for as long as it takes.
@@ -74,13 +78,16 @@ struct CloneSwitchoverTests {
             try await rig.onSource("INSERT INTO parent VALUES (78)")
             try await rig.onTarget("UPDATE shop.people SET name = 'n17' WHERE id = 17")
 
-            // A fence that nobody could lower is lowered by the next run.
-            let killed = try await rig.shell(
-                "export WALRELAY_FAILPOINT=after-fence; " + rig.cloneCommand("switchover --fence"))
-            #expect(killed.signal == SIGKILL, "\(killed)")
-            await #expect(throws: (any Error).self) { try await rig.onSource("INSERT INTO parent VALUES (79)") }
+            // A fence that nobody could lower is known to be ours, and lowered by whoever comes next.
+            try await rig.killBehindTheFence()
             let status = try await rig.shell("clone status --dir \"$SPOOL\"").checked("status").output
             #expect(status.contains("RESET default_transaction_read_only"), "\(status)")
+            try await rig.onTarget("DROP TABLE unlogged")
+            let failed = try await rig.shell(rig.cloneCommand("switchover --fence --compare"))
+            #expect(failed.exitCode == ExitStatus.failure.rawValue, "\(failed)")
+            try await rig.onSource("INSERT INTO parent VALUES (90)")
+            try await rig.onTarget("CREATE UNLOGGED TABLE unlogged (v int); INSERT INTO unlogged VALUES (1)")
+            try await rig.killBehindTheFence()
             let second = try await rig.startFollower()
             #expect(second.stderr.contains("the source can be written to again"))
             try await rig.onSource("INSERT INTO parent VALUES (79)")
@@ -151,6 +158,13 @@ struct CloneSwitchoverTests {
 }
 
 extension Rig {
+    /// Has a switchover die when it has just made the source read-only.
+    func killBehindTheFence() async throws {
+        let killed = try await shell("export WALRELAY_FAILPOINT=after-fence; " + cloneCommand("switchover --fence"))
+        #expect(killed.signal == SIGKILL, "\(killed)")
+        await #expect(throws: (any Error).self) { try await onSource("INSERT INTO parent VALUES (79)") }
+    }
+
     /// Starts a clone, and waits until it applies changes.
     func startFollower(_ arguments: String = "") async throws -> RunningProgram {
         let follower = try startClone("--follow \(arguments)")

@@ -168,7 +168,7 @@ struct CopyCommand: AsyncParsableCommand {
         case .stopped(let journal):
             // Of a copy that an earlier run made, that run has told.
             if run.progress.snapshot.tables > 0 { CopySummary(journal).print(seconds: seconds) }
-            logger.info(
+            logger.warning(
                 """
                 stopped; slot "\(journal.slot)" keeps its place on the source, and WAL with it. The same command goes on; \
                 clone cleanup gives it up

@@ -34,8 +34,10 @@ struct ProgressReport {
             var spoken = 0.0
             while !Task.isCancelled {
                 let now = progress.snapshot
-                file.write(JSON.encode(now) + [0x0A])
-                Self.warn(now, spool, &warned, logger)
+                if progress.ownsSpool {
+                    file.write(JSON.encode(now) + [0x0A])
+                    Self.warn(now, spool, &warned, logger)
+                }
                 if !hasView && now.seconds - spoken >= Self.lineSeconds {
                     spoken = now.seconds
                     if let line = Self.line(now) { logger.info("\(line)") }
@@ -48,7 +50,7 @@ struct ProgressReport {
     func end() {
         task.cancel()
         view?.end()
-        file.write(JSON.encode(progress.snapshot) + [0x0A])
+        if progress.ownsSpool { file.write(JSON.encode(progress.snapshot) + [0x0A]) }
     }
 
     /// How the copy is doing; the stages speak for themselves.

@@ -54,9 +54,9 @@ final class TerminalView: Sendable {
             if isLast {
                 // What is left of a line is one.
                 let last = rest.isEmpty ? "" : String(decoding: rest, as: UTF8.self) + "\n"
-                return painter.paint([], log: written + last)
+                return painter.isForeground ? painter.paint([], log: written + last) : painter.leave(written + last)
             }
-            painter.paint(lines(), log: written)
+            if painter.isForeground { painter.paint(lines(), log: written) } else { painter.leave(written) }
             let due = Deadline.after(milliseconds: Self.intervalMilliseconds)
             _ = Polling.wait(log, stopping.descriptor, until: due)
         }

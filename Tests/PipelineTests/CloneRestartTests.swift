@@ -12,6 +12,11 @@ struct CloneRestartTests {
             let follower = try rig.startClone("--follow")
             try await follower.awaitLog(containing: "following the source's changes")
             try await follower.awaitLog(containing: "connected to the target")
+            // Without anything to write, transform does not notice by itself that its reader is gone.
+            let idle = try #require(try await rig.stage("replay", of: follower))
+            kill(idle, SIGKILL)
+            try await follower.awaitLog(containing: "replay was ended by signal 9; starting again in")
+            while try await [nil, idle].contains(rig.stage("replay", of: follower)) {}
             let load = try Load.start(rig, seconds: 8)
             // SIGTERM from somebody else is no reason to stop either.
             for (stage, signal, words) in [

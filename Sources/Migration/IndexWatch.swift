@@ -10,6 +10,7 @@ final class IndexWatch {
 
     init(_ options: CloneOptions, _ progress: CloneProgress) {
         let stopping = stopping
+        let isWhole = options.filters == nil
         worker = Worker.start(name: "index watch") {
             guard let source = try? Connection(options.source, applicationName: TargetDatabase.applicationName),
                 let total = try? Self.number(Self.total, on: source),
@@ -21,7 +22,7 @@ final class IndexWatch {
                     result in
                     (0..<result.rowCount).compactMap { result.text($0, 0) }
                 }
-                progress.note(.init(total: total, done: done, current: current ?? []))
+                progress.note(.init(total: isWhole ? total : nil, done: done, current: current ?? []))
                 if stopping.isRequested { return }
                 _ = Polling.wait(stopping.descriptor, until: .after(milliseconds: Self.intervalMilliseconds))
             }

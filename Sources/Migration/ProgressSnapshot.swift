@@ -17,8 +17,8 @@ public struct ProgressSnapshot: Codable, Sendable, Equatable {
 
     /// Indexes, those of constraints among them.
     public struct Indexes: Codable, Sendable, Equatable {
-        /// On the source.
-        public var total: Int
+        /// On the source; nil when a part of the database is moved.
+        public var total: Int?
         /// Complete on the target.
         public var done: Int
         /// What is being made: name, table, and how far.

@@ -16,8 +16,8 @@ struct PainterTests {
     @Test func aTableIsDoneWhenItsLastPartIs() {
         let progress = CloneProgress()
         let tables = [
-            CopiedTable(oid: 1, name: "a", columns: nil, size: 300, file: "1"),
-            CopiedTable(oid: 2, name: "b", columns: nil, size: 100, file: "2"),
+            CopiedTable(oid: 1, name: "a", columns: nil, size: 300, file: "1", blocks: 2, isDivisible: true),
+            CopiedTable(oid: 2, name: "b", columns: nil, size: 100, file: "2", blocks: 1, isDivisible: true),
         ]
         let parts = [1, 2].map { CopyPart(table: tables[0], number: $0, count: 2, size: 150) }
         progress.plan(tables)

@@ -61,9 +61,11 @@ struct ProgressReport {
             if let left = now.secondsLeft { text += ", about \(Figures.duration(seconds: left)) left" }
             return text
         }
-        guard let indexes = now.indexes, indexes.done < indexes.total, now.step != "following" else { return nil }
+        guard let indexes = now.indexes, indexes.done < indexes.total ?? .max, now.step != "following" else {
+            return nil
+        }
         let current = indexes.current.isEmpty ? "" : "; now \(indexes.current.joined(separator: "; "))"
-        return "made \(indexes.done) of \(indexes.total) indexes\(current)"
+        return "made \(indexes.done)\(indexes.total.map { " of \($0)" } ?? "") indexes\(current)"
     }
 
     /// Says once, and again at each doubling, that the source keeps much WAL.

@@ -58,7 +58,7 @@ struct StatusView {
         }
         if now.current.count > Self.tablesMax { add("", "and \(now.current.count - Self.tablesMax) more") }
         if let indexes = now.indexes {
-            add("indexes", "\(indexes.done) of \(indexes.total)")
+            add("indexes", "\(indexes.done)" + (indexes.total.map { " of \($0)" } ?? " so far"))
             for name in indexes.current.prefix(Self.tablesMax) { add("", name) }
         }
     }

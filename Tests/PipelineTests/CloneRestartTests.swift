@@ -43,6 +43,43 @@ struct CloneRestartTests {
         }
     }
 
+    @Test func eitherServerMayFallOver() async throws {
+        let source = try await Cluster.start(name: "source that falls over")
+        let target = try await Cluster.start(name: "target that falls over")
+        try await Rig.run(source: source, target: target, publication: nil, createsSlot: false) { rig in
+            try await Load.prepare(rig)
+            let follower = try await rig.startFollower()
+            try rig.folder.write("go", "")
+            // Writers that come back when the source does.
+            let load = try rig.start(
+                """
+                while [ -e go ]; do
+                  '\(rig.source.installation.bindir)/pgbench' -n -c 2 -T 1 -R 100 "$SOURCE" >/dev/null 2>&1 || sleep 0.1
+                done
+                """)
+            // A stage that dies while its server is away is started again until that is back.
+            try await target.stop(mode: .immediate)
+            kill(try #require(try await rig.stage("replay", of: follower)), SIGKILL)
+            try await follower.awaitLog(containing: "replay ended with code 3; starting again in")
+            try await target.startAgain()
+            while try await rig.stage("replay", of: follower) == nil {}
+            try await source.restart(mode: .immediate)
+            let rows = "SELECT count(*) + 50 FROM pgbench_history"
+            let wanted = try await source.sql(rows, database: rig.sourceDatabase)
+            try await target.awaitSQL(
+                "SELECT count(*) >= \(wanted) FROM pgbench_history", equals: "t", database: rig.targetDatabase)
+            try await rig.shell("rm go").checked()
+            _ = try await load.wait()
+            try await rig.shell(rig.cloneCommand("switchover")).checked("switchover")
+            #expect(try await follower.wait().exitCode == 0, "\(follower.stderr)")
+            try await rig.expectEqual()
+            try await rig.shell(rig.cloneCommand("cleanup")).checked("cleanup")
+            try await rig.expectCleanedUp()
+        }
+        try await source.remove()
+        try await target.remove()
+    }
+
     @Test func aReplayThatIsStoppedBeforeTheEndHasNotDoneItsPart() async throws {
         try await Rig.run("CREATE TABLE t (id int PRIMARY KEY)") { rig in
             try await rig.onSource("INSERT INTO t VALUES (1)")

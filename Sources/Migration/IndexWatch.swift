@@ -46,9 +46,9 @@ final class IndexWatch {
         """
 
     private static func current(_ version: Int) -> String {
-        // Other roles' rows show only that they are there.
+        // An index has no name for others before its transaction commits; other roles' rows show only that they are there.
         let progress = """
-            SELECT coalesce(pg_catalog.format('%s on %s', i.relname, c.relname), 'one')
+            SELECT coalesce(i.relname || ' on ', 'one on ') || coalesce(c.relname, 'a table')
                    || CASE WHEN p.blocks_total > 0 AND p.phase ~ 'scanning'
                            THEN pg_catalog.format(', %s %%', 100 * p.blocks_done / p.blocks_total)
                            WHEN p.tuples_total > 0 AND p.phase ~ 'loading'

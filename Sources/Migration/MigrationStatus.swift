@@ -51,8 +51,11 @@ public struct MigrationStatus: Encodable, Sendable {
         return try? bytes.withUnsafeBytes { try JSON.decode($0, what: "the status", file: file) }
     }
 
+    /// Where the target is: at the point of the copy, as long as nothing behind it was applied.
+    public var applied: LSN? { replay?.applied ?? journal.consistentPoint }
+
     private mutating func addLag() {
-        guard journal.phase == .following, let receive, let applied = replay?.applied else { return }
+        guard journal.phase == .following, let receive, let applied else { return }
         if let end = receive.server { lagBytes = end.rawValue - min(end.rawValue, applied.rawValue) }
         // Both clocks are the source's.
         guard let got = receive.lastCommit.flatMap({ Timestamp($0) }),

@@ -82,7 +82,7 @@ struct StatusView {
         if let bytes = status.lagBytes { text += ", \(CloneProgress.size(Int(clamping: bytes)))" }
         if let seconds = status.lagSeconds { text += " and \(Figures.tenths(seconds)) s" }
         if status.lagBytes != nil { text += " behind the source" }
-        if status.running {
+        if status.running, let replay = status.replay {
             text += ", \(Int(replay.changesPerSecond)) changes/s"
             if let left = replay.secondsLeft { text += ", caught up in about \(Figures.duration(seconds: left))" }
         }

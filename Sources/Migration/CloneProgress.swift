@@ -139,6 +139,10 @@ extension CloneProgress {
         }
     }
 
+    func noteApplying(from position: LSN) {
+        state.withLock { $0.now.appliedBefore = position }
+    }
+
     func noteEnd(_ stage: String) {
         change(stage) { $0.state = .ended }
     }

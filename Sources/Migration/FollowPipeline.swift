@@ -175,7 +175,9 @@ public struct FollowPipeline: Sendable {
     /// Where the target is: what it has need not be rendered again.
     private func position() async throws -> LSN {
         let options = self.options
-        return try await Worker.run(name: "target") { try TargetDatabase.settledPosition(options) }
+        let position = try await Worker.run(name: "target") { try TargetDatabase.settledPosition(options) }
+        progress.noteApplying(from: position)
+        return position
     }
 
     private var environment: [Environment.Key: String?] {

@@ -51,8 +51,8 @@ public struct MigrationStatus: Encodable, Sendable {
         return try? bytes.withUnsafeBytes { try JSON.decode($0, what: "the status", file: file) }
     }
 
-    /// Where the target is: at the point of the copy, as long as nothing behind it was applied.
-    public var applied: LSN? { replay?.applied ?? journal.consistentPoint }
+    /// Where the target is: as long as nothing is applied, where it was when that began.
+    public var applied: LSN? { replay?.applied ?? progress?.appliedBefore }
 
     private mutating func addLag() {
         guard journal.phase == .following, let receive, let applied else { return }

@@ -1,3 +1,5 @@
+import Postgres
+
 /// A moment's state of a migration; the contents of `state/clone-progress.json`.
 public struct ProgressSnapshot: Codable, Sendable, Equatable {
     /// A table that is being copied, or a part of one.
@@ -51,6 +53,8 @@ public struct ProgressSnapshot: Codable, Sendable, Equatable {
     public var current: [Table] = []
     /// Indexes, once they are being made.
     public var indexes: Indexes?
+    /// The target's position when the stages that apply were started last.
+    public var appliedBefore: LSN?
     /// The stages that were started.
     public var stages: [StageState] = []
     /// Bytes of WAL kept by the slot at which the user is warned.
@@ -58,6 +62,7 @@ public struct ProgressSnapshot: Codable, Sendable, Equatable {
 
     enum CodingKeys: String, CodingKey {
         case step, seconds, tables, bytes, rows, fraction, current, indexes, stages
+        case appliedBefore = "applied_before"
         case tablesDone = "tables_done"
         case sizeOnSource = "size_on_source"
         case sizeDone = "size_done"

@@ -18,7 +18,8 @@ struct CloneStatusTests {
             try await until(String(shown().suffix(1500))) { shown().contains("following the source's changes") }
             try await rig.onSource(Rig.wholeChanges)
             try await until(String(shown().suffix(1500))) {
-                shown().contains("replay      running, process") && shown().contains("applied ")
+                shown().contains("replay      running, process") && shown().contains("applied     ")
+                    && shown().contains("replay: connected to the target")
             }
             // What the stages and clone itself write stays, each on lines of their own.
             try await until(String(shown().suffix(1500))) { shown().contains("clone: warning: the slot keeps ") }

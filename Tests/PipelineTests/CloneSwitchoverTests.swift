@@ -21,6 +21,11 @@ struct CloneSwitchoverTests {
         try await Rig.runClone { rig in
             try await rig.onSource(Self.views)
             let follower = try await rig.startFollower()
+            // Before the first change it is known where the target is, too.
+            var early = ""
+            while !early.contains("\napplied     ") {
+                early = try await rig.shell("clone status --dir \"$SPOOL\"").checked("status").output
+            }
             let ready = try await rig.shell(rig.cloneCommand("switchover --dry-run --fence")).checked("dry run")
             #expect(ready.output.contains("refresh \"public\".\"z_base\", \"public\".\"a_top\", \"public\".\"M\""))
             #expect(ready.output.contains("A switchover could be made now. Nothing was changed."), "\(ready)")

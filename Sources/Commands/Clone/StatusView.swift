@@ -75,9 +75,7 @@ struct StatusView {
                 add("slot keeps", "\(CloneProgress.size(Int(clamping: retained))) of WAL on the source")
             }
         }
-        guard status.journal.phase == .following, let replay = status.replay, let applied = replay.applied else {
-            return
-        }
+        guard status.journal.phase == .following, let applied = status.applied else { return }
         var text = "\(applied)"
         if let bytes = status.lagBytes { text += ", \(CloneProgress.size(Int(clamping: bytes)))" }
         if let seconds = status.lagSeconds { text += " and \(Figures.tenths(seconds)) s" }

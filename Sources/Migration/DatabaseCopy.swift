@@ -74,6 +74,14 @@ final class DatabaseCopy {
         return journal
     }
 
+    private func copyRoles() throws {
+        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        try RoleCopy(
+            source: source, target: TargetDatabase(options.target).connection,
+            copiesPasswords: options.copiesRolePasswords, logger: logger
+        ).run()
+    }
+
     private func restoreRest(of archive: SchemaArchive) throws {
         let watch = IndexWatch(options, progress)
         defer { watch.end() }
@@ -94,6 +102,7 @@ final class DatabaseCopy {
                 try archive.select(SourceObjects(on: session.connection, selection), on: session.connection)
             }
             if !isResumed {
+                if options.copiesRoles { try copyRoles() }
                 try archive.restore(.before, options.target, jobs: 1, options: options.restoreOptions)
             }
         }

@@ -14,8 +14,9 @@ struct CloneCrashTests {
 
     /// Mostly while rows are copied, where the copy is gone on with.
     private static func point(_ random: inout SeededRandom) -> String {
-        switch Int.random(in: 0..<12, using: &random) {
-        case 0: ["before-slot", "after-snapshot", "after-indexes", "before-copy-done"].randomElement(using: &random) ?? ""
+        let others = ["before-slot", "after-snapshot", "after-indexes", "before-copy-done"]
+        return switch Int.random(in: 0..<12, using: &random) {
+        case 0: others[Int.random(in: 0..<others.count, using: &random)]
         case 1: "after-large-objects"
         case 2...5: "after-table:\(Int.random(in: 1...12, using: &random))"
         default: "after-part:\(Int.random(in: 1...60, using: &random))"

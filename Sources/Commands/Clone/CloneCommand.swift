@@ -108,6 +108,9 @@ struct CopyCommand: AsyncParsableCommand {
     var filters: FilterArguments
 
     @OptionGroup
+    var roles: RoleArguments
+
+    @OptionGroup
     var restore: RestoreArguments
 
     @Flag(
@@ -152,6 +155,7 @@ struct CopyCommand: AsyncParsableCommand {
         options.applyJobs = applyJobs
         options.skipsAnalyze = skipAnalyze
         options.restoreOptions = restore.options
+        roles.apply(to: &options)
         options.dropsIfExists = dropIfExists
         options.skipsLargeObjects = skipLargeObjects
         try filters.apply(to: &options)

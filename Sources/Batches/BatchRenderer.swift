@@ -255,9 +255,11 @@ extension BatchRenderer {
 
     /// A change's table; nil when its transaction, or such a change of the table, is left out.
     private func included(_ relation: UInt32, _ operation: Operations) throws -> TablePlan? {
-        guard open != nil else { throw outOfPlace("a change") }
-        if open?.isSkipped == true { return nil }
+        guard let open else { throw outOfPlace("a change") }
+        if open.isSkipped { return nil }
         let table = try table(relation)
+        // As with a position to begin at: a commit record that begins before it ends at or before it.
+        if let start = table.start, open.begin.finalLSN < start { return nil }
         return table.operations.contains(operation) ? table : nil
     }
 

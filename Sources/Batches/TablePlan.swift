@@ -1,4 +1,5 @@
 import PgOutput
+import Postgres
 import Selection
 
 /// A table's layout with all the SQL text that does not depend on values, prepared once for each Relation message.
@@ -35,6 +36,8 @@ final class TablePlan {
     let laneSeed: UInt64
     /// The operations that are written; none for a table that is left out.
     let operations: Operations
+    /// Changes that committed before this position are left out.
+    let start: LSN?
 
     private let text: ContiguousArray<UInt8>
     /// `INSERT INTO "s"."t" ("a","b") OVERRIDING SYSTEM VALUE `
@@ -65,6 +68,7 @@ final class TablePlan {
         laneSeed = Lane.seed(table: name)
         let isIncluded = rules.selection.includesData(schema: relation.namespace, table: relation.name)
         operations = isIncluded ? rules.selection.operations : []
+        start = rules.selection.start(schema: relation.namespace, table: relation.name).map { LSN(rawValue: $0) }
         let isOrdered = rules.isOrdered(schema: relation.namespace, table: relation.name)
         identity = TablePlan.identity(of: relation, facts: facts)
 

@@ -18,7 +18,7 @@ public struct TableRules: Sendable {
     /// Something is left out or renamed: the text says other things than the log.
     public var isSelection: Bool {
         !selection.includesAllTables || !selection.excludeColumns.isEmpty || selection.operations != .all
-            || !mappings.isEmpty
+            || !mappings.isEmpty || !selection.starts.isEmpty
     }
 
     func isOrdered(schema: String, table: String) -> Bool {

@@ -13,14 +13,16 @@ struct ClientProgram {
     /// Adds the server to the command line.
     ///
     /// - Throws: ``MigrationError`` for a secret that has no way to get there unseen.
-    static func connecting(_ name: String, to server: ConnectionString, _ arguments: [String]) throws -> ClientProgram {
+    static func connecting(
+        _ name: String, to server: ConnectionString, option: String = "--dbname", _ arguments: [String]
+    ) throws -> ClientProgram {
         guard server.parameters["sslpassword"] == nil else {
             throw MigrationError(
                 .usage,
                 "sslpassword in a connection string cannot be handed to \(name) unseen; use a key without a pass phrase"
             )
         }
-        return ClientProgram(name: name, arguments: arguments + ["--dbname", server.withoutSecrets])
+        return ClientProgram(name: name, arguments: arguments + [option, server.withoutSecrets])
     }
 
     /// Runs the program to its end on this thread.

@@ -46,6 +46,9 @@ public struct CloneJournal: Codable, Sendable, Equatable {
         public var bytes: Int
         /// How long it took.
         public var seconds: Double
+        /// Changes of it count only after this position, because it was copied again when an earlier copy had been
+        /// interrupted; nil for those after the copy's own point.
+        public var after: LSN?
     }
 
     /// The version of the journal.
@@ -76,6 +79,10 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var filters: String?
     /// The point of the copy: every commit after it comes from the log.
     public var consistentPoint: LSN?
+    /// The tables to copy, once their definitions are on the target; nil before.
+    public var planned: [String]?
+    /// Something is made on the target that comes behind the rows.
+    public var isBehindRows: Bool?
     /// The steps that are done.
     public var steps: [Step] = []
     /// The tables that are copied.
@@ -87,11 +94,19 @@ public struct CloneJournal: Codable, Sendable, Equatable {
 
     enum CodingKeys: String, CodingKey {
         case format, phase, pid, tool, started, source, target, follows, slot, origin, publications, extensions,
-            filters, steps,
-            tables
+            filters, planned, steps, tables
         case consistentPoint = "consistent_point"
+        case isBehindRows = "is_behind_rows"
         case switchedAt = "switched_at"
         case fencedAt = "fenced_at"
+    }
+
+    /// An interrupted copy can be gone on with: definitions and some rows are on the target, and the slot has kept every
+    /// change since the copy's point. Publications of others may send a partition's changes under the name of the table
+    /// above it, where its own position would not be found.
+    var isResumable: Bool {
+        phase == .copying && follows && consistentPoint != nil && isBehindRows != true && publications.isEmpty
+            && planned?.allSatisfy { !$0.contains(where: \.isNewline) } ?? false
     }
 
     private static let file = "clone.json"

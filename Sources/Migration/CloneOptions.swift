@@ -43,6 +43,10 @@ public struct CloneOptions: Sendable {
     public var filters: String?
     /// Leave extensions to somebody else.
     public var skipsExtensions = false
+    /// Make the roles that the target lacks.
+    public var copiesRoles = false
+    /// With their passwords, as the source stores them.
+    public var copiesRolePasswords = true
     /// Leave large objects where they are.
     public var skipsLargeObjects = false
     /// Drop what the target has of the source's objects first.

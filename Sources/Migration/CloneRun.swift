@@ -43,8 +43,11 @@ public struct CloneRun: Sendable {
             if stop.isRequested { abort.request() }
         }
         defer { watcher.cancel() }
-        let start = CloneStart(options, logger: logger)
-        let journal = try await Worker.run(name: "preparing") { try start.journal(stop: abort) }
+        let (options, logger) = (options, logger)
+        let journal = try await Worker.run(name: "preparing") {
+            var start = CloneStart(options, logger: logger)
+            return try start.journal(stop: abort)
+        }
         if journal.phase == .done {
             logger.info("this migration is done already; for another one use another --dir")
             return .done(journal)
@@ -87,6 +90,13 @@ public struct CloneRun: Sendable {
     /// The slot of a copy that was not completed is of no use, but would fill the source's disk.
     private func giveUpSlot() async {
         guard let journal = try? CloneJournal.read(spool), journal.phase == .copying else { return }
+        guard !journal.isResumable else {
+            return logger.warning(
+                """
+                slot "\(options.slot)" keeps WAL on the source until the same command goes on with the copy; clone cleanup \
+                gives it up
+                """)
+        }
         do {
             try await Worker.run(name: "giving up") {
                 try CloneEnd(options, logger: logger).dropSlotAndOrigin()

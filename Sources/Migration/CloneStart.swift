@@ -8,7 +8,7 @@ import Threading
 
 /// Where a run begins: with an empty target, with what an earlier run left unfinished, or behind a complete copy.
 struct CloneStart {
-    let options: CloneOptions
+    private(set) var options: CloneOptions
     let logger: Logger
     let spool: SpoolDirectory
 
@@ -19,7 +19,7 @@ struct CloneStart {
     }
 
     /// The journal to go on with; a new one, already written, when the copy is to be made.
-    func journal(stop: StopRequest) throws -> CloneJournal {
+    mutating func journal(stop: StopRequest) throws -> CloneJournal {
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
         let target = try TargetDatabase(options.target)
         if let old = try CloneJournal.read(spool) {
@@ -38,7 +38,10 @@ struct CloneStart {
                     "the migration in \(options.spool) is complete, and the target may be in use: --restart would drop it. "
                         + "For another migration use an empty database and another --dir")
             }
+            if let resumed = try interrupted(old, source, target) { return resumed }
             try undo(old, source, target)
+            // A command without filters does not mean to have everything now.
+            if !options.restarts && options.filters == nil { options.filters = old.filters }
         } else if try spool.identity() != nil {
             throw MigrationError(
                 .foreign,
@@ -87,6 +90,26 @@ struct CloneStart {
         journal.pid = getpid()
         try journal.write(spool)
         logger.info("going on: the copy of \(old.consistentPoint ?? .zero) is complete")
+        return journal
+    }
+
+    /// The journal of a copy that can be gone on with: its slot has kept everything since.
+    private func interrupted(
+        _ old: CloneJournal, _ source: Connection, _ target: TargetDatabase
+    ) throws -> CloneJournal? {
+        guard old.isResumable, options.follows, !options.restarts, options.publications.isEmpty,
+            options.filters == nil || options.filters == old.filters,
+            let slot = try SlotState.read(old.slot, on: source), slot.walStatus != "lost",
+            slot.invalidationReason == nil
+        else { return nil }
+        guard try spool.isFree(within: 15_000) else {
+            throw MigrationError(.locked, "another receive writes to \(options.spool); stop it first")
+        }
+        try target.endOtherSessions()
+        var journal = old
+        journal.pid = getpid()
+        try journal.write(spool)
+        logger.warning("an earlier copy was interrupted; going on with what is missing of it")
         return journal
     }
 

@@ -14,6 +14,8 @@ struct CopiedTable: Sendable, Equatable {
     var file: String
     /// Blocks of its rows on the source's disk.
     var blocks: Int
+    /// A crash of the target empties it.
+    var isUnlogged = false
     /// A range of its blocks can be read without reading the others.
     var isDivisible: Bool
 

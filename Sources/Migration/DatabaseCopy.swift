@@ -11,22 +11,24 @@ import Threading
 
 /// Copies a database as one snapshot of the source shows it. Blocks; lives on a thread of its own.
 final class DatabaseCopy {
-    private let options: CloneOptions
-    private let spool: SpoolDirectory
-    private let stop: StopRequest
-    private let progress: CloneProgress
-    private let logger: Logger
-    private let selection: Selection
-    private(set) var journal: CloneJournal
-    private let copied = CopiedParts()
+    let options: CloneOptions
+    let spool: SpoolDirectory
+    let stop: StopRequest
+    let progress: CloneProgress
+    let logger: Logger
+    let selection: Selection
+    var journal: CloneJournal
+    /// An earlier run has copied definitions, and perhaps some of the tables.
+    private let isResumed: Bool
 
-    /// - Parameter journal: already written, with nothing done.
+    /// - Parameter journal: already written; with nothing done, or with a copy to go on with.
     init(
         _ options: CloneOptions, journal: CloneJournal, stop: StopRequest, progress: CloneProgress, logger: Logger
     ) throws {
         self.options = options
         selection = try options.selection()
         self.journal = journal
+        isResumed = journal.isResumable
         self.stop = stop
         self.progress = progress
         self.logger = logger
@@ -40,11 +42,17 @@ final class DatabaseCopy {
     func run(slotIsReady: () -> Void) throws -> CloneJournal {
         var archive = SchemaArchive(path: spool.statePath + "/schema.dump", stop: stop, logger: logger)
         defer { archive.remove() }
-        let tables = try copyRows(&archive, slotIsReady)
-        try step("indexes and constraints") {
-            let watch = IndexWatch(options, progress)
-            defer { watch.end() }
-            try archive.restore(.after, options.target, jobs: options.indexJobs, options: options.restoreOptions)
+        try copyRows(&archive, slotIsReady)
+        journal.isBehindRows = true
+        try journal.write(spool)
+        let point = journal.tables.compactMap(\.after).max()
+        if point != nil { try archive.narrow(toKeys: true) }
+        try step("indexes and constraints") { try restoreRest(of: archive) }
+        if let point {
+            // What looks at several tables comes when all of them show the same moment.
+            try step("catching up") { try catchUp(to: point) }
+            try archive.narrow(toKeys: false)
+            try step("foreign keys and triggers") { try restoreRest(of: archive) }
         }
         Failpoint.afterIndexes.reach()
         try step("sequences") { try copySequences() }
@@ -55,36 +63,61 @@ final class DatabaseCopy {
         }
         // From here on the target says by itself what it has; without that it would take what the copy has again.
         let target = try TargetDatabase(options.target)
-        if let point = journal.consistentPoint { try target.placeOrigin(options.origin, at: point) }
+        if point == nil, let start = journal.consistentPoint { try target.placeOrigin(options.origin, at: start) }
         try target.makeDurable()
-        journal.tables = copied.tables
         journal.phase = options.follows ? .following : .done
         Failpoint.beforeCopyIsDone.reach()
         try journal.write(spool)
         Failpoint.afterCopyIsDone.reach()
-        logger.info("the copy is complete: \(tables) tables, \(CloneProgress.megabytes(progress.snapshot.bytes))")
+        logger.info(
+            "the copy is complete: \(journal.tables.count) tables, \(CloneProgress.megabytes(progress.snapshot.bytes))")
         return journal
     }
 
+    private func copyRoles() throws {
+        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        try RoleCopy(
+            source: source, target: TargetDatabase(options.target).connection,
+            copiesPasswords: options.copiesRolePasswords, logger: logger
+        ).run()
+    }
+
+    private func restoreRest(of archive: SchemaArchive) throws {
+        let watch = IndexWatch(options, progress)
+        defer { watch.end() }
+        try archive.restore(.after, options.target, jobs: options.indexJobs, options: options.restoreOptions)
+    }
+
     /// What needs the snapshot, which is let go at the end.
-    private func copyRows(_ archive: inout SchemaArchive, _ slotIsReady: () -> Void) throws -> Int {
+    private func copyRows(_ archive: inout SchemaArchive, _ slotIsReady: () -> Void) throws {
         // The session that made the snapshot keeps it while it stays idle.
-        let holder = try step("snapshot") { try makeSnapshot() }
+        let holder = try step("snapshot") { try isResumed ? makeSnapshotAgain() : makeSnapshot() }
         slotIsReady()
         Failpoint.afterSnapshot.reach()
         let (name, encoding) = (holder.name, holder.encoding)
         try step("definitions") {
             try archive.dump(options.source, snapshot: name)
-            if !selection.includesAllObjects {
+            if isResumed || !selection.includesAllObjects {
                 let session = try SourceSnapshot(options.source, snapshot: name, encoding: encoding)
                 try archive.select(SourceObjects(on: session.connection, selection), on: session.connection)
             }
-            try archive.restore(.before, options.target, jobs: 1, options: options.restoreOptions)
+            if !isResumed {
+                if options.copiesRoles { try copyRoles() }
+                try archive.restore(.before, options.target, jobs: 1, options: options.restoreOptions)
+            }
         }
-        let tables = try SourceSnapshot(options.source, snapshot: name, encoding: encoding).tables(selection)
+        var tables = try SourceSnapshot(options.source, snapshot: name, encoding: encoding).tables(selection)
+        if isResumed {
+            tables = try missing(of: tables)
+        } else {
+            try TargetDatabase(options.target).makeDurable()
+            journal.planned = tables.map(\.name)
+            try journal.write(spool)
+        }
+        let copied = CopiedParts(journal, spool, after: holder.after)
         progress.plan(tables)
         let (source, target) = (options.source, options.target)
-        let (stop, progress, copied, logger) = (stop, progress, copied, logger)
+        let (stop, progress, logger) = (stop, progress, logger)
         try step("rows") {
             let parts = CopyPart.plan(tables, larger: options.splitBytes, partsMax: options.splitPartsMax)
             try Parallel.run(parts, threads: options.tableJobs, name: "table copy", stop: stop) {
@@ -94,7 +127,7 @@ final class DatabaseCopy {
                     copied.begin(part)
                     progress.begin(part)
                     let (rows, bytes) = try copier.copy(part)
-                    let table = copied.finish(part, rows: rows, bytes: bytes)
+                    let table = try copied.finish(part, rows: rows, bytes: bytes)
                     progress.finish(part, isLast: table != nil)
                     if !part.isWhole {
                         logger.info("\(part.name): \(rows) rows, \(CloneProgress.megabytes(bytes))")
@@ -106,24 +139,27 @@ final class DatabaseCopy {
                 }
             }
         }
+        journal.tables = copied.tables
+        try journal.write(spool)
         if !options.skipsLargeObjects { try copyLargeObjects(snapshot: name, encoding) }
         withExtendedLifetime(holder) {}
-        return tables.count
     }
 
     /// A snapshot, and the sessions that keep it.
-    private struct Holder {
+    struct Holder {
         let name: String
         let encoding: String
-        let source: Source?
-        let session: SourceSnapshot?
+        var source: Source?
+        var session: SourceSnapshot?
+        /// The snapshot is not the journal's, but of this position.
+        var after: LSN?
     }
 
     private func makeSnapshot() throws -> Holder {
         guard options.follows else {
             let encoding = try Self.encoding(options.source)
             let session = try SourceSnapshot(options.source, snapshot: nil, encoding: encoding)
-            return Holder(name: try session.export(), encoding: encoding, source: nil, session: session)
+            return Holder(name: try session.export(), encoding: encoding, session: session)
         }
         let source = try Source(options.source)
         if options.publications.isEmpty {
@@ -152,7 +188,7 @@ final class DatabaseCopy {
         logger.info("created slot \"\(options.slot)\"; the copy is of \(created.consistentPoint)")
         journal.consistentPoint = created.consistentPoint
         try journal.write(spool)
-        return Holder(name: name, encoding: source.encoding, source: source, session: nil)
+        return Holder(name: name, encoding: source.encoding, source: source)
     }
 
     /// What several threads have copied of large objects.

@@ -59,6 +59,6 @@ extension StopRequest {
         guard isRequested else { return }
         throw MigrationError(
             .incomplete,
-            "stopped before the copy was complete; the same command drops what it made and begins with a new snapshot")
+            "stopped before the copy was complete; the same command goes on with it, or begins anew where it cannot")
     }
 }

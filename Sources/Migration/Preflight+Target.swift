@@ -52,10 +52,13 @@ extension Preflight {
             "SELECT name FROM pg_catalog.pg_available_extensions",
             "install their packages on the target's machine"
         ) { [selection] in selection.includes(extension: $0) }
-        if !options.restoreOptions.contains("--no-owner") {
+        if options.copiesRoles {
+            try lookAtRoleCopy()
+        } else if !options.restoreOptions.contains("--no-owner") {
             try lookForMissing(
                 "roles", Self.ownersQuery, "SELECT rolname FROM pg_catalog.pg_roles",
-                "make them on the target (pg_dumpall --roles-only writes them), or give --no-owner and --no-acl")
+                "give --roles, or make them on the target (pg_dumpall --roles-only writes them), or give --no-owner and "
+                    + "--no-acl")
         }
         if !options.restoreOptions.contains("--no-tablespaces") {
             try lookForMissing(
@@ -63,6 +66,25 @@ extension Preflight {
                 "SELECT DISTINCT t.spcname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_tablespace t ON t.oid = c.reltablespace"
                     + " WHERE t.spcname NOT LIKE 'pg\\_%'", "SELECT spcname FROM pg_catalog.pg_tablespace",
                 "make them on the target, or give --no-tablespaces")
+        }
+    }
+
+    /// Who may read and make roles.
+    private func lookAtRoleCopy() throws {
+        let mayMake = try text(
+            target, "SELECT rolsuper OR rolcreaterole FROM pg_catalog.pg_roles WHERE rolname = current_user")
+        if mayMake != "t" {
+            fail(
+                .target, "roles", "role \"\(target.user)\" may not make roles",
+                "run on the target: ALTER ROLE \(Quoting.identifier(target.user)) CREATEROLE;", .privilege)
+        }
+        let mayRead = try text(source, "SELECT pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT')")
+        if options.copiesRolePasswords && mayRead != "t" {
+            fail(
+                .source, "roles", "role \"\(source.user)\" may not read passwords",
+                "give --no-role-passwords, and set them on the target", .privilege)
+        } else if mayMake == "t" {
+            pass(.target, "roles", "those that are missing are made")
         }
     }
 

@@ -21,6 +21,8 @@ struct SchemaArchive {
     let logger: Logger
     /// The file that lists what is restored, where that is not all.
     private var list: String?
+    /// What is restored, where that is known.
+    private var kept: [ArchiveContents.Entry] = []
 
     init(path: String, stop: StopRequest, logger: Logger) {
         self.path = path
@@ -52,7 +54,6 @@ struct SchemaArchive {
     /// - Parameter source: sees what the archive is of.
     /// - Throws: ``MigrationError`` when a table that is selected is among the latter.
     mutating func select(_ objects: SourceObjects, on source: Connection) throws {
-        guard !objects.selection.includesAllObjects else { return }
         var contents = ArchiveContents()
         let code = try ClientProgram(name: "pg_restore", arguments: ["--list", "--verbose", path])
             .run(password: nil, stop: stop) { contents.take($0) }
@@ -77,8 +78,21 @@ struct SchemaArchive {
             }
             logger.warning("left out, because it needs something that the filters leave out: \(entry.name)")
         }
+        kept = selected.kept
+        try write(list: kept)
+    }
+
+    /// Restores what comes behind the rows only as far as rows are found by it, or only the rest.
+    mutating func narrow(toKeys: Bool) throws {
+        try write(
+            list: kept.filter { entry in
+                toKeys == ["INDEX ", "CONSTRAINT "].contains { entry.text.hasPrefix($0) }
+            })
+    }
+
+    private mutating func write(list entries: [ArchiveContents.Entry]) throws {
         let list = path + ".list"
-        let text = selected.kept.map { $0.line + "\n" }.joined()
+        let text = entries.map { $0.line + "\n" }.joined()
         self.list = list
         let file = try FileDescriptor.open(
             FilePath(list), .writeOnly, options: [.create, .truncate, .closeOnExec], permissions: .ownerReadWrite)

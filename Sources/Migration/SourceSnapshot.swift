@@ -51,7 +51,8 @@ final class SourceSnapshot {
             return CopiedTable(
                 oid: oid, name: Quoting.qualified(schema, table), columns: row[3],
                 size: row[4].flatMap { Int($0) } ?? 0, file: file,
-                blocks: row[6].flatMap { Int($0) } ?? 0, isDivisible: row[3] != nil && row[7] == "t")
+                blocks: row[6].flatMap { Int($0) } ?? 0, isUnlogged: row[8] == "u",
+                isDivisible: row[3] != nil && row[7] == "t")
         }
     }
 
@@ -86,7 +87,8 @@ final class SourceSnapshot {
                pg_catalog.pg_relation_size(c.oid)
                  OPERATOR(pg_catalog./) pg_catalog.current_setting('block_size')::pg_catalog.int8,
                pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 140000
-                 AND EXISTS (SELECT FROM pg_catalog.pg_am WHERE oid = c.relam AND amname = 'heap')
+                 AND EXISTS (SELECT FROM pg_catalog.pg_am WHERE oid = c.relam AND amname = 'heap'),
+               c.relpersistence
           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind = 'r' AND c.relpersistence <> 't'
            AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND \(ownedByNoExtension)

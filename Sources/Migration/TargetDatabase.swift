@@ -84,6 +84,12 @@ struct TargetDatabase {
         // What depended on something else may be left: of these, everything in public.
         let rest = try column(connection.execute(Self.dropsQuery, doing: doing))
         for statement in rest { try connection.execute(statement, doing: doing) }
+        try dropLargeObjects()
+    }
+
+    /// Drops all large objects, in transactions of bounded size.
+    func dropLargeObjects() throws {
+        let doing = "dropping large objects that an earlier copy made"
         while true {
             let unlinked = try connection.execute(
                 "SELECT pg_catalog.lo_unlink(oid) FROM (SELECT oid FROM pg_catalog.pg_largeobject_metadata LIMIT "

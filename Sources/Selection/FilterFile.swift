@@ -24,6 +24,10 @@ public enum FilterFile {
         case excludeIndex = "exclude-index"
         case includeOnlyExtension = "include-only-extension"
         case excludeExtension = "exclude-extension"
+        /// Not pgcopydb's, and for the programs alone: a table, and the position after which its changes count.
+        case startAfter = "start-after"
+
+        static let forPeople = allCases.filter { $0 != .startAfter }
     }
 
     /// Sections that would leave open what happens to a table in neither.
@@ -65,7 +69,11 @@ public enum FilterFile {
                 guard let section else {
                     throw SelectionError(.malformedLine, "\"\(line)\" stands before the first [section]")
                 }
-                try add(withoutValue(line), to: section, &selection)
+                if section == .startAfter {
+                    try addStart(line, &selection)
+                } else {
+                    try add(withoutValue(line), to: section, &selection)
+                }
                 if used[section] == nil { used[section] = index + 1 }
             } catch {
                 throw error.at(line: index + 1, of: file)
@@ -87,7 +95,7 @@ public enum FilterFile {
         }
         let name = String(trimmed(line.dropFirst().dropLast()))
         guard let section = Section(rawValue: name) else {
-            let known = Section.allCases.map(\.rawValue).joined(separator: ", ")
+            let known = Section.forPeople.map(\.rawValue).joined(separator: ", ")
             throw SelectionError(.unknownSection, "there is no section [\(name)]; there are \(known)")
         }
         return section
@@ -106,7 +114,19 @@ public enum FilterFile {
         case .excludeIndex: selection.excludeIndexes.append(try parser.table(needsSchema: true))
         case .includeOnlyExtension: selection.includeExtensions.append(try parser.name())
         case .excludeExtension: selection.excludeExtensions.append(try parser.name())
+        case .startAfter: break
         }
+    }
+
+    /// `"schema"."table" = 1A/2B3C`: a log position as PostgreSQL writes it.
+    private static func addStart(_ line: Substring, _ selection: inout Selection) throws(SelectionError) {
+        let words = line.split(separator: "=")
+        let digits = (words.last ?? "").split(separator: "/", omittingEmptySubsequences: false).map { trimmed($0) }
+        guard words.count > 1, digits.count == 2, let high = UInt32(digits[0], radix: 16),
+            let low = UInt32(digits[1], radix: 16)
+        else { throw SelectionError(.malformedLine, "\"\(line)\" is no table and position") }
+        var parser = PatternParser(withoutValue(line), refusesUpperCase: true)
+        selection.starts.append((try parser.table(needsSchema: true), UInt64(high) << 32 | UInt64(low)))
     }
 
     /// The entry without ` = value`, which means nothing. An equals sign in quotes or in an expression is kept.

@@ -30,6 +30,8 @@ public struct Selection: Sendable {
     public var includeExtensions: [NamePattern] = []
     /// None of these extensions.
     public var excludeExtensions: [NamePattern] = []
+    /// Changes of these tables only from a position of the source's log on: what committed before is there already.
+    public var starts: [(table: TablePattern, position: UInt64)] = []
     /// Only these kinds of change.
     public var operations: Operations = .all
     /// Which of ``excludeColumns`` were for a column so far; shared by all copies of this selection.
@@ -103,6 +105,11 @@ public struct Selection: Sendable {
     public var unmetColumns: [String] {
         let found = foundColumns.places
         return excludeColumns.indices.filter { !found.contains($0) }.map { excludeColumns[$0].text }
+    }
+
+    /// The position from which on the table's changes are meant; nil for all.
+    public func start(schema: String, table: String) -> UInt64? {
+        starts.lazy.filter { $0.table.matches(schema: schema, table: table) }.map(\.position).max()
     }
 
     /// True when the index is selected. That its table is must be asked separately.

@@ -51,9 +51,20 @@ extension SpoolDirectory {
             for name in try FileSystem.list(folder) { unlink(folder + "/" + name) }
             try FileSystem.syncDirectory(folder)
         }
+        try removeCatchUp()
         unlink(path + "/spool.json")
         try FileSystem.syncDirectory(path)
         withExtendedLifetime(lock) {}
+    }
+
+    /// The folder for batches that a resumed copy is brought to one position with.
+    public var catchUpPath: String { statePath + "/catch-up" }
+
+    /// Removes that folder, if it is there.
+    public func removeCatchUp() throws(SpoolError) {
+        guard FileSystem.isDirectory(catchUpPath) else { return }
+        for name in try FileSystem.list(catchUpPath) { unlink(catchUpPath + "/" + name) }
+        rmdir(catchUpPath)
     }
 
     private func makeState() throws(SpoolError) {

@@ -49,6 +49,9 @@ struct CloneLargeObjectTests {
             #expect(try await rig.onSource(Self.contents) == before.0)
             try rig.wrap("pg_dump", "case \"$*\" in *snapshot*) psql -Xqd \"$SOURCE\" -c '\(change)';; esac")
             let finished = try await rig.clone("--follow --endpos current").checked("clone")
+            // Of the tables that were there, only what a crash of the target would have emptied is copied again.
+            #expect(finished.stderr.contains("\"public\".\"unlogged\": 1 rows"), "\(finished.stderr)")
+            #expect(!finished.stderr.contains("\"public\".\"none\": "), "\(finished.stderr)")
             #expect(try await rig.onTarget(Self.contents) == before.0)
             #expect(try await rig.onTarget(Self.about) == before.1)
             #expect(finished.stderr.contains("1207 large objects"), "\(finished.stderr)")

@@ -81,12 +81,13 @@ struct CloneTests {
     @Test(arguments: [
         "before-slot", "after-snapshot", "after-table:3", "after-indexes", "before-copy-done", "after-copy-done",
     ])
-    func aCopyThatIsKilledIsBegunAnew(_ point: String) async throws {
+    func aCopyThatIsKilledIsBegunAnewOrGoneOnWith(_ point: String) async throws {
         try await Rig.runClone { rig in
             #expect(try await rig.clone("--follow", failpoint: point).signal == SIGKILL)
             try await rig.onSource(Rig.wholeChanges)
             let again = try await rig.clone("--follow --endpos current").checked("clone")
-            #expect(again.stderr.contains("starting over") == (point != "after-copy-done"), "\(again.stderr)")
+            let isResumed = ["after-copy-done", "after-table:3"].contains(point)
+            #expect(again.stderr.contains("starting over") == !isResumed, "\(again.stderr)")
             try await rig.expectCloned()
             try await rig.expectCleanedUp()
         }
@@ -151,10 +152,12 @@ struct CloneTests {
             let failed = try await rig.clone("--follow")
             #expect(failed.exitCode == ExitStatus.conflict.rawValue, "\(failed)")
             #expect(failed.stderr.contains("was emptied or rewritten"))
-            try await rig.expectCleanedUp()
+            #expect(failed.stderr.contains("keeps WAL on the source until the same command goes on"), "\(failed)")
             try await rig.shell("rm -r first").checked()
-            try await rig.clone("--follow --endpos current").checked("clone")
+            let again = try await rig.clone("--follow --endpos current").checked("clone")
+            #expect(again.stderr.contains("going on with what is missing"), "\(again.stderr)")
             try await rig.expectCloned()
+            try await rig.expectCleanedUp()
         }
     }
 }

@@ -59,4 +59,54 @@ import Testing
         #expect(!it.mayIncludeData(joined: "b.c"))
         #expect(it.mayIncludeData(joined: "OID 16384"), "a table without a known name may be any")
     }
+
+    @Test func aPatternForNothingIsFound() throws {
+        let it = try FilterFile.parse(
+            """
+            [exclude-schema]
+            tmp_*
+            gone
+            [exclude-table]
+            public.t
+            public.misspelt
+            [exclude-index]
+            public.t_pkey
+            public.no_index
+            [include-only-extension]
+            hstore
+            """, file: "f")
+        var names = SelectableNames()
+        names.schemas = ["public", "tmp_1"]
+        names.tables = [("public", "t")]
+        names.indexes = [("public", "t_pkey")]
+        names.extensions = ["plpgsql"]
+        #expect(
+            it.unmatched(in: names) == [
+                "[exclude-schema] gone", "[exclude-table] public.misspelt", "[exclude-index] public.no_index",
+                "[include-only-extension] hstore",
+            ])
+    }
+
+    @Test func columnsThatAreNotMetAreKnown() throws {
+        var it = Selection()
+        it.excludeColumns = [try ColumnPattern("t.secret"), try ColumnPattern("public.t.sceret")]
+        // Any copy of the selection tells all of them.
+        let copy = it
+        _ = try copy.excludedColumns(schema: "public", table: "t", columns: ["id", "secret"], keys: ["id"])
+        _ = try copy.excludedColumns(schema: "public", table: "u", columns: ["sceret"], keys: [])
+        #expect(it.unmetColumns == ["public.t.sceret"])
+    }
+
+    @Test func aTableMayBeginLater() throws {
+        let it = try FilterFile.parse("[start-after]\n\"odd = s\".\"t\" = 1A/FF\n\"a\".\"t\" = 0/1", file: "f")
+        #expect(it.start(schema: "odd = s", table: "t") == 0x1A_0000_00FF)
+        #expect(it.start(schema: "a", table: "t") == 1)
+        #expect(it.start(schema: "a", table: "u") == nil)
+        #expect(it.includesAllTables)
+        for wrong in ["a.t", "a.t = 1", "a.t = x/1", "a.t = 1/2/3", "t = 0/1"] {
+            #expect(throws: SelectionError.self, "\(wrong)") {
+                try FilterFile.parse("[start-after]\n\(wrong)", file: "f")
+            }
+        }
+    }
 }

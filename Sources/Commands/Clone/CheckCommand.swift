@@ -40,6 +40,9 @@ struct CheckCommand: AsyncParsableCommand {
     var filters: FilterArguments
 
     @OptionGroup
+    var roles: RoleArguments
+
+    @OptionGroup
     var restore: RestoreArguments
 
     @Flag(help: "An array of JSON objects.")
@@ -50,6 +53,7 @@ struct CheckCommand: AsyncParsableCommand {
         options.follows = follow
         options.publications = publication
         options.restoreOptions = restore.options
+        roles.apply(to: &options)
         options.dropsIfExists = dropIfExists
         options.skipsLargeObjects = skipLargeObjects
         try filters.apply(to: &options)

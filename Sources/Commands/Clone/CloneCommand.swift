@@ -22,7 +22,8 @@ struct CloneCommand: AsyncParsableCommand {
         discussion: """
             The target's database must exist and be empty. With --follow, changes of the source are captured from the \
             moment of the copy on, and applied behind it until the switchover. Run the same command again after any \
-            interruption: a complete copy is gone on from, an incomplete one is dropped and begun anew.
+            interruption: a complete copy is gone on from, and so is one that was interrupted while rows were copied; any \
+            other is dropped and begun anew.
 
             EXAMPLES
               clone check --source 'host=db1 dbname=shop' --target 'host=db2 dbname=shop'
@@ -107,6 +108,9 @@ struct CopyCommand: AsyncParsableCommand {
     var filters: FilterArguments
 
     @OptionGroup
+    var roles: RoleArguments
+
+    @OptionGroup
     var restore: RestoreArguments
 
     @Flag(
@@ -151,6 +155,7 @@ struct CopyCommand: AsyncParsableCommand {
         options.applyJobs = applyJobs
         options.skipsAnalyze = skipAnalyze
         options.restoreOptions = restore.options
+        roles.apply(to: &options)
         options.dropsIfExists = dropIfExists
         options.skipsLargeObjects = skipLargeObjects
         try filters.apply(to: &options)

@@ -22,7 +22,9 @@ struct FilterArguments: ParsableArguments {
         options.skipsExtensions = skipExtensions
         guard let filters else { return }
         let contents = try SelectionOptions.contents(filters)
-        _ = try FilterFile.parse(contents, file: filters)
+        guard try FilterFile.parse(contents, file: filters).starts.isEmpty else {
+            throw ValidationError("[start-after] is for the files that clone writes itself")
+        }
         options.filters = String(decoding: contents, as: UTF8.self)
     }
 }

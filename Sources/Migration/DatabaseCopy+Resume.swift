@@ -1,0 +1,114 @@
+import Capture
+import Glibc
+import Logging
+import Observability
+import Postgres
+import Spool
+import SystemPackage
+
+// Going on with a copy that was interrupted.
+//
+// The snapshot of the interrupted copy is gone. The tables that it had not copied are copied from another, of a later
+// position, and so are ahead of the rest. `transform` then leaves out their changes up to that position, until the whole
+// target is there: from then on nothing tells the tables apart.
+extension DatabaseCopy {
+    /// A snapshot for what is missing, by a slot that lives as long as the session.
+    func makeSnapshotAgain() throws -> Holder {
+        let source = try Source(options.source)
+        var slot = SlotOptions()
+        slot.exportsSnapshot = true
+        slot.isTemporary = true
+        let created = try source.createSlot("walrelay_copy_\(getpid())", options: slot, ifNotExists: false)
+        guard let created, let name = created.snapshot else {
+            throw MigrationError(.failure, "the source exported no snapshot")
+        }
+        if let end = options.end.flatMap({ LSN($0) }), end < created.consistentPoint {
+            throw MigrationError(
+                .usage,
+                "the copy was interrupted, and what is missing of it can only be copied as of \(created.consistentPoint), "
+                    + "behind --endpos \(end); choose a later one, or --restart")
+        }
+        logger.info("what is missing is copied as of \(created.consistentPoint)")
+        return Holder(name: name, encoding: source.encoding, source: source, after: created.consistentPoint)
+    }
+
+    /// The tables that are still to be copied, emptied of what an interrupted copy may have left in them.
+    func missing(of tables: [CopiedTable]) throws -> [CopiedTable] {
+        // What is unlogged may be gone with a crash of the target, and is not followed anyway.
+        let unlogged = Set(tables.filter(\.isUnlogged).map(\.name))
+        journal.tables.removeAll { unlogged.contains($0.name) }
+        let done = Set(journal.tables.map(\.name))
+        let planned = Set(journal.planned ?? [])
+        let missing = tables.filter { planned.contains($0.name) && !done.contains($0.name) }
+        let gone = planned.subtracting(tables.map(\.name)).sorted()
+        guard gone.isEmpty else {
+            throw MigrationError(
+                .conflict,
+                "\(Preflight.some(gone)): not on the source any more; clone --restart drops what was copied and begins anew"
+            )
+        }
+        for table in tables where !planned.contains(table.name) {
+            logger.warning("\(table.name) was made on the source after the copy began: it is NOT carried")
+        }
+        let target = try TargetDatabase(options.target)
+        for table in missing {
+            try target.connection.execute("TRUNCATE ONLY \(table.name)", doing: "emptying \(table.name)")
+        }
+        try target.dropLargeObjects()
+        logger.info("\(done.count) of \(planned.count) tables are there, \(missing.count) are copied now")
+        return missing
+    }
+
+    /// Brings all tables to one position, each from its own. Batches go through files, so that this can be done by one
+    /// thread, and the origin says what is done.
+    func catchUp(to end: LSN) throws {
+        guard let start = journal.consistentPoint else { return }
+        let target = try TargetDatabase(options.target)
+        try target.placeOrigin(options.origin, at: start)
+        // Something must pass the position, on a source that is idle too.
+        try Connection(options.source, applicationName: TargetDatabase.applicationName).execute(
+            "SELECT pg_catalog.pg_logical_emit_message(true, 'walrelay', 'catch-up')", doing: "passing a position")
+        let filters = try writeStarts()
+        try spool.removeCatchUp()
+        try run(
+            "transform",
+            [
+                "--follow", "--origin", options.origin, "--from", "\(start)", "--to", "\(end)", "--filters", filters,
+                "--output", spool.catchUpPath, "--compress", "lz4", options.spool,
+            ])
+        try run(
+            "replay",
+            [
+                "--origin", options.origin, "--spool", options.spool, "--filters", filters, "--target",
+                options.target.withoutSecrets, spool.catchUpPath,
+            ])
+        let position = try target.connection.replicationOriginProgress(options.origin) ?? .zero
+        guard position >= end else {
+            throw MigrationError(
+                .incomplete, "the target is at \(position), before \(end), to which it was to catch up")
+        }
+        try spool.removeCatchUp()
+    }
+
+    /// The filters, and where each table begins.
+    private func writeStarts() throws -> String {
+        let starts = journal.tables.compactMap { table in table.after.map { "\(table.name) = \($0)" } }
+        let text = (options.filters ?? "") + "\n[start-after]\n" + starts.map { $0 + "\n" }.joined()
+        try spool.replaceState("catch-up.ini", with: Array(text.utf8))
+        return spool.statePath + "/catch-up.ini"
+    }
+
+    private func run(_ name: String, _ arguments: [String]) throws {
+        let path = try ProgramFolder.path().appending(name).string
+        let code = try ClientProgram(name: path, arguments: arguments)
+            .run(password: options.target.parameters["password"], stop: stop) { line in
+                logger.info("\(name): \(line)")
+            }
+        try stop.check()
+        guard code == 0 else {
+            throw MigrationError(
+                ExitStatus(rawValue: code) ?? .failure,
+                "\(name) ended with code \(code) while the copy caught up; its message is above")
+        }
+    }
+}

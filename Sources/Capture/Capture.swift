@@ -51,7 +51,7 @@ public final class Capture {
         self.logger = logger
         self.stop = stop
         source = try given ?? Source(options.source)
-        facts = CatalogReader(connection: source.catalog)
+        facts = try CatalogReader(connection: source.catalog)
         let slot = try source.usableSlot(options.slot)
         let options = try source.withPublications(options, logger: logger)
         self.options = options

@@ -78,10 +78,10 @@ struct BatchRecorder {
         }
     }
 
-    /// A line of the last COPY, from 1; nil where it is not kept.
-    mutating func lastCopyLine(_ number: Int) -> [UInt8]? {
+    /// A line of one of the COPYs, both counted from 1; nil where it is not kept.
+    mutating func line(_ number: Int, ofCopy copy: Int) -> [UInt8]? {
         _ = seal()
-        var search = EventPart.CopyLine(number: number)
+        var search = EventPart.CopyLine(number: number, copy: copy)
         for part in parts { part.look(for: &search) }
         return search.line
     }

@@ -17,9 +17,13 @@ final class BatchTransaction {
     private let logger: Logger
     private var filling: StatementQueue
     private var inFlight: StatementQueue
-    private var copyTable: String?
-    private var copyStatement: [UInt8]?
-    private var copyRows: Int?
+    /// The statement in flight whose result comes next.
+    private var next = 0
+    /// COPYs in what was sent before.
+    private var copiesBefore = 0
+    /// The data of the last COPY of ``filling`` is still coming.
+    private var isHolding = false
+    /// The data of the last COPY of ``inFlight`` is sent as it comes.
     private var isCopying = false
     /// Rows that the server reported as changed.
     private(set) var rows = 0
@@ -43,14 +47,18 @@ final class BatchTransaction {
     func append(
         _ statement: UnsafeRawBufferPointer, expectedRows: Int?, isStrict: Bool = false
     ) throws(ApplyError) {
+        try check(statement)
+        filling.append(statement, expectedRows: expectedRows, isStrict: isStrict)
+        if filling.byteCount >= sendBytes { try submit() }
+    }
+
+    private func check(_ statement: UnsafeRawBufferPointer) throws(ApplyError) {
         // A zero byte would end the string early, and the statements behind it would be lost.
         if let base = statement.baseAddress, memchr(base, 0, statement.count) != nil {
             throw ApplyError(
                 .malformedInput, "a statement contains a zero byte; write the batches again with transform",
                 batch: batch)
         }
-        filling.append(statement, expectedRows: expectedRows, isStrict: isStrict)
-        if filling.byteCount >= sendBytes { try submit() }
     }
 
     /// Sends a statement of our own.
@@ -72,50 +80,49 @@ final class BatchTransaction {
     }
 
     private func beginCopy(_ statement: UnsafeRawBufferPointer, expectedRows: Int?) throws(ApplyError) {
-        try append(statement, expectedRows: nil)
-        copyTable = StatementLabel.table(of: statement)
-        copyStatement = Array(statement)
-        copyRows = expectedRows
-        if !filling.isEmpty { try submit() }
-        try collect(expectsCopy: true)
+        try check(statement)
+        filling.beginCopy(statement, expectedRows: expectedRows)
+        isHolding = true
+    }
+
+    /// A COPY takes a round trip until the server asks for its data, and one until it has answered. With its data at hand
+    /// it travels in the same string as what is around it; only when there is more data than that, the rest is sent as
+    /// it comes.
+    private func copyData(_ data: UnsafeRawBufferPointer) throws(ApplyError) {
+        guard isHolding else { return try put(data) }
+        filling.appendCopyData(data)
+        guard filling.byteCount >= sendBytes else { return }
+        isHolding = false
+        filling.leaveCopyOpen()
+        try submit()
         isCopying = true
     }
 
-    private func copyData(_ data: UnsafeRawBufferPointer) throws(ApplyError) {
+    private func endCopy() throws(ApplyError) {
+        if isCopying {
+            isCopying = false
+            try endData()
+        } else {
+            isHolding = false
+            if filling.byteCount >= sendBytes { try submit() }
+        }
+    }
+
+    private func put(_ data: UnsafeRawBufferPointer) throws(ApplyError) {
         bytes += data.count
         do throws(PostgresError) {
             try connection.putCopyData(data, doing: "copying rows")
         } catch {
-            throw refusedCopy(ApplyError(error, batch: batch, table: copyTable))
+            throw refused(ApplyError(error, batch: batch, table: inFlight.table(next)))
         }
     }
 
-    private func endCopy() throws(ApplyError) {
-        isCopying = false
-        let actual: Int?
+    private func endData() throws(ApplyError) {
         do throws(PostgresError) {
             try connection.endCopy(doing: "copying rows")
-            let result = try connection.nextResult(doing: "copying rows")
-            while try connection.nextResult(doing: "copying rows") != nil {}
-            actual = result?.affectedRows
         } catch {
-            throw refusedCopy(ApplyError(error, batch: batch, table: copyTable))
+            throw refused(ApplyError(error, batch: batch, table: inFlight.table(next)))
         }
-        do throws(ApplyError) {
-            try compare(actual, copyRows, copyTable)
-        } catch {
-            throw refusedCopy(error)
-        }
-        copyStatement = nil
-    }
-
-    /// The error with the COPY that it is about, and the line that the server names.
-    private func refusedCopy(_ error: ApplyError) -> ApplyError {
-        var error = error
-        error.refused = copyStatement.map {
-            RefusedStatement(sql: $0, copyLine: error.cause.flatMap { RefusedStatement.line(in: $0.context) })
-        }
-        return error
     }
 
     /// Waits until all that was sent is done, and every row count was as expected.
@@ -157,66 +164,87 @@ final class BatchTransaction {
         }
         filling.removeAll()
         inFlight.removeAll()
+        isHolding = false
         _ = try? connection.execute("ROLLBACK", doing: "rolling back")
     }
 
-    /// Sends what was collected, after the results of what was sent before are in.
+    /// Sends what was collected, after the results of what was sent before are in. Returns when the server has all of
+    /// it that there is, also the data of its COPYs.
     private func submit() throws(ApplyError) {
         try collect()
         swap(&filling, &inFlight)
-        bytes += inFlight.byteCount
         inFlight.terminate()
         do throws(PostgresError) {
-            try inFlight.withBytes { bytes throws(PostgresError) in
-                try connection.send(zeroTerminated: bytes, doing: "applying statements")
+            try inFlight.withBytes { sql throws(PostgresError) in
+                bytes += sql.count - 1
+                try connection.send(zeroTerminated: sql, doing: "applying statements")
             }
         } catch {
             throw ApplyError(error, batch: batch, table: nil)
         }
         Failpoint.afterStatements.reach()
+        if inFlight.copyCount > 0 { try takeResults(copies: inFlight.copyCount) }
     }
 
     /// Waits for the results of what is in flight and compares their row counts.
-    private func collect(expectsCopy: Bool = false) throws(ApplyError) {
+    private func collect() throws(ApplyError) {
         guard !inFlight.isEmpty else { return }
-        var index = 0
-        do throws(ApplyError) {
-            try collect(from: &index, expectsCopy)
-        } catch {
-            throw refused(error, at: index)
-        }
-        guard index == inFlight.count else { throw malformedLine() }
+        try takeResults(copies: nil)
+        guard next == inFlight.count else { throw malformedLine() }
+        copiesBefore += inFlight.copyCount
         inFlight.removeAll()
+        next = 0
     }
 
-    private func refused(_ error: ApplyError, at index: Int) -> ApplyError {
+    private func refused(_ error: ApplyError) -> ApplyError {
         var error = error
         // What cannot be read is refused as a whole, before any of it is done.
         let isUnreadable = error.cause?.sqlState == .syntaxError || error.cause?.sqlState == .characterNotInRepertoire
-        error.refused = (isUnreadable ? inFlight.all : inFlight.statement(index)).map { RefusedStatement(sql: $0) }
+        let isCopy = next < inFlight.count && inFlight[next].isCopy
+        let line = isCopy ? error.cause.flatMap { RefusedStatement.line(in: $0.context) } : nil
+        let isWhole = isUnreadable && line == nil
+        guard let sql = isWhole ? inFlight.all : inFlight.statement(next) else { return error }
+        var refused = RefusedStatement(sql: sql)
+        if isCopy && !isWhole {
+            refused.copyNumber = copiesBefore + inFlight.copies(through: next)
+            refused.copyLine = line
+        }
+        error.refused = refused
         return error
     }
 
-    private func collect(from index: inout Int, _ expectsCopy: Bool) throws(ApplyError) {
-        while let result = try nextResult(inFlight.table(index)) {
-            guard index < inFlight.count, !result.isCopyIn || (expectsCopy && index == inFlight.count - 1) else {
-                throw malformedLine()
+    /// Takes results as they come, until the data of so many COPYs is sent; all of them for nil.
+    private func takeResults(copies: Int?) throws(ApplyError) {
+        var sent = 0
+        while let result = try nextResult() {
+            guard next < inFlight.count, !result.isCopyIn || inFlight[next].isCopy else { throw malformedLine() }
+            if result.isCopyIn {
+                // The COPY has its result after its data.
+                sent += 1
+                try inFlight.withCopyData(next) { data throws(ApplyError) in try put(data) }
+                let isOpen = inFlight.isLastCopyOpen && sent == inFlight.copyCount
+                if !isOpen { try endData() }
+                if sent == copies { return }
+                continue
             }
-            if let expected = inFlight[index].expectedRows {
-                try compare(
-                    result.affectedRows, expected, inFlight.table(index), isStrict: inFlight[index].isStrict)
+            let entry = inFlight[next]
+            if let expected = entry.expectedRows {
+                do throws(ApplyError) {
+                    try compare(result.affectedRows, expected, inFlight.table(next), isStrict: entry.isStrict)
+                } catch {
+                    throw refused(error)
+                }
             }
-            index += 1
-            // The COPY has its result after its data.
-            if result.isCopyIn { break }
+            next += 1
         }
     }
 
-    private func nextResult(_ table: @autoclosure () -> String?) throws(ApplyError) -> QueryResult? {
+    private func nextResult() throws(ApplyError) -> QueryResult? {
+        let isCopy = next < inFlight.count && inFlight[next].isCopy
         do throws(PostgresError) {
-            return try connection.nextResult(doing: "applying a statement")
+            return try connection.nextResult(doing: isCopy ? "copying rows" : "applying a statement")
         } catch {
-            throw ApplyError(error, batch: batch, table: table())
+            throw refused(ApplyError(error, batch: batch, table: inFlight.table(next)))
         }
     }
 

@@ -62,17 +62,21 @@ final class EventPart: @unchecked Sendable {
         }
     }
 
-    /// A line of the last COPY that is looked for, part by part.
+    /// A line of one COPY that is looked for, part by part; all are counted from 1.
     struct CopyLine {
-        let number: Int
-        fileprivate var rest = 0
+        private let number: Int
+        private var copies: Int
+        private var rest = 0
         private(set) var line: [UInt8]?
 
-        init(number: Int) { self.number = number }
+        init(number: Int, copy: Int) {
+            self.number = number
+            copies = copy
+        }
 
         fileprivate mutating func begin() {
-            rest = number
-            line = nil
+            copies -= 1
+            rest = copies == 0 ? number : 0
         }
 
         fileprivate mutating func look(at data: ArraySlice<UInt8>) {

@@ -104,7 +104,9 @@ extension BatchApplier {
     /// The error with the path of the report about it, where there is something to report.
     func reported(_ error: ApplyError) -> ApplyError {
         guard error.isRefusal, var statement = error.refused, let folder = options.reportFolder else { return error }
-        if let line = statement.copyLine { statement.copyRow = recorder.lastCopyLine(line) }
+        if let copy = statement.copyNumber, let line = statement.copyLine {
+            statement.copyRow = recorder.line(line, ofCopy: copy)
+        }
         let report = FailureReport(
             error: error, statement: statement, header: logged ?? open,
             origin: options.origin ?? source?.origin ?? "")

@@ -2,14 +2,15 @@
 struct RefusedStatement: Sendable {
     /// The statement, without its row count.
     let sql: [UInt8]
+    /// For a COPY: which one of the batch it is, from 1.
+    var copyNumber: Int?
     /// For a COPY: which of its lines the server named, from 1.
     var copyLine: Int?
     /// For a COPY: that line, if it is known.
     var copyRow: [UInt8]?
 
-    init(sql: [UInt8], copyLine: Int? = nil) {
+    init(sql: [UInt8]) {
         self.sql = sql
-        self.copyLine = copyLine
     }
 
     /// It is a COPY, whose rows stand on lines of their own.

@@ -1,21 +1,31 @@
-/// Statements that are collected to be sent as one string, and the row counts that they must report.
+/// Statements that are collected to be sent as one string, and the row counts that they must report. The data of a COPY
+/// among them waits beside it, until the server asks for it.
 struct StatementQueue {
     private var sql: [UInt8] = []
+    private var data: [UInt8] = []
     private var entries: [Entry] = []
+    /// The data of the last COPY comes from elsewhere, after what is here of it.
+    private(set) var isLastCopyOpen = false
+    /// How many of the statements are COPYs.
+    private(set) var copyCount = 0
 
     struct Entry {
         let range: Range<Int>
         let expectedRows: Int?
         /// Another number of rows is an error whatever the user said.
         let isStrict: Bool
+        /// What is kept of a COPY's data.
+        fileprivate(set) var dataRange: Range<Int>?
+
+        var isCopy: Bool { dataRange != nil }
     }
 
     init(capacity: Int) {
         sql.reserveCapacity(capacity + (64 << 10))
     }
 
-    /// The statements' length, in bytes.
-    var byteCount: Int { sql.count }
+    /// The length of the statements and the data, in bytes.
+    var byteCount: Int { sql.count + data.count }
     /// The number of statements.
     var count: Int { entries.count }
     var isEmpty: Bool { entries.isEmpty }
@@ -28,6 +38,36 @@ struct StatementQueue {
         entries.append(Entry(range: start..<sql.count, expectedRows: expectedRows, isStrict: isStrict))
     }
 
+    /// Appends a COPY, whose data follows.
+    mutating func beginCopy(_ statement: UnsafeRawBufferPointer, expectedRows: Int?) {
+        append(statement, expectedRows: expectedRows, isStrict: false)
+        entries[entries.count - 1].dataRange = data.count..<data.count
+        copyCount += 1
+    }
+
+    /// Keeps data of the last COPY.
+    mutating func appendCopyData(_ bytes: UnsafeRawBufferPointer) {
+        guard let start = entries.last?.dataRange?.lowerBound else { return }
+        data.append(contentsOf: bytes)
+        entries[entries.count - 1].dataRange = start..<data.count
+    }
+
+    /// No more data of the last COPY is kept here, and its end is not here.
+    mutating func leaveCopyOpen() { isLastCopyOpen = true }
+
+    /// What is kept of a COPY's data.
+    func withCopyData<Failure: Error>(
+        _ index: Int, _ body: (UnsafeRawBufferPointer) throws(Failure) -> Void
+    ) throws(Failure) {
+        guard let range = entries[index].dataRange else { return }
+        try data.span.withUnsafeBytes { bytes throws(Failure) in
+            try body(UnsafeRawBufferPointer(rebasing: bytes[range]))
+        }
+    }
+
+    /// How many COPYs there are up to the statement at `index`.
+    func copies(through index: Int) -> Int { entries.prefix(index + 1).count { $0.isCopy } }
+
     mutating func terminate() {
         sql.append(0)
     }
@@ -35,7 +75,10 @@ struct StatementQueue {
     mutating func removeAll() {
         // The memory that one huge statement took is given back.
         sql.removeAll(keepingCapacity: sql.count < (4 << 20))
+        data.removeAll(keepingCapacity: data.count < (8 << 20))
         entries.removeAll(keepingCapacity: true)
+        isLastCopyOpen = false
+        copyCount = 0
     }
 
     func withBytes<Result, Failure: Error>(

@@ -26,13 +26,9 @@ public final class TargetSession {
         let settings = BatchPreamble.settings(encoding: encoding).map { name, value in
             (name: name, value: name == "synchronous_commit" ? synchronousCommit.rawValue : value)
         }
-        let first = try backendPID()
-        for (name, value) in settings { try set(name, value) }
-        try run(
-            "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings "
-                + "WHERE name IN ('idle_session_timeout', 'transaction_timeout')", "setting the timeouts to 0")
-        for (name, value) in settings { try verify(name, value) }
-        guard try backendPID() == first else {
+        let first = try set(settings)
+        let now = try verify(settings)
+        guard now.backendPID == first else {
             throw ApplyError(
                 .unsuitableSession,
                 "the server process changes between statements: a pooler in transaction mode stands before the "
@@ -43,25 +39,36 @@ public final class TargetSession {
                 "a pooler stands before the target; it must be in session mode",
                 metadata: ["target": "\(connection.target)"])
         }
-        let recovering = try run("SELECT pg_catalog.pg_is_in_recovery()", "asking for the server's role").text(0, 0)
-        guard recovering == "f" else {
+        guard !now.isInRecovery else {
             throw ApplyError(
                 .unsuitableSession, "the target is a standby, which takes no changes; connect to its primary")
         }
     }
 
-    @discardableResult
-    private func run(_ sql: String, _ doing: String) throws(ApplyError) -> QueryResult {
-        do throws(PostgresError) {
-            return try connection.execute(sql, doing: doing)
-        } catch {
-            throw ApplyError(error, batch: nil, table: nil)
-        }
+    /// Runs statements that travel together and answer quickly; returns the last result.
+    private func run(_ sql: String, _ doing: String) throws(PostgresError) -> QueryResult {
+        let begun = ContinuousClock.now
+        let result = try connection.execute(sql, doing: doing)
+        roundTripMilliseconds = min(roundTripMilliseconds, Int((ContinuousClock.now - begun) / .milliseconds(1)))
+        return result
     }
 
-    private func backendPID() throws(ApplyError) -> Int32 {
-        let text = try run("SELECT pg_catalog.pg_backend_pid()", "asking for the server process").text(0, 0)
-        return text.flatMap { Int32($0) } ?? 0
+    /// Sets all in one round trip, and returns the server process that did.
+    private func set(_ settings: [(name: String, value: String)]) throws(ApplyError) -> Int32 {
+        var sql = settings.map { "SET \($0.name) = \(Quoting.literal($0.value));" }.joined(separator: "\n")
+        sql += """
+
+            SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings
+             WHERE name IN ('idle_session_timeout', 'transaction_timeout');
+            SELECT pg_catalog.pg_backend_pid()
+            """
+        do throws(PostgresError) {
+            return try run(sql, "setting up the session").text(0, 0).flatMap { Int32($0) } ?? 0
+        } catch {
+            // Which of them it was shows when each is set by itself.
+            for (name, value) in settings { try set(name, value) }
+            throw ApplyError(error, batch: nil, table: nil)
+        }
     }
 
     private func set(_ name: String, _ value: String) throws(ApplyError) {
@@ -81,15 +88,28 @@ public final class TargetSession {
         }
     }
 
-    private func verify(_ name: String, _ value: String) throws(ApplyError) {
-        let begun = ContinuousClock.now
-        let shown = try run("SHOW \(name)", "verifying \(name)").text(0, 0) ?? ""
-        roundTripMilliseconds = min(roundTripMilliseconds, Int((ContinuousClock.now - begun) / .milliseconds(1)))
-        guard shown == value || (value.isEmpty && shown == "\"\"") else {
-            throw ApplyError(
-                .unsuitableSession,
-                "\(name) was set to \"\(value)\" but is \"\(shown)\": a pooler in transaction mode, or a login "
-                    + "trigger, undoes settings; connect to the server itself")
+    /// Reads all settings in one round trip.
+    private func verify(
+        _ settings: [(name: String, value: String)]
+    ) throws(ApplyError) -> (backendPID: Int32, isInRecovery: Bool) {
+        let columns = settings.map { "pg_catalog.current_setting(\(Quoting.literal($0.name)))" }
+        let result: QueryResult
+        do throws(PostgresError) {
+            result = try run(
+                "SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(), "
+                    + columns.joined(separator: ", "), "verifying the session's settings")
+        } catch {
+            throw ApplyError(error, batch: nil, table: nil)
         }
+        for (column, (name, value)) in settings.enumerated() {
+            let shown = result.text(0, 2 + column) ?? ""
+            guard shown == value || (value.isEmpty && shown == "\"\"") else {
+                throw ApplyError(
+                    .unsuitableSession,
+                    "\(name) was set to \"\(value)\" but is \"\(shown)\": a pooler in transaction mode, or a login "
+                        + "trigger, undoes settings; connect to the server itself")
+            }
+        }
+        return (result.text(0, 0).flatMap { Int32($0) } ?? 0, result.text(0, 1) == "t")
     }
 }

@@ -52,7 +52,7 @@ public struct FollowPipeline: Sendable {
                 group.addTask {
                     try await abandoning(registry, prepare)
                     if registry.isStopping { return }
-                    try await keepRunning(registry) { try appliers(from: try await position()) }
+                    try await keepRunning(registry) { try appliers(at: try await position()) }
                 }
                 try await group.waitForAll()
             }
@@ -147,7 +147,13 @@ public struct FollowPipeline: Sendable {
         return Stage(name: "receive", arguments: arguments, input: try Self.null(), output: try Self.null())
     }
 
-    private func appliers(from position: LSN) throws -> [Stage] {
+    /// What `transform` is told about the size of batches. Each costs the target some waiting for a round trip or two; on
+    /// a long way there are to be fewer of them. The memory that it takes grows, too.
+    static func batchSize(roundTrip: Duration) -> [String] {
+        roundTrip < .milliseconds(5) ? [] : ["--max-changes", "200000", "--max-bytes", "32MB"]
+    }
+
+    private func appliers(at target: (position: LSN, roundTrip: Duration)) throws -> [Stage] {
         let pipe = try FileDescriptor.pipe()
         for end in [pipe.readEnd, pipe.writeEnd] { _ = fcntl(end.rawValue, F_SETFD, FD_CLOEXEC) }
         // An end record may be that of an earlier run, behind which receive is about to go on.
@@ -161,8 +167,8 @@ public struct FollowPipeline: Sendable {
         return [
             Stage(
                 name: "transform",
-                arguments: ["--follow", "--origin", options.origin, "--from", "\(position)"] + end
-                    + (jobs > 1 ? ["--lanes", "\(jobs)"] : []) + options.filterArguments + [options.spool],
+                arguments: ["--follow", "--origin", options.origin, "--from", "\(target.position)"] + end
+                    + Self.batchSize(roundTrip: target.roundTrip) + (jobs > 1 ? ["--lanes", "\(jobs)"] : []) + options.filterArguments + [options.spool],
                 input: try Self.null(), output: pipe.writeEnd),
             Stage(
                 name: "replay",
@@ -173,11 +179,11 @@ public struct FollowPipeline: Sendable {
     }
 
     /// Where the target is: what it has need not be rendered again.
-    private func position() async throws -> LSN {
+    private func position() async throws -> (position: LSN, roundTrip: Duration) {
         let options = self.options
-        let position = try await Worker.run(name: "target") { try TargetDatabase.settledPosition(options) }
-        progress.noteApplying(from: position)
-        return position
+        let target = try await Worker.run(name: "target") { try TargetDatabase.settledPosition(options) }
+        progress.noteApplying(from: target.position)
+        return target
     }
 
     private var environment: [Environment.Key: String?] {

@@ -148,8 +148,8 @@ extension TargetDatabase {
     }
 
     /// The origin's position once nobody moves it any more: a replay that was killed, or whose parent was, may still be
-    /// applying what it had.
-    static func settledPosition(_ options: CloneOptions) throws -> LSN {
+    /// applying what it had. Also how far away the target is.
+    static func settledPosition(_ options: CloneOptions) throws -> (position: LSN, roundTrip: Duration) {
         let connection = try Connection(options.target, applicationName: applicationName)
         let origin = options.origin
         do throws(PostgresError) {
@@ -160,7 +160,7 @@ extension TargetDatabase {
                     SELECT pg_catalog.pg_replication_origin_session_setup(roname)
                       FROM pg_catalog.pg_replication_origin WHERE roname OPERATOR(pg_catalog.=) $1
                     """, [origin], doing: "taking replication origin \"\(origin)\"")
-                return try connection.replicationOriginProgress(origin) ?? .zero
+                return (try connection.replicationOriginProgress(origin) ?? .zero, try connection.roundTrip())
             }
         } catch {
             guard error.sqlState == .objectInUse else { throw error }

@@ -14,4 +14,18 @@ extension Connection {
         }
         return position
     }
+
+    /// How long a question and its answer are on their way: the shortest of three times.
+    ///
+    /// - Throws: ``PostgresError``.
+    public func roundTrip() throws(PostgresError) -> Duration {
+        var shortest: Duration?
+        for _ in 0..<3 {
+            let begun = ContinuousClock.now
+            try execute("SELECT 1", doing: "measuring the round trip")
+            let time = ContinuousClock.now - begun
+            shortest = min(shortest ?? time, time)
+        }
+        return shortest ?? .zero
+    }
 }

@@ -12,6 +12,8 @@ NAME = "link"
 WORKLOADS = ["W1", "W4", "W5"]
 PAIRS = 3
 ROUND_TRIP_MS = 20
+# As clone has it where the target is so far away.
+FAR_OPTIONS = ["--max-changes", "200000", "--max-bytes", "32MB"]
 
 
 class Link:
@@ -46,19 +48,19 @@ def run(bench, workload, pairs):
     link = Link(bench)
     try:
         for pair in range(pairs):
-            for series, target in [(near, applying.target), (far, link)] if pair % 2 == 0 else [
-                    (far, link), (near, applying.target)]:
-                drain(bench, applying, series, target)
+            ways = [(near, applying.target, []), (far, link, FAR_OPTIONS)]
+            for series, target, options in ways if pair % 2 == 0 else ways[::-1]:
+                drain(bench, applying, series, target, options)
     finally:
         link.close()
     bench.results.report([near, far], near)
     applying.close()
 
 
-def drain(bench, applying, series, target):
+def drain(bench, applying, series, target, options):
     database = applying.database()
     series.add(timed(
-        [("transform", [f"{bench.binaries}/transform", applying.spool, "--origin", database]),
+        [("transform", [f"{bench.binaries}/transform", applying.spool, "--origin", database, *options]),
          ("replay", [f"{bench.binaries}/replay", "--target", target.conninfo(database)])],
         [applying.target.pid], [(f"postgres {database}", "backend")], bench.log))
     applying.verify(database)

@@ -1,0 +1,13 @@
+import Testing
+
+@testable import Migration
+
+/// What clone tells its stages.
+struct FollowPipelineTests {
+    @Test func batchesAreLargerWhereTheTargetIsFarAway() {
+        #expect(FollowPipeline.batchSize(roundTrip: .milliseconds(1)).isEmpty)
+        #expect(
+            FollowPipeline.batchSize(roundTrip: .milliseconds(20))
+                == ["--max-changes", "200000", "--max-bytes", "32MB"])
+    }
+}

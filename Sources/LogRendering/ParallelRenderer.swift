@@ -167,8 +167,7 @@ public final class ParallelRenderer {
     /// Gives records of a chunk to the worker of the present piece.
     private func hand(on chunk: Chunk, _ range: Range<Int>) throws {
         guard !range.isEmpty else { return }
-        let buffer = ChunkBuffer(capacity: range.count)
-        buffer.append(UnsafeRawBufferPointer(rebasing: chunk.bytes[range]))
+        let buffer = worker.buffer(of: UnsafeRawBufferPointer(rebasing: chunk.bytes[range]))
         try push(.records(buffer, file: chunk.file, offset: chunk.offset))
     }
 
@@ -184,8 +183,11 @@ public final class ParallelRenderer {
         try push(.records(buffer, file: "the log", offset: 0))
     }
 
+    /// Who renders the present piece.
+    private var worker: RenderWorker { workers[piece % workers.count] }
+
     private func push(_ item: RenderWorker.Input) throws {
-        guard workers[piece % workers.count].push(item) else {
+        guard worker.push(item) else {
             join()
             throw writer.error ?? BatchPipe.Abandoned()
         }
@@ -242,13 +244,17 @@ private final class OrderedWriter: @unchecked Sendable {
     private func write() throws {
         var piece = 0
         var hasPreamble = false
-        while let item = workers[piece % workers.count].pop() {
+        while true {
+            let worker = workers[piece % workers.count]
+            guard let item = worker.pop() else { return }
             switch item {
             case .preamble(let preamble):
                 // Each worker's own stream begins with one.
                 if !hasPreamble { try sink.begin(preamble) }
                 hasPreamble = true
-            case .text(let bytes): try bytes.withUnsafeBytes { try sink.write($0) }
+            case .text(let text):
+                try text.bytes.withUnsafeBytes { try sink.write($0) }
+                worker.recycle(text)
             case .completed(let end):
                 try sink.flush()
                 try sink.completed(to: end)

@@ -22,11 +22,16 @@ final class RenderWorker: @unchecked Sendable {
     /// What it makes of it.
     enum Output: Sendable {
         case preamble(BatchPreamble)
-        case text([UInt8])
+        case text(Text)
         case completed(LSN)
         case endOfPiece
         case finished
         case failed(any Error)
+    }
+
+    /// Text; owned by one thread at a time.
+    final class Text: @unchecked Sendable {
+        fileprivate(set) var bytes: [UInt8] = []
     }
 
     private let input = BoundedQueue<Input>(capacity: 256)
@@ -34,6 +39,9 @@ final class RenderWorker: @unchecked Sendable {
     /// The records that wait, and the text that waits: two pieces of each, so that nobody waits for the other.
     private let inputBudget: ByteBudget
     private let outputBudget: ByteBudget
+    // What was used, for its memory: pages that were touched before cost nothing.
+    private let spareBuffers = BoundedQueue<ChunkBuffer>(capacity: 16)
+    private let spareTexts = BoundedQueue<Text>(capacity: 16)
     private let options: RenderOptions
     private var thread: Worker?
     /// What it rendered; to be read after ``join()``.
@@ -53,11 +61,22 @@ final class RenderWorker: @unchecked Sendable {
         return input.push(item)
     }
 
+    /// A copy of records to give to it.
+    func buffer(of bytes: UnsafeRawBufferPointer) -> ChunkBuffer {
+        let buffer = spareBuffers.popIfAny() ?? ChunkBuffer(capacity: bytes.count)
+        buffer.append(bytes)
+        return buffer
+    }
+
     /// Takes the next of what it made, waiting for it; nil once it is closed.
-    func pop() -> Output? {
-        let item = output.pop()
-        if case .text(let bytes) = item { outputBudget.give(bytes.count) }
-        return item
+    func pop() -> Output? { output.pop() }
+
+    /// Gives back text that was used.
+    func recycle(_ text: Text) {
+        outputBudget.give(text.bytes.count)
+        // The memory that one huge row took is given back.
+        text.bytes.removeAll(keepingCapacity: text.bytes.capacity <= 4 * Sink.partBytes)
+        spareTexts.pushIfRoom(text)
     }
 
     /// Ends it: what waits is dropped.
@@ -71,8 +90,8 @@ final class RenderWorker: @unchecked Sendable {
     func join() { thread?.join() }
 
     private func run() {
-        let sink = Sink { [output, outputBudget] item in
-            if case .text(let bytes) = item { outputBudget.take(bytes.count) }
+        let sink = Sink(spareTexts) { [output, outputBudget] item in
+            if case .text(let text) = item { outputBudget.take(text.bytes.count) }
             guard output.push(item) else { throw BatchPipe.Abandoned() }
         }
         let log = LogRenderer(options: options, sink: sink)
@@ -84,6 +103,8 @@ final class RenderWorker: @unchecked Sendable {
                 case .records(let buffer, let file, let offset):
                     try log.consume(Chunk(bytes: buffer.bytes, file: file, offset: offset))
                     inputBudget.give(buffer.count)
+                    buffer.removeAll()
+                    spareBuffers.pushIfRoom(buffer)
                 case .endOfPiece:
                     try log.renderer.closeRange()
                     try sink.hand(on: .endOfPiece)
@@ -105,19 +126,22 @@ final class RenderWorker: @unchecked Sendable {
 
     /// Collects text into parts, between which stands where batches end.
     private final class Sink: BatchSink {
-        private let push: (Output) throws -> Void
-        private var bytes: [UInt8] = []
-        private static let partBytes = 1 << 20
+        static let partBytes = 1 << 20
 
-        init(_ push: @escaping (Output) throws -> Void) {
+        private let push: (Output) throws -> Void
+        private let spare: BoundedQueue<Text>
+        private var text = Text()
+
+        init(_ spare: BoundedQueue<Text>, _ push: @escaping (Output) throws -> Void) {
+            self.spare = spare
             self.push = push
         }
 
         func begin(_ preamble: BatchPreamble) throws { try hand(on: .preamble(preamble)) }
 
-        func write(_ text: UnsafeRawBufferPointer) throws {
-            bytes.append(contentsOf: text)
-            if bytes.count >= Sink.partBytes { try handText() }
+        func write(_ bytes: UnsafeRawBufferPointer) throws {
+            text.bytes.append(contentsOf: bytes)
+            if text.bytes.count >= Sink.partBytes { try handText() }
         }
 
         func flush() {}
@@ -130,9 +154,9 @@ final class RenderWorker: @unchecked Sendable {
         }
 
         private func handText() throws {
-            guard !bytes.isEmpty else { return }
-            let part = bytes
-            bytes = []
+            guard !text.bytes.isEmpty else { return }
+            let part = text
+            text = spare.popIfAny() ?? Text()
             try push(.text(part))
         }
     }

@@ -26,6 +26,15 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
         }
     }
 
+    /// Appends `element` unless the queue is full or was closed: for what is worth keeping, but not worth waiting.
+    public func pushIfRoom(_ element: Element) {
+        condition.locked {
+            guard elements.count < capacity && !isClosed else { return }
+            elements.append(element)
+            condition.signalAll()
+        }
+    }
+
     /// Takes the first element, waiting until there is one. Nil once the queue is closed and empty.
     public func pop() -> Element? {
         condition.locked {

@@ -57,26 +57,55 @@ public enum Failpoint: String, CaseIterable, Sendable {
     /// The share of the lanes that were behind is on the target, and not committed.
     case beforeLevelCommit = "before-level-commit"
 
+    /// The journal of a new migration is written; nothing else is done.
+    case afterJournal = "after-journal"
     /// The publications are made; the slot is not.
     case beforeSlot = "before-slot"
+    /// The slot is made; the journal does not say where it begins.
+    case afterSlot = "after-slot"
     /// The slot and its snapshot are there; nothing is on the target.
     case afterSnapshot = "after-snapshot"
+    /// The definitions are on the target; the journal does not say so.
+    case afterDefinitions = "after-definitions"
+    /// A piece of a table's rows was sent to the target.
+    case duringTable = "during-table"
     /// A part of a table's rows is on the target.
     case afterPart = "after-part"
     /// A table's rows are on the target.
     case afterTable = "after-table"
     /// A batch of large objects is on the target.
     case afterLargeObjects = "after-large-objects"
+    /// All rows and large objects are on the target.
+    case afterRows = "after-rows"
+    /// The tables of a copy that was interrupted are brought to one moment; there are no foreign keys yet.
+    case afterCatchUp = "after-catch-up"
     /// All indexes and constraints are on the target.
     case afterIndexes = "after-indexes"
+    /// The copy has set the sequences; the origin is not yet where the copy is.
+    case afterSequences = "after-sequences"
     /// Everything of the copy is on the target; the journal does not say so.
     case beforeCopyIsDone = "before-copy-done"
     /// The journal says that the copy is complete.
     case afterCopyIsDone = "after-copy-done"
+    /// A switchover has ended the clone that followed.
+    case afterTakeOver = "after-take-over"
     /// A switchover has made the source read-only.
     case afterFence = "after-fence"
+    /// The target has everything up to the switchover's end position.
+    case afterDrain = "after-drain"
     /// A switchover has done all but to say so.
     case beforeSwitchIsDone = "before-switch-done"
+    /// The journal says that the switchover is made; nobody was told.
+    case afterSwitchIsDone = "after-switch-done"
+
+    /// Everything up to the end position is on the target, with its sequences; slot and origin are there still.
+    case beforeEnd = "before-end"
+    /// The slot is dropped; its publications are not.
+    case afterSlotDrop = "after-slot-drop"
+    /// Slot and publications are dropped; the origin is not.
+    case beforeOriginDrop = "before-origin-drop"
+    /// Nothing of the migration is left on either side; the journal does not say so.
+    case beforeDone = "before-done"
 
     /// Half of a piece of a batch file is written.
     case tornBatchFile = "torn-batch-file"
@@ -124,8 +153,10 @@ public enum Failpoint: String, CaseIterable, Sendable {
         case .duringLaneCommits, .betweenLaneCommits, .beforeLevelCommit, .beforeBatch, .afterStatements, .beforeCommit,
             .duringCommit, .afterCommit, .afterPosition, .beforeOrdered, .beforeReconnect, .afterReconnect:
             .replay
-        case .beforeSlot, .afterSnapshot, .afterPart, .afterTable, .afterLargeObjects, .afterIndexes, .beforeCopyIsDone,
-            .afterCopyIsDone, .afterFence, .beforeSwitchIsDone:
+        case .afterJournal, .beforeSlot, .afterSlot, .afterSnapshot, .afterDefinitions, .duringTable, .afterPart,
+            .afterTable, .afterLargeObjects, .afterRows, .afterCatchUp, .afterIndexes, .afterSequences, .beforeCopyIsDone,
+            .afterCopyIsDone, .afterTakeOver, .afterFence, .afterDrain, .beforeSwitchIsDone, .afterSwitchIsDone, .beforeEnd,
+            .afterSlotDrop, .beforeOriginDrop, .beforeDone:
             .clone
         default: .receive
         }

@@ -1,3 +1,4 @@
+import Failpoints
 import Logging
 import Observability
 import Postgres
@@ -33,6 +34,7 @@ public struct CloneCleanup {
         try CloneEnd(options, logger: logger).dropSlotAndOrigin(follows: journal.follows)
         // An incomplete copy stays known as one, so that the next run can drop it.
         guard journal.phase == .following else { return }
+        Failpoint.beforeDone.reach()
         journal.phase = .done
         try journal.write(spool)
     }

@@ -1,4 +1,5 @@
 import Capture
+import Failpoints
 import Logging
 import Observability
 import Postgres
@@ -62,8 +63,10 @@ public struct CloneEnd: Sendable {
                     _ = Polling.wait(-1, until: .after(milliseconds: 100))
                 }
             }
+            Failpoint.afterSlotDrop.reach()
             for name in try source.dropPublications(of: options.slot) { logger.info("dropped publication \"\(name)\"") }
         }
+        Failpoint.beforeOriginDrop.reach()
         let target = try TargetDatabase(options.target)
         guard try TargetDatabase.hasOrigin(options.origin, on: target.connection) else { return }
         try target.dropOrigin(options.origin)

@@ -1,4 +1,5 @@
 import Capture
+import Failpoints
 import Logging
 import Observability
 import Postgres
@@ -151,6 +152,7 @@ public struct CloneRun: Sendable {
     /// The end position is on the target: sets the sequences, and drops what only following needed.
     private func finish(_ journal: CloneJournal) throws -> CloneJournal {
         try CloneEnd(options, logger: logger).setSequences()
+        Failpoint.beforeEnd.reach()
         var journal = journal
         journal.phase = .done
         try journal.write(spool)

@@ -1,4 +1,5 @@
 import Capture
+import Failpoints
 import Glibc
 import Logging
 import Observability
@@ -56,6 +57,7 @@ struct CloneStart {
             extensions: try target.extensions())
         journal.filters = options.filters
         try journal.write(spool)
+        Failpoint.afterJournal.reach()
         // Looked at before: nothing but what the source has, too, and what is selected.
         if options.dropsIfExists { try target.clear(keeping: journal.extensions) }
         return journal

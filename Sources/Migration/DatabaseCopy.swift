@@ -51,11 +51,13 @@ final class DatabaseCopy {
         if let point {
             // What looks at several tables comes when all of them show the same moment.
             try step("catching up") { try catchUp(to: point) }
+            Failpoint.afterCatchUp.reach()
             try archive.narrow(toKeys: false)
             try step("foreign keys and triggers") { try restoreRest(of: archive) }
         }
         Failpoint.afterIndexes.reach()
         try step("sequences") { try copySequences() }
+        Failpoint.afterSequences.reach()
         if !options.skipsAnalyze {
             try step("analyze") {
                 try TargetDatabase.analyze(options.target, threads: options.tableJobs, stop: stop)
@@ -110,6 +112,7 @@ final class DatabaseCopy {
         if isResumed {
             tables = try missing(of: tables)
         } else {
+            Failpoint.afterDefinitions.reach()
             try TargetDatabase(options.target).makeDurable()
             journal.planned = tables.map(\.name)
             try journal.write(spool)
@@ -142,6 +145,7 @@ final class DatabaseCopy {
         journal.tables = copied.tables
         try journal.write(spool)
         if !options.skipsLargeObjects { try copyLargeObjects(snapshot: name, encoding) }
+        Failpoint.afterRows.reach()
         withExtendedLifetime(holder) {}
     }
 
@@ -186,6 +190,7 @@ final class DatabaseCopy {
             let name = created.snapshot
         else { throw MigrationError(.failure, "the source exported no snapshot with slot \"\(options.slot)\"") }
         logger.info("created slot \"\(options.slot)\"; the copy is of \(created.consistentPoint)")
+        Failpoint.afterSlot.reach()
         journal.consistentPoint = created.consistentPoint
         try journal.write(spool)
         return Holder(name: name, encoding: source.encoding, source: source)

@@ -64,6 +64,7 @@ public struct Switchover: Sendable {
         }
         defer { withExtendedLifetime(lock) {} }
         progress.noteLock()
+        Failpoint.afterTakeOver.reach()
         guard wishes.fences else { return try await drain(try self.journal(), stop, steps) }
         let fence = try await step("making the source read-only", &steps) {
             try await Worker.run(name: "fence") { try SourceFence.raise(options.source, spool, logger) }
@@ -93,6 +94,7 @@ public struct Switchover: Sendable {
             guard case .done = try await run.follow(journal, stop) else { throw Self.stopped }
             try await Worker.run(name: "verifying") { try verify(marker, end) }
         }
+        Failpoint.afterDrain.reach()
         let sequences = try await step("sequences", &steps) {
             try await Worker.run(name: "sequences") { try CloneEnd(options, logger: logger).setSequences() }
         }
@@ -116,6 +118,7 @@ public struct Switchover: Sendable {
             journal.steps += outcome.steps
             Failpoint.beforeSwitchIsDone.reach()
             try journal.write(spool)
+            Failpoint.afterSwitchIsDone.reach()
             return outcome
         }
     }

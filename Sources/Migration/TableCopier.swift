@@ -1,3 +1,4 @@
+import Failpoints
 import Observability
 import Postgres
 import Threading
@@ -80,6 +81,7 @@ final class TableCopier {
         func flush() throws {
             guard filled > 0 else { return }
             try target.putCopyData(UnsafeRawBufferPointer(rebasing: piece[..<filled]), doing: writing)
+            Failpoint.duringTable.reach()
             progress.add(bytes: filled, rows: rows, to: part)
             total += filled
             (filled, rows) = (0, 0)

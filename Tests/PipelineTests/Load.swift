@@ -51,6 +51,22 @@ enum Load {
             """)
     }
 
+    /// Starts writers that come back when the source does, and go on until SIGTERM.
+    static func startThatComesBack(_ rig: Rig, seed: Int) throws -> RunningProgram {
+        try rig.folder.write("ledger.sql", script)
+        return try rig.start(
+            """
+            trap 'kill -INT $writers; wait $writers; exit 0' TERM
+            while :; do
+              \(rig.source.installation.bindir)/pgbench -n -c 4 -j 1 -T 36000 -R 120 --random-seed=\(seed) \
+                -b tpcb-like@2 -f ledger.sql@1 "$SOURCE" >/dev/null 2>&1 &
+              writers=$!
+              wait $writers
+              sleep 0.5
+            done
+            """)
+    }
+
     /// Rows in pairs, for transactions after which the two have each other's value of a second unique constraint.
     private static let pairs = """
         CREATE TABLE pairs (id int PRIMARY KEY, code int UNIQUE);

@@ -79,7 +79,7 @@ final class ReplayVictim {
     }
 
     /// By the letter behind the program's name in /proc/PID/stat.
-    private static func isStopped(_ pid: Int32) -> Bool {
+    static func isStopped(_ pid: Int32) -> Bool {
         let file = open("/proc/\(pid)/stat", O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return false }
         defer { close(file) }

@@ -43,6 +43,16 @@ public struct CloneEnd: Sendable {
                 + "them on the source: stop it, or use --fence")
     }
 
+    /// A slot that is being made waits for transactions that are open, for as long as they are, and does not notice that
+    /// whoever wanted it is gone. Nobody streams from it yet.
+    private func endMaking(_ slot: String, _ source: Connection) throws {
+        try source.query(
+            """
+            SELECT pg_catalog.pg_terminate_backend(active_pid) FROM pg_catalog.pg_replication_slots
+             WHERE slot_name OPERATOR(pg_catalog.=) $1 AND confirmed_flush_lsn IS NULL AND active_pid IS NOT NULL
+            """, [slot], doing: "ending the session that still makes slot \"\(slot)\"")
+    }
+
     /// Drops the slot, the publications that were made with it, and the origin. What is not there is fine.
     public func dropSlotAndOrigin() throws {
         try dropSlotAndOrigin(follows: true)
@@ -60,6 +70,7 @@ public struct CloneEnd: Sendable {
                     }
                     break
                 } catch let error as CaptureError where error.code == .slotActive && !patience.hasPassed {
+                    try endMaking(options.slot, source.catalog)
                     _ = Polling.wait(-1, until: .after(milliseconds: 100))
                 }
             }

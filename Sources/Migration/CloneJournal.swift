@@ -89,6 +89,8 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var tables: [Table] = []
     /// The end position of the switchover that is done.
     public var switchedAt: LSN?
+    /// The end position is on the target, with the sequences; slot and origin are of no use any more.
+    public var isEnding: Bool?
     /// When a switchover made the source read-only, in UTC; nil once that is undone.
     public var fencedAt: String?
 
@@ -98,6 +100,7 @@ public struct CloneJournal: Codable, Sendable, Equatable {
         case consistentPoint = "consistent_point"
         case isBehindRows = "is_behind_rows"
         case switchedAt = "switched_at"
+        case isEnding = "is_ending"
         case fencedAt = "fenced_at"
     }
 

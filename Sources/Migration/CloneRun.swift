@@ -53,6 +53,10 @@ public struct CloneRun: Sendable {
             logger.info("this migration is done already; for another one use another --dir")
             return .done(journal)
         }
+        if journal.isEnding == true {
+            logger.info("everything up to the end position is there; dropping what is left of the slot and the origin")
+            return .done(try await Worker.run(name: "finishing") { try end(journal) })
+        }
         guard options.follows else {
             return .done(try await Worker.run(name: "copy") { try copy(journal, abort) {} })
         }
@@ -153,10 +157,18 @@ public struct CloneRun: Sendable {
     private func finish(_ journal: CloneJournal) throws -> CloneJournal {
         try CloneEnd(options, logger: logger).setSequences()
         Failpoint.beforeEnd.reach()
+        return try end(journal)
+    }
+
+    /// Gives up the slot. A run that comes after one that was killed here must not look for it, nor forget it.
+    private func end(_ journal: CloneJournal) throws -> CloneJournal {
         var journal = journal
-        journal.phase = .done
+        journal.isEnding = true
         try journal.write(spool)
         try CloneEnd(options, logger: logger).dropSlotAndOrigin()
+        Failpoint.beforeDone.reach()
+        journal.phase = .done
+        try journal.write(spool)
         return journal
     }
 }

@@ -85,6 +85,7 @@ struct CloneStart {
             throw MigrationError(
                 .usage, "the copy is complete and its changes are being followed: add --follow to go on")
         }
+        if old.isEnding == true { return old }
         guard try spool.isFree(within: 15_000) else {
             throw MigrationError(.locked, "another receive writes to \(options.spool); stop it first")
         }

@@ -105,6 +105,11 @@ extension DatabaseCopy {
                 logger.info("\(name): \(line)")
             }
         try stop.check()
+        guard code < 128 else {
+            throw MigrationError(
+                .incomplete,
+                "\(name) was ended by signal \(code - 128) while the copy caught up; run the same command again")
+        }
         guard code == 0 else {
             throw MigrationError(
                 ExitStatus(rawValue: code) ?? .failure,

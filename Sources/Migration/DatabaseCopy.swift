@@ -91,11 +91,26 @@ final class DatabaseCopy {
     }
 
     /// What needs the snapshot, which is let go at the end.
+    ///
+    /// - Throws: ``MigrationError`` with `connection` when the session that holds it was lost meanwhile.
     private func copyRows(_ archive: inout SchemaArchive, _ slotIsReady: () -> Void) throws {
         // The session that made the snapshot keeps it while it stays idle.
         let holder = try step("snapshot") { try isResumed ? makeSnapshotAgain() : makeSnapshot() }
         slotIsReady()
         Failpoint.afterSnapshot.reach()
+        do {
+            try copyRows(&archive, holder)
+        } catch {
+            // Whatever fails for want of the snapshot fails because its session is gone.
+            guard !holder.isAlive else { throw error }
+            throw MigrationError(
+                .connection,
+                "the source fell over, and the copy's snapshot is gone (\(error)); run the same command again when the source "
+                    + "is back")
+        }
+    }
+
+    private func copyRows(_ archive: inout SchemaArchive, _ holder: Holder) throws {
         let (name, encoding) = (holder.name, holder.encoding)
         try step("definitions") {
             try archive.dump(options.source, snapshot: name)
@@ -157,6 +172,12 @@ final class DatabaseCopy {
         var session: SourceSnapshot?
         /// The snapshot is not the journal's, but of this position.
         var after: LSN?
+
+        /// The server is still the one that made the snapshot. Asked when the snapshot is not needed any more.
+        var isAlive: Bool {
+            guard let connection = source?.catalog ?? session?.connection else { return false }
+            return (try? connection.execute("SELECT 1", doing: "looking for the snapshot's session")) != nil
+        }
     }
 
     private func makeSnapshot() throws -> Holder {

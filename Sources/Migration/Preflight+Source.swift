@@ -56,8 +56,8 @@ extension Preflight {
                 "run ALTER SYSTEM SET wal_level = logical there and restart it")
         }
         try lookForRoom(
-            .source, "max_replication_slots", needed: 1, "SELECT count(*) FROM pg_catalog.pg_replication_slots")
-        // One holds the snapshot while the other streams.
+            .source, "max_replication_slots", needed: 1, toResume: 2, "SELECT count(*) FROM pg_catalog.pg_replication_slots")
+        // One holds the snapshot while the other streams, also when an interrupted copy is gone on with.
         try lookForRoom(.source, "max_wal_senders", needed: 2, "SELECT count(*) FROM pg_catalog.pg_stat_replication")
         let size = try text(source, "SELECT pg_catalog.current_setting('max_slot_wal_keep_size', true)")
         if !size.isEmpty && size != "-1" {
@@ -81,14 +81,24 @@ extension Preflight {
         }
     }
 
-    func lookForRoom(_ place: Finding.Place, _ setting: String, needed: Int, _ used: String) throws {
+    /// - Parameter toResume: how many it takes to go on with an interrupted copy, which is made of a second slot.
+    func lookForRoom(
+        _ place: Finding.Place, _ setting: String, needed: Int, toResume: Int = 0, _ used: String
+    ) throws {
         let connection = place == .source ? source : target
         let limit = Int(try text(connection, "SHOW \(setting)")) ?? 0
         let taken = Int(try text(connection, used)) ?? 0
+        let state = "the \(place.rawValue) has \(setting) = \(limit), and \(taken) are in use"
+        let raise =
+            "run ALTER SYSTEM SET \(setting) = \(taken + max(needed, toResume)) there and restart it, or free "
         guard limit - taken >= needed else {
-            return fail(
-                place, setting, "the \(place.rawValue) has \(setting) = \(limit), and \(taken) are in use",
-                "raise it and restart the server, or free " + (needed == 1 ? "one" : "\(needed)"))
+            return fail(place, setting, state, raise + (needed == 1 ? "one" : "\(needed)"))
+        }
+        guard limit - taken >= toResume else {
+            return warn(
+                place, setting,
+                "\(state): enough for a copy, but to go on with one that was interrupted takes another for as long as it "
+                    + "copies, without which it can only be begun anew", raise + "one")
         }
         pass(place, setting, "\(limit), of which \(taken) in use")
     }

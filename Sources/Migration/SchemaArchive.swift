@@ -45,7 +45,9 @@ struct SchemaArchive {
     func restore(_ section: Section, _ target: ConnectionString, jobs: Int, options: [String]) throws {
         let arguments =
             ["--exit-on-error", "--section=\(section.rawValue)", "--jobs=\(jobs)"] + listOptions + options
-        try run("pg_restore", target, arguments, [path])
+        // A crash of the server behind pg_restore's end could take back its last statements, and nobody would notice.
+        let isDurable = try !TargetDatabase.commitsAsynchronously(target)
+        try run("pg_restore", isDurable ? target : target.adding(option: "-c synchronous_commit=local"), arguments, [path])
     }
 
     /// Leaves out of what is restored what the selection leaves out, and what cannot be without that; says so of the
@@ -107,6 +109,12 @@ struct SchemaArchive {
 
     private var listOptions: [String] { list.map { ["--use-list=\($0)"] } ?? [] }
 
+    /// What libpq says of a server that fell over or cannot be reached.
+    private static let lossWords = [
+        "server closed the connection", "connection to server", "SSL connection has been closed",
+        "could not receive data from server", "terminating connection", "no connection to the server",
+    ]
+
     func remove() {
         unlink(path)
         if let list { unlink(list) }
@@ -117,14 +125,25 @@ struct SchemaArchive {
     ) throws {
         try stop.check()
         let program = try ClientProgram.connecting(name, to: server, arguments)
+        var isLost = false
         let code = try ClientProgram(name: name, arguments: program.arguments + files)
             .run(password: server.parameters["password"], stop: stop) { line in
                 // The server's DETAIL may quote rows.
                 guard !line.hasPrefix("DETAIL:"), !line.isEmpty else { return }
+                isLost = isLost || Self.lossWords.contains { line.contains($0) }
                 logger.warning("\(line)")
             }
         try stop.check()
+        guard code < 128 else {
+            throw MigrationError(
+                .incomplete, "\(name) was ended by signal \(code - 128); run the same command again")
+        }
         guard code == 0 else {
+            if isLost {
+                throw MigrationError(
+                    .connection,
+                    "\(name) lost its server; its message is above. Run the same command again when the server is back")
+            }
             throw MigrationError(
                 .conflict,
                 "\(name) ended with code \(code); its message is above. Mend the cause and run the same command again, "

@@ -212,6 +212,12 @@ public struct Switchover: Sendable {
                 "there is nothing to switch: the migration in \(options.spool) with slot \"\(journal.slot)\" is "
                     + "\(journal.phase.rawValue)")
         }
+        if journal.isEnding == true {
+            throw MigrationError(
+                .conflict,
+                "there is nothing to switch: the migration in \(options.spool) has reached its end position; run clone "
+                    + "cleanup")
+        }
         // The target may be in use: its sequences must not be put back.
         if let end = journal.switchedAt {
             throw MigrationError(

@@ -37,8 +37,7 @@ final class TableCopier {
         // Rows that come into a table of this very transaction can be written frozen: nobody will ever have to. Where
         // several transactions write into one, none of them may empty it.
         try target.execute(
-            "BEGIN; SET LOCAL synchronous_commit = local"
-                + (part.isWhole ? "; TRUNCATE ONLY \(table.name)" : ""),
+            "BEGIN" + (part.isWhole ? "; TRUNCATE ONLY \(table.name)" : ""),
             doing: "preparing \(table.name) on the target")
         let bytes = try pump(part)
         let sent = try rowCount(source.connection, "reading \(table.name) on the source")

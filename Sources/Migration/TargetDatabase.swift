@@ -15,6 +15,13 @@ struct TargetDatabase {
         try CopySettings.clearTimeouts(connection)
     }
 
+    /// Sessions that set nothing commit without waiting for the disk: a crash takes back what they did last.
+    static func commitsAsynchronously(_ string: ConnectionString) throws -> Bool {
+        let connection = try Connection(string, applicationName: applicationName)
+        return try connection.execute("SHOW synchronous_commit", doing: "asking for synchronous_commit").text(0, 0)
+            == "off"
+    }
+
     /// A session that takes rows.
     static func connect(_ string: ConnectionString, encoding: String) throws -> Connection {
         let connection = try Connection(string, applicationName: applicationName)
@@ -185,9 +192,7 @@ extension TargetDatabase {
 
     /// Has the server flush everything that was committed, whatever settings it was committed with.
     func makeDurable() throws {
-        let doing = "making the copy durable"
-        try connection.execute("SET synchronous_commit = local", doing: doing)
-        try connection.execute("SELECT pg_catalog.txid_current()", doing: doing)
+        try connection.makeCommitsDurable()
     }
 
     static func hasOrigin(_ origin: String, on connection: Connection) throws -> Bool {

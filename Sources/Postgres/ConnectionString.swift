@@ -55,6 +55,16 @@ public struct ConnectionString: Sendable {
         withoutSecrets = shown.joined(separator: " ")
     }
 
+    /// The same with a further command line option for the server process of a session.
+    public func adding(option: String) throws(PostgresError) -> ConnectionString {
+        let before = parameters["options"] ?? getenv("PGOPTIONS").map { String(cString: $0) } ?? ""
+        let all = before.isEmpty ? option : before + " " + option
+        var text = withoutSecrets + " options=" + ConnectionString.quoted(all)
+        if let password = parameters["password"] { text += " password=" + ConnectionString.quoted(password) }
+        if let password = parameters["sslpassword"] { text += " sslpassword=" + ConnectionString.quoted(password) }
+        return try ConnectionString(text)
+    }
+
     private static func value(of name: String, in options: UnsafeMutablePointer<PQconninfoOption>) -> String {
         var option = options
         while let keyword = option.pointee.keyword {

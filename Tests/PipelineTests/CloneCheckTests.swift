@@ -48,6 +48,24 @@ struct CloneCheckTests {
         }
     }
 
+    @Test func roomForASecondSlotIsLookedFor() async throws {
+        let source = try await Cluster.start(name: "source with little room", settings: ["max_replication_slots": "2"])
+        try await Rig.run("", source: source, publication: nil, createsSlot: false) { rig in
+            try await rig.onSource("CREATE TABLE t (id int PRIMARY KEY)")
+            let roomy = try await rig.shell(rig.cloneCommand("check")).checked("clone check")
+            #expect(complaints(roomy) == [], "\(roomy)")
+            try await source.sql("SELECT pg_create_physical_replication_slot('one')")
+            let warned = try await rig.shell(rig.cloneCommand("check")).checked("clone check")
+            #expect(complaints(warned) == ["WARN source max_replication_slots the"], "\(warned)")
+            #expect(warned.output.contains("ALTER SYSTEM SET max_replication_slots = 3"), "\(warned)")
+            try await source.sql("SELECT pg_create_physical_replication_slot('two')")
+            let refused = try await rig.shell(rig.cloneCommand("check"))
+            #expect(refused.exitCode == ExitStatus.unsuitableServer.rawValue, "\(refused)")
+            #expect(refused.output.contains("ALTER SYSTEM SET max_replication_slots = 4"), "\(refused)")
+        }
+        try await source.remove()
+    }
+
     @Test func whatWouldStopACopyFailsWithItsRemedy() async throws {
         try await Rig.run("", publication: nil, createsSlot: false) { rig in
             let role = "weak_\(getpid())_\(rig.name)"

@@ -77,6 +77,8 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var extensions: [String]
     /// The text of the filter file; nil when everything is moved.
     public var filters: String?
+    /// Large objects stay where they are.
+    public var skipsLargeObjects: Bool?
     /// The point of the copy: every commit after it comes from the log.
     public var consistentPoint: LSN?
     /// The tables to copy, once their definitions are on the target; nil before.
@@ -100,6 +102,7 @@ public struct CloneJournal: Codable, Sendable, Equatable {
         case consistentPoint = "consistent_point"
         case isBehindRows = "is_behind_rows"
         case switchedAt = "switched_at"
+        case skipsLargeObjects = "skips_large_objects"
         case isEnding = "is_ending"
         case fencedAt = "fenced_at"
     }

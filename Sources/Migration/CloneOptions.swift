@@ -76,17 +76,20 @@ extension CloneOptions {
         return selection
     }
 
-    /// The same with the filters that the migration was begun with.
+    /// The same with what is moved as the migration was begun.
     public func adopting(_ journal: CloneJournal) -> CloneOptions {
         var options = self
         options.filters = journal.filters
+        options.skipsLargeObjects = skipsLargeObjects || journal.skipsLargeObjects == true
         return options
     }
 
-    /// The same with the filters of the migration in the spool, if there is one and none are named.
+    /// The same with what the migration in the spool moves, if there is one; filters that are named stay.
     public func adoptingJournal() throws -> CloneOptions {
-        guard filters == nil, let journal = try CloneJournal.read(SpoolDirectory(spool)) else { return self }
-        return adopting(journal)
+        guard let journal = try CloneJournal.read(SpoolDirectory(spool)) else { return self }
+        var options = adopting(journal)
+        options.filters = filters ?? journal.filters
+        return options
     }
 
     /// How `transform` and `replay` are told of the filters.

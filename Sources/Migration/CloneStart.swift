@@ -56,6 +56,7 @@ struct CloneStart {
             follows: options.follows, slot: options.slot, origin: options.origin, publications: options.publications,
             extensions: try target.extensions())
         journal.filters = options.filters
+        if options.skipsLargeObjects { journal.skipsLargeObjects = true }
         try journal.write(spool)
         Failpoint.afterJournal.reach()
         // Looked at before: nothing but what the source has, too, and what is selected.
@@ -111,6 +112,7 @@ struct CloneStart {
         try target.endOtherSessions()
         var journal = old
         journal.pid = getpid()
+        if options.skipsLargeObjects { journal.skipsLargeObjects = true }
         try journal.write(spool)
         logger.warning("an earlier copy was interrupted; going on with what is missing of it")
         return journal

@@ -20,7 +20,7 @@ public struct DataComparison: Sendable {
             case missing
         }
 
-        /// Schema and name, as SQL writes them.
+        /// Schema and name, as SQL writes them; or `large objects`, whose rows are objects.
         public var table: String
         /// How the two sides stand.
         public var state: State
@@ -30,6 +30,9 @@ public struct DataComparison: Sendable {
         public var targetRows: Int
         /// The first rows that differ, by key; each begins with what is wrong about it.
         public var rows: [String] = []
+
+        /// It is about the large objects.
+        public var isLargeObjects: Bool { table == LargeObjectComparison.label }
     }
 
     /// How often a table is looked at while changes are being followed.
@@ -44,7 +47,7 @@ public struct DataComparison: Sendable {
         self.options = options
     }
 
-    /// Compares all tables.
+    /// Compares all tables, and the large objects, which are the last of the results.
     ///
     /// - Parameters:
     ///   - isFollowed: changes are being applied: a table that differs is looked at again when the target has caught up.
@@ -65,7 +68,44 @@ public struct DataComparison: Sendable {
                 report(result)
             }
         }
-        return kept.results.withLock { $0 }.sorted { $0.table < $1.table }
+        var all = kept.results.withLock { $0 }.sorted { $0.table < $1.table }
+        if let objects = try largeObjects(source, stop) {
+            report(objects)
+            all.append(objects)
+        }
+        return all
+    }
+
+    /// What was found about the large objects; nil when they are not moved, or there are none.
+    private func largeObjects(_ source: Connection, _ stop: StopRequest) throws -> Result? {
+        guard try !options.adoptingJournal().skipsLargeObjects else { return nil }
+        let sum = Mutex(Result(table: LargeObjectComparison.label, state: .equal, sourceRows: 0, targetRows: 0))
+        let kept = KeptSum(sum)
+        let batches = try LargeObjectComparison.batches(on: source)
+        try Parallel.run(batches, threads: options.tableJobs, name: "compare", stop: stop) {
+            let comparison = try LargeObjectComparison(
+                source: TargetDatabase.connect(options.source, encoding: "UTF8"),
+                target: TargetDatabase.connect(options.target, encoding: "UTF8"))
+            return { batch in
+                let found = try comparison.compare(batch, namedMax: DataComparison.namedMax)
+                kept.sum.withLock { sum in
+                    sum.sourceRows += found.sourceObjects
+                    sum.targetRows += found.targetObjects
+                    if !found.differing.isEmpty { sum.state = .differs }
+                    sum.rows += found.differing.prefix(DataComparison.namedMax - sum.rows.count)
+                }
+            }
+        }
+        let result = kept.sum.withLock { $0 }
+        return result.sourceRows + result.targetRows == 0 ? nil : result
+    }
+
+    private final class KeptSum: Sendable {
+        let sum: Mutex<Result>
+
+        init(_ sum: consuming sending Mutex<Result>) {
+            self.sum = sum
+        }
     }
 
     private final class Kept: Sendable {

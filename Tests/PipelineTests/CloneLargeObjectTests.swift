@@ -57,6 +57,18 @@ struct CloneLargeObjectTests {
             #expect(finished.stderr.contains("1207 large objects"), "\(finished.stderr)")
             #expect(finished.stderr.contains("changes of large objects are NOT followed"), "\(finished.stderr)")
             try await rig.expectCleanedUp()
+            let differs = try await rig.shell(rig.cloneCommand("compare data"))
+            #expect(differs.exitCode == 1, "\(differs)")
+            for line in [
+                "not on the source: (loid) = (900001)", "differs: (loid) = (900010)", "not on the target: (loid) = (900020)",
+            ] {
+                #expect(differs.output.contains("large objects: \(line)"), "\(differs)")
+            }
+            // A hole on the source is zeros on the target, and no difference.
+            try await rig.onSource(
+                "SELECT lo_unlink(900020), lo_create(900001); SELECT lo_put(900010, 5, decode('275c275c', 'hex'))")
+            let equal = try await rig.shell(rig.cloneCommand("compare data")).checked("compare")
+            #expect(equal.output.contains("1207 large objects are equal"), "\(equal)")
             try await rig.onSource("ALTER LARGE OBJECT 900002 OWNER TO CURRENT_USER; DROP OWNED BY \(role)")
             try await rig.onTarget("ALTER LARGE OBJECT 900002 OWNER TO CURRENT_USER; DROP OWNED BY \(role)")
             try await rig.onSource("DROP ROLE \(role)")
@@ -70,9 +82,14 @@ struct CloneLargeObjectTests {
             let finished = try await rig.clone("--skip-large-objects").checked("clone")
             #expect(finished.stderr.contains("NOT copied (--skip-large-objects)"), "\(finished.stderr)")
             #expect(try await rig.onTarget("SELECT count(*) FROM pg_largeobject_metadata") == "0")
+            try await rig.shell(rig.cloneCommand("compare data")).checked("compare")
             // And what is there is in the way.
             try await rig.onTarget("SELECT lo_create(4711)")
             try await rig.shell("rm -r spool").checked()
+            let differs = try await rig.shell(rig.cloneCommand("compare data"))
+            #expect(differs.exitCode == 1, "\(differs)")
+            #expect(differs.output.contains("large objects: not on the source: (loid) = (4711)"), "\(differs)")
+            try await rig.shell(rig.cloneCommand("compare data --skip-large-objects")).checked("compare")
             #expect(try await rig.clone().stderr.contains("large object 4711"))
         }
     }

@@ -13,7 +13,7 @@ struct CompareCommand: AsyncParsableCommand {
             Rows are compared by checksums that the servers compute over every table; of a table that differs the first rows \
             are named by their keys. While clone follows, a table that differs is looked at again when the target has \
             caught up; one that changes all the time is reported as changing. Sequences are not compared: switchover sets \
-            them. Nor are large objects. What was never followed (clone check says what that is) differs once the source changes it.
+            them. Large objects count as one more table, whose rows are objects. What was never followed (clone check says what that is) differs once the source changes it.
 
             EXAMPLES
               clone compare --source 'host=db1 dbname=shop' --target 'host=db2 dbname=shop'
@@ -38,6 +38,9 @@ struct CompareCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How many tables to compare at once.", valueName: "number"))
     var tableJobs = 4
 
+    @Flag(help: "Do not compare large objects; taken for granted when clone did not copy them.")
+    var skipLargeObjects = false
+
     @OptionGroup
     var filters: FilterArguments
 
@@ -61,6 +64,7 @@ struct CompareCommand: AsyncParsableCommand {
         var options = try servers.options()
         options.tableJobs = tableJobs
         options.restoreOptions = restore.options
+        options.skipsLargeObjects = skipLargeObjects
         try filters.apply(to: &options)
         let part = part
         let answer = try await Program.run { [options] stop in
@@ -93,7 +97,12 @@ struct CompareCommand: AsyncParsableCommand {
                 alignedRight: [2, 3])
             for result in differing { for row in result.rows { Output.line("  \(result.table): \(row)") } }
         }
-        let rows = data.reduce(0) { $0 + $1.sourceRows }
-        Output.line("\(data.count - differing.count) of \(data.count) tables are equal, \(rows) rows")
+        let tables = data.filter { !$0.isLargeObjects }
+        let equal = tables.count { $0.state == .equal }
+        let rows = tables.reduce(0) { $0 + $1.sourceRows }
+        Output.line("\(equal) of \(tables.count) tables are equal, \(rows) rows")
+        if let objects = data.first(where: \.isLargeObjects) {
+            Output.line("\(objects.sourceRows) large objects \(objects.state == .equal ? "are equal" : "were compared")")
+        }
     }
 }

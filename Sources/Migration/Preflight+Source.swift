@@ -56,7 +56,8 @@ extension Preflight {
                 "run ALTER SYSTEM SET wal_level = logical there and restart it")
         }
         try lookForRoom(
-            .source, "max_replication_slots", needed: 1, toResume: 2, "SELECT count(*) FROM pg_catalog.pg_replication_slots")
+            .source, "max_replication_slots", needed: 1, toResume: 2,
+            "SELECT count(*) FROM pg_catalog.pg_replication_slots")
         // One holds the snapshot while the other streams, also when an interrupted copy is gone on with.
         try lookForRoom(.source, "max_wal_senders", needed: 2, "SELECT count(*) FROM pg_catalog.pg_stat_replication")
         let size = try text(source, "SELECT pg_catalog.current_setting('max_slot_wal_keep_size', true)")

@@ -47,7 +47,8 @@ struct SchemaArchive {
             ["--exit-on-error", "--section=\(section.rawValue)", "--jobs=\(jobs)"] + listOptions + options
         // A crash of the server behind pg_restore's end could take back its last statements, and nobody would notice.
         let isDurable = try !TargetDatabase.commitsAsynchronously(target)
-        try run("pg_restore", isDurable ? target : target.adding(option: "-c synchronous_commit=local"), arguments, [path])
+        try run(
+            "pg_restore", isDurable ? target : target.adding(option: "-c synchronous_commit=local"), arguments, [path])
     }
 
     /// Leaves out of what is restored what the selection leaves out, and what cannot be without that; says so of the

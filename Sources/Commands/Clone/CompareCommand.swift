@@ -102,7 +102,8 @@ struct CompareCommand: AsyncParsableCommand {
         let rows = tables.reduce(0) { $0 + $1.sourceRows }
         Output.line("\(equal) of \(tables.count) tables are equal, \(rows) rows")
         if let objects = data.first(where: \.isLargeObjects) {
-            Output.line("\(objects.sourceRows) large objects \(objects.state == .equal ? "are equal" : "were compared")")
+            Output.line(
+                "\(objects.sourceRows) large objects \(objects.state == .equal ? "are equal" : "were compared")")
         }
     }
 }

@@ -46,6 +46,16 @@ struct CloneBlow: Sendable, CustomTestStringConvertible {
     let phase: Phase
     let place: Place
 
+    /// A source that falls over skips some values of its sequences. Behind their last reading, the target need not know.
+    var movesSequences: Bool {
+        guard victim == .source else { return false }
+        return switch (phase, place) {
+        case (.cleanup, _), (.bounded, _): true
+        case (.switchover, .point(let name, _)): name.contains("switch-done")
+        default: false
+        }
+    }
+
     var testDescription: String {
         let moment =
             switch place {

@@ -48,7 +48,7 @@ struct CloneBlowRun {
             try await complete("cleanup", .cleanup)
             try await end(load)
         }
-        try await rig.expectCloned()
+        try await rig.expectCloned(sequences: !blow.movesSequences)
         try await rig.expectNothingLeft()
         #expect(Int(try await rig.onTarget("SELECT count(*) FROM ledger")) ?? 0 > 5)
     }
@@ -81,7 +81,7 @@ struct CloneBlowRun {
             try note(finished, attempt: attempt)
             follower = try start(Self.follow, isHit: false)
             if holder != nil {
-                try await follower.awaitLog(containing: "dropped slot")
+                try await follower.awaitLog(containing: "dropped publication")
                 try await letGo()
             }
         }

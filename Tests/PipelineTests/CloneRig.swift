@@ -85,9 +85,9 @@ extension Rig {
     }
 
     /// Both sides have the same definitions, rows and sequences; unlogged tables are copied and not followed.
-    func expectCloned(_ location: SourceLocation = #_sourceLocation) async throws {
+    func expectCloned(sequences: Bool = true, _ location: SourceLocation = #_sourceLocation) async throws {
         let found = try await DatabaseComparison.differences(
-            source: (source, sourceDatabase), target: (target, targetDatabase), includingSequences: true)
+            source: (source, sourceDatabase), target: (target, targetDatabase), includingSequences: sequences)
         #expect(found == [], sourceLocation: location)
         let definitions = try await shell(
             """

@@ -56,7 +56,7 @@ enum Load {
         try rig.folder.write("ledger.sql", script)
         return try rig.start(
             """
-            trap 'kill -INT $writers; wait $writers; exit 0' TERM
+            trap 'kill $writers; wait $writers; exit 0' TERM
             while :; do
               \(rig.source.installation.bindir)/pgbench -n -c 4 -j 1 -T 36000 -R 120 --random-seed=\(seed) \
                 -b tpcb-like@2 -f ledger.sql@1 "$SOURCE" >/dev/null 2>&1 &

@@ -6,6 +6,9 @@ struct BatchText {
     private(set) var text = ""
     private let origin: String
 
+    /// Batches that go on behind others: without a preamble.
+    init() { origin = "" }
+
     init(origin: String, system: String = "7", from: Int = 100) {
         self.origin = origin
         preamble(system: system, from: from)

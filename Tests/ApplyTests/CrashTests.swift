@@ -12,28 +12,26 @@ struct CrashTests {
         let options = ApplyOptions(usesProgressTable: usesTable, reconnects: false)
         let cluster = try await Cluster.start(name: "crash", settings: ["fsync": "on"])
         try await Target.run("CREATE TABLE t (id int PRIMARY KEY)", cluster: cluster) { target in
-            var text = BatchText(origin: target.origin)
-            for number in 1...3000 {
-                text.batch(
-                    number * 100, number * 100 + 100,
-                    "INSERT INTO \"public\".\"t\" (\"id\") VALUES (\(number)); -- rows:1")
-            }
-            text.end(300_100)
             for mode in [ServerStopMode.immediate, .fast] {
-                async let applied = target.apply(text.text, options: options)
-                try await Task.sleep(for: .milliseconds(150))
+                let before = try await rows(target)
+                // Without an end, so that it is at work when the server falls over, however long that takes.
+                async let applied = target.apply("", options: options, from: EndlessBatches(target.origin))
+                try await cluster.awaitSQL(
+                    "SELECT count(*) >= \(before + 100) FROM t", equals: "t", database: target.database)
                 try await cluster.restart(mode: mode)
                 let result = try await applied
                 #expect(result.error?.code == .connectionLost, "\(result)")
                 try await expectAgreement(target)
             }
+            let all = try await rows(target) + 1000
+            let text = EndlessBatches.text(target.origin, count: all)
             // A commit that was only in the server's memory is gone together with its rows.
-            _ = try await target.apply(text.text, options: options)
+            _ = try await target.apply(text, options: options)
             try await cluster.killServer()
             try await cluster.startAgain()
             try await expectAgreement(target)
-            #expect(try await target.apply(text.text).outcome == .reachedEnd(BatchText.lsn(300_100)))
-            #expect(try await target.sql("SELECT count(*) FROM t") == "3000")
+            #expect(try await target.apply(text).outcome == .reachedEnd(BatchText.lsn(all * 100 + 100)))
+            #expect(try await target.sql("SELECT count(*) FROM t") == "\(all)")
         }
     }
 
@@ -62,10 +60,14 @@ struct CrashTests {
 
     /// Batch n makes row n and takes the origin to (n + 1) * 100.
     private func expectAgreement(_ target: Target) async throws {
-        let rows = try #require(Int(try await target.sql("SELECT coalesce(max(id), 0) FROM t")))
+        let rows = try await rows(target)
         #expect(try await target.sql("SELECT count(*) FROM t") == "\(rows)")
         let position = try await target.position()
         // Before it was connected for the first time there is none.
         #expect(position == BatchText.lsn(rows * 100 + 100) || (position == nil && rows == 0))
+    }
+
+    private func rows(_ target: Target) async throws -> Int {
+        try #require(Int(try await target.sql("SELECT coalesce(max(id), 0) FROM t")))
     }
 }

@@ -46,7 +46,7 @@ struct RecoveryTests {
             // Statements go at once, so that the first session notices in time.
             let options = ApplyOptions(usesProgressTable: usesTable, log: log, sendBytes: 1)
             let applied = try await target.apply(
-                "", options: options, interrupting: try InterruptedText(whole, mark: "@", target))
+                "", options: options, from: try InterruptedText(whole, mark: "@", target))
             #expect(applied.outcome == .reachedEnd(BatchText.lsn(200)), "\(applied.error?.description ?? "")")
             #expect(applied.statistics.reconnections == 2)
             #expect(try await target.sql("SELECT string_agg(id::text, ',' ORDER BY id) FROM t") == "1,2,3")
@@ -57,7 +57,7 @@ struct RecoveryTests {
         try await Target.run("CREATE TABLE t (id int PRIMARY KEY)") { target in
             let applied = try await target.apply(
                 "", options: ApplyOptions(sendBytes: 1),
-                interrupting: try InterruptedText(text(target, "", "@", ""), mark: "@", target))
+                from: try InterruptedText(text(target, "", "@", ""), mark: "@", target))
             #expect(applied.outcome == .reachedEnd(BatchText.lsn(200)), "\(applied.error?.description ?? "")")
             #expect(applied.statistics.reconnections == 1)
             #expect(try await target.sql("SELECT string_agg(id::text, ',' ORDER BY id) FROM t") == "1,2,3")

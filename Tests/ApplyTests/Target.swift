@@ -50,17 +50,17 @@ struct Target: Sendable {
     /// - Parameters:
     ///   - stopping: asks to stop when the input comes to this text.
     ///   - options: how; the origin is the one that the text names.
-    ///   - interrupting: the text, in place of `text`, if something is to happen while it is read.
+    ///   - other: read in place of `text`.
     func apply(
         _ text: String, stopping: String? = nil, options: ApplyOptions = ApplyOptions(),
-        interrupting: InterruptedText? = nil
+        from other: (any ByteSource & Sendable)? = nil
     ) async throws -> Applied {
         let string = try ConnectionString(cluster.connectionString(database: database))
         return try await Worker.run(name: "apply") {
             let stop = StopRequest()
             let source = StoppingSource(text, at: stopping, stop: stop)
             let applier = BatchApplier(target: string, options: options, stop: stop, logger: Target.silent)
-            var reader = BatchReader(source: interrupting ?? source, bufferBytes: 4096)
+            var reader = BatchReader(source: other ?? source, bufferBytes: 4096)
             do {
                 let outcome = try applier.run(reader: &reader)
                 return Applied(outcome: outcome, error: nil, statistics: applier.statistics)
@@ -85,7 +85,7 @@ struct Target: Sendable {
 }
 
 /// Bytes from memory; asks to stop once it comes to a certain text, which is the last that it gives out.
-private final class StoppingSource: ByteSource {
+private final class StoppingSource: ByteSource, @unchecked Sendable {
     private var bytes: ArraySlice<UInt8>
     private var rest: ArraySlice<UInt8>
     private let stop: StopRequest

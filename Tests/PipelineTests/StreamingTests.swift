@@ -145,8 +145,10 @@ struct StreamingTests {
             let holder = try rig.start(
                 "exec psql -Xq -d \"$SOURCE\" -c 'SELECT pg_advisory_lock(7)' -c 'SELECT pg_sleep(60)'")
             try await rig.source.awaitSQL(
-                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted", equals: "1",
-                database: rig.sourceDatabase)
+                """
+                SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database
+                 WHERE datname = current_database() AND locktype = 'advisory' AND granted
+                """, equals: "1", database: rig.sourceDatabase)
             let writer = try rig.start("exec psql -Xqo /dev/null -v ON_ERROR_STOP=1 -d \"$SOURCE\" -f long.sql")
             let receive = try rig.stage("receive", ["--dir", rig.spool])
             // Its bytes arrive while the transaction is still running.
@@ -156,7 +158,10 @@ struct StreamingTests {
             receive.kill()
             _ = try await receive.wait()
             try await rig.onSource(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+                """
+                SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE wait_event = 'PgSleep' AND datname = current_database()
+                """)
             _ = try await holder.wait()
             try await writer.wait().checked("psql")
             try await rig.awaitFreeSlot()

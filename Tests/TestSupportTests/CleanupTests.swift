@@ -48,7 +48,7 @@ struct CleanupTests {
 
         // A Ctrl-C goes to the whole group, so that is what is tried: the supervisors must not be part of it.
         kill(-holder.pid, signal)
-        #expect(try await holder.wait(within: .seconds(10)).signal == signal)
+        #expect(try await holder.wait(within: .seconds(30)).signal == signal)
         #expect(try await becomesTrue { !exists(held[0]) }, "the cluster's folder is left")
         #expect(try await becomesTrue { !exists(held[1]) }, "the temporary folder is left")
         #expect(try await becomesTrue { !pids.contains(where: isAlive) }, "processes are left")

@@ -12,7 +12,7 @@ func exists(_ path: String) -> Bool {
 }
 
 /// Asks until the condition holds; false when it does not in time.
-func becomesTrue(within limit: Duration = .seconds(10), _ condition: () -> Bool) async throws -> Bool {
+func becomesTrue(within limit: Duration = .seconds(30), _ condition: () -> Bool) async throws -> Bool {
     let deadline = ContinuousClock.now + limit
     while !condition() {
         if ContinuousClock.now >= deadline { return false }

@@ -20,6 +20,8 @@ struct CloneBlow: Sendable, CustomTestStringConvertible {
         case resumedCopy = "resumed copy"
         /// The same behind one that was interrupted before and can only be begun anew.
         case copyAnew = "copy anew"
+        /// `clone`, which does not follow.
+        case plainCopy = "plain copy"
         /// `clone --follow --endpos current`.
         case bounded = "bounded clone"
         /// `clone --follow` behind a complete copy.
@@ -50,7 +52,7 @@ struct CloneBlow: Sendable, CustomTestStringConvertible {
     var movesSequences: Bool {
         guard victim == .source else { return false }
         return switch (phase, place) {
-        case (.cleanup, _), (.bounded, _): true
+        case (.cleanup, _), (.bounded, _), (.plainCopy, _): true
         case (.switchover, .point(let name, _)): name.contains("switch-done")
         default: false
         }
@@ -98,6 +100,7 @@ extension CloneBlow {
                     "after-indexes": 1, "after-sequences": 1, "before-copy-done": 1, "after-copy-done": 1,
                 ]
             case .copyAnew: ["after-slot-drop": 1, "before-origin-drop": 1, "after-journal": 1]
+            case .plainCopy: ["during-table": 30, "after-rows": 1, "after-indexes": 1, "before-copy-done": 1]
             case .bounded: ["before-end": 1, "after-slot-drop": 1, "before-origin-drop": 1, "before-done": 1]
             case .following: [:]
             case .switchover:

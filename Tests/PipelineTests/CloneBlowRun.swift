@@ -12,6 +12,7 @@ struct CloneBlowRun {
     /// What happened to the program that was hit.
     private(set) var course = ""
     private var holder: RunningProgram?
+    private let notices: Bool?
 
     private static let follow = "--follow --table-jobs 3 --split-tables-larger-than 256kB"
     /// An index and a constraint that can be made to wait; there are no unlogged tables, which no server keeps over a
@@ -25,9 +26,12 @@ struct CloneBlowRun {
 
         """
 
-    init(_ rig: Rig, _ blow: CloneBlow, seed: UInt64) {
+    /// - Parameter notices: whether a server that is hit stays away until the program has noticed it; nil leaves that to
+    ///   the seed.
+    init(_ rig: Rig, _ blow: CloneBlow, seed: UInt64, notices: Bool?) {
         self.rig = rig
         self.blow = blow
+        self.notices = notices
         random = SeededRandom(seed: seed)
     }
 
@@ -37,11 +41,13 @@ struct CloneBlowRun {
         let load = try Load.startThatComesBack(rig, seed: Int.random(in: 1...1000, using: &random))
         try await rig.source.awaitSQL(
             "SELECT count(*) > 20 FROM pgbench_history", equals: "t", database: rig.sourceDatabase)
-        if blow.phase == .bounded {
-            // An end position has everything only when nobody writes any more.
+        switch blow.phase {
+        case .bounded, .plainCopy:
+            // They have everything only when nobody writes any more.
             try await end(load)
-            try await bounded()
-        } else {
+            let arguments = blow.phase == .bounded ? Self.follow + " --endpos current" : "--table-jobs 3"
+            try await complete(arguments, blow.phase)
+        default:
             let follower = try await followed()
             try await complete("switchover --fence", .switchover)
             _ = try await follower.wait()
@@ -102,10 +108,6 @@ struct CloneBlowRun {
             try note(finished, attempt: attempt)
             isHit = false
         }
-    }
-
-    private mutating func bounded() async throws {
-        try await complete(Self.follow + " --endpos current", .bounded)
     }
 
     private func start(_ arguments: String, isHit: Bool) throws -> RunningProgram {
@@ -209,7 +211,7 @@ struct CloneBlowRun {
 
     /// The program notices at once, or only when the server is there again.
     private mutating func hit(_ server: Cluster, _ program: RunningProgram) async throws {
-        let isNoticed = Bool.random(using: &random)
+        let isNoticed = notices ?? Bool.random(using: &random)
         try await server.killServer()
         if isNoticed {
             program.signal(SIGCONT)

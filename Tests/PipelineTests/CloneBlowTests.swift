@@ -36,7 +36,8 @@ struct CloneBlowTests {
             do {
                 try await Rig.run(source: source, target: target, publication: nil, createsSlot: false) { rig in
                     try await rig.onSource(Rig.wholeSchema + Rig.wholeRows)
-                    var run = CloneBlowRun(rig, blow, seed: Self.seed &+ UInt64(index))
+                    var run = CloneBlowRun(
+                        rig, blow, seed: Self.seed &+ UInt64(index), notices: isCampaign ? nil : false)
                     do {
                         try await run.run()
                     } catch {

@@ -22,7 +22,7 @@ struct CloneBlow: Sendable, CustomTestStringConvertible {
         case copyAnew = "copy anew"
         /// `clone`, which does not follow.
         case plainCopy = "plain copy"
-        /// `clone --follow --endpos current`.
+        /// `clone --follow --endpos current` behind a complete copy, with a backlog.
         case bounded = "bounded clone"
         /// `clone --follow` behind a complete copy.
         case following
@@ -38,8 +38,8 @@ struct CloneBlow: Sendable, CustomTestStringConvertible {
         case point(String, Int)
         /// At a failpoint first, and then, with this lock held on a server, when it waits for that.
         case lock(after: String, onSource: Bool, String)
-        /// At a failpoint first, and then when a child of this name runs.
-        case child(after: String, String)
+        /// At a failpoint first, if any, and then when a child of this name runs.
+        case child(after: String?, String)
         /// Some moment later.
         case moment
     }
@@ -63,7 +63,7 @@ struct CloneBlow: Sendable, CustomTestStringConvertible {
             switch place {
             case .point(let name, _): name
             case .lock(let after, _, let statement): "\(after) + \(statement)"
-            case .child(let after, let name): "\(after) + \(name)"
+            case .child(let after, let name): (after.map { $0 + " + " } ?? "") + name
             case .moment: "some moment"
             }
         return "\(victim.rawValue), \(phase.rawValue), \(moment)"
@@ -138,10 +138,10 @@ extension CloneBlow {
         add(everybody + [.receive, .transform, .replay], .following, .moment)
         for stage: Victim in [.receive, .transform, .replay] {
             add([stage], .switchover, .child(after: "after-fence", stage.rawValue))
-            add([stage], .bounded, .child(after: "after-copy-done", stage.rawValue))
+            add([stage], .bounded, .child(after: nil, stage.rawValue))
         }
         add([.source, .target], .switchover, .child(after: "after-fence", "replay"))
-        add([.source, .target], .bounded, .child(after: "after-copy-done", "replay"))
+        add([.source, .target], .bounded, .child(after: nil, "replay"))
         return all
     }()
 }

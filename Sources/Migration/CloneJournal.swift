@@ -85,6 +85,8 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var planned: [String]?
     /// Something is made on the target that comes behind the rows.
     public var isBehindRows: Bool?
+    /// Indexes, constraints and all the rest of the definitions are on the target, too.
+    public var isBehindIndexes: Bool?
     /// The steps that are done.
     public var steps: [Step] = []
     /// The tables that are copied.
@@ -101,17 +103,26 @@ public struct CloneJournal: Codable, Sendable, Equatable {
             filters, planned, steps, tables
         case consistentPoint = "consistent_point"
         case isBehindRows = "is_behind_rows"
+        case isBehindIndexes = "is_behind_indexes"
         case switchedAt = "switched_at"
         case skipsLargeObjects = "skips_large_objects"
         case isEnding = "is_ending"
         case fencedAt = "fenced_at"
     }
 
-    /// An interrupted copy can be gone on with: definitions and some rows are on the target, and the slot has kept every
-    /// change since the copy's point. Publications of others may send a partition's changes under the name of the table
+    /// The position of the last of several snapshots; nil when all tables are of the copy's point.
+    var laterPoint: LSN? { tables.compactMap(\.after).max() }
+
+    /// Bytes of all tables.
+    var bytes: Int { tables.reduce(0) { $0 + $1.bytes } }
+
+    /// An interrupted copy can be gone on with: definitions and some rows are on the target, or all but sequences and
+    /// statistics; and the slot has kept every change since the copy's point. Publications of others may send a partition's changes under the name of the table
     /// above it, where its own position would not be found.
     var isResumable: Bool {
-        phase == .copying && follows && consistentPoint != nil && isBehindRows != true && publications.isEmpty
+        guard phase == .copying, follows, consistentPoint != nil else { return false }
+        if isBehindIndexes == true { return true }
+        return isBehindRows != true && publications.isEmpty
             && planned?.allSatisfy { !$0.contains(where: \.isNewline) } ?? false
     }
 

@@ -101,7 +101,8 @@ struct CloneStart {
     private func interrupted(
         _ old: CloneJournal, _ source: Connection, _ target: TargetDatabase
     ) throws -> CloneJournal? {
-        guard old.isResumable, options.follows, !options.restarts, options.publications.isEmpty,
+        guard old.isResumable, options.follows, !options.restarts,
+            options.publications.isEmpty || options.publications == old.publications,
             options.filters == nil || options.filters == old.filters,
             let slot = try SlotState.read(old.slot, on: source), slot.walStatus != "lost",
             slot.invalidationReason == nil

@@ -40,22 +40,15 @@ final class DatabaseCopy {
     /// - Parameter slotIsReady: called once the source keeps every change after the snapshot.
     /// - Returns: the journal of a migration whose copy is complete.
     func run(slotIsReady: () -> Void) throws -> CloneJournal {
-        var archive = SchemaArchive(path: spool.statePath + "/schema.dump", stop: stop, logger: logger)
-        defer { archive.remove() }
-        try copyRows(&archive, slotIsReady)
-        journal.isBehindRows = true
-        try journal.write(spool)
-        let point = journal.tables.compactMap(\.after).max()
-        if point != nil { try archive.narrow(toKeys: true) }
-        try step("indexes and constraints") { try restoreRest(of: archive) }
-        if let point {
-            // What looks at several tables comes when all of them show the same moment.
-            try step("catching up") { try catchUp(to: point) }
-            Failpoint.afterCatchUp.reach()
-            try archive.narrow(toKeys: false)
-            try step("foreign keys and triggers") { try restoreRest(of: archive) }
+        let point: LSN?
+        if journal.isBehindIndexes == true {
+            slotIsReady()
+            point = journal.laterPoint
+        } else {
+            point = try copyContents(slotIsReady)
+            journal.isBehindIndexes = true
+            try journal.write(spool)
         }
-        Failpoint.afterIndexes.reach()
         try step("sequences") { try copySequences() }
         Failpoint.afterSequences.reach()
         if !options.skipsAnalyze {
@@ -72,8 +65,31 @@ final class DatabaseCopy {
         try journal.write(spool)
         Failpoint.afterCopyIsDone.reach()
         logger.info(
-            "the copy is complete: \(journal.tables.count) tables, \(CloneProgress.megabytes(progress.snapshot.bytes))")
+            "the copy is complete: \(journal.tables.count) tables, \(CloneProgress.megabytes(journal.bytes))")
         return journal
+    }
+
+    /// Copies all that a crash does not take back: definitions, rows, large objects, indexes and constraints.
+    ///
+    /// - Returns: the position of the last snapshot, to which all tables were brought; nil when there was but one.
+    private func copyContents(_ slotIsReady: () -> Void) throws -> LSN? {
+        var archive = SchemaArchive(path: spool.statePath + "/schema.dump", stop: stop, logger: logger)
+        defer { archive.remove() }
+        try copyRows(&archive, slotIsReady)
+        journal.isBehindRows = true
+        try journal.write(spool)
+        let point = journal.laterPoint
+        if point != nil { try archive.narrow(toKeys: true) }
+        try step("indexes and constraints") { try restoreRest(of: archive) }
+        if let point {
+            // What looks at several tables comes when all of them show the same moment.
+            try step("catching up") { try catchUp(to: point) }
+            Failpoint.afterCatchUp.reach()
+            try archive.narrow(toKeys: false)
+            try step("foreign keys and triggers") { try restoreRest(of: archive) }
+        }
+        Failpoint.afterIndexes.reach()
+        return point
     }
 
     private func copyRoles() throws {

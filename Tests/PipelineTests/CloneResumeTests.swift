@@ -85,6 +85,22 @@ struct CloneResumeTests {
         }
     }
 
+    /// The log has the end mark of the first run, which is not the end of the second.
+    @Test(arguments: ["after-table:6", "before-copy-done", "before-end"])
+    func theEndIsThatOfTheLastRun(_ point: String) async throws {
+        try await Rig.runClone { rig in
+            try await rig.onSource(Self.more)
+            let arguments = "--follow --table-jobs 1 --endpos current"
+            let first = try await rig.clone(arguments, failpoint: point)
+            #expect(first.signal == SIGKILL && first.stderr.contains("reached the end position"), "\(first)")
+            try await rig.onSource(Self.changes(1))
+            let again = try await rig.clone(arguments).checked("clone")
+            #expect(!again.stderr.contains("starting over"), "\(again.stderr)")
+            try await rig.expectCloned()
+            try await rig.expectCleanedUp()
+        }
+    }
+
     @Test func aFilteredCopyIsGoneOnWithToo() async throws {
         try await Rig.runClone { rig in
             try await rig.onSource(Self.more)

@@ -79,14 +79,15 @@ struct CloneTests {
     }
 
     @Test(arguments: [
-        "before-slot", "after-snapshot", "after-table:3", "after-indexes", "before-copy-done", "after-copy-done",
+        "before-slot", "after-snapshot", "after-table:3", "after-indexes", "after-sequences", "before-copy-done",
+        "after-copy-done",
     ])
     func aCopyThatIsKilledIsBegunAnewOrGoneOnWith(_ point: String) async throws {
         try await Rig.runClone { rig in
             #expect(try await rig.clone("--follow", failpoint: point).signal == SIGKILL)
             try await rig.onSource(Rig.wholeChanges)
             let again = try await rig.clone("--follow --endpos current").checked("clone")
-            let isResumed = ["after-copy-done", "after-table:3"].contains(point)
+            let isResumed = ["after-table:3", "after-sequences", "before-copy-done", "after-copy-done"].contains(point)
             #expect(again.stderr.contains("starting over") == !isResumed, "\(again.stderr)")
             try await rig.expectCloned()
             try await rig.expectCleanedUp()

@@ -90,7 +90,13 @@ struct CloneBlowRun {
             follower = try start(Self.follow, isHit: false)
         }
         for attempt in 0... {
-            if try await isFollowing(follower) { return follower }
+            if try await isFollowing(follower) {
+                if attempt > 0 {
+                    let isAnew = follower.stderr.contains("starting over")
+                    course += isAnew ? "begun anew by the second try; " : "gone on with by the second try; "
+                }
+                return follower
+            }
             let finished = try await follower.wait()
             try note(finished, attempt: attempt)
             follower = try start(Self.follow, isHit: false)
@@ -147,7 +153,6 @@ struct CloneBlowRun {
     /// How the program ended, which must say that the same command helps; and that once is enough.
     private mutating func note(_ finished: Finished, attempt: Int) throws {
         course += finished.signal.map { "ended by signal \($0)" } ?? "ended with code \(finished.exitCode ?? -1)"
-        if finished.stderr.contains("starting over") { course += ", had begun anew" }
         course += "; "
         try #require(attempt == 0, "\(blow): the same command did not help: \(finished)")
         let code = blow.victim.isServer ? Observability.ExitStatus.connection : .incomplete

@@ -17,7 +17,15 @@ struct AckTests {
                     "receive", ["--dir", rig.spool, "--fsync-interval", "\(interval)", "--segment-size", "64kB"])
                 for look in 0..<10 {
                     try await Task.sleep(for: .milliseconds(80))
-                    if look == 9 { receiver.kill() }
+                    if look == 9 {
+                        // It got so far that there is something to look at, however slowly it began.
+                        try await rig.source.awaitSQL(
+                            """
+                            SELECT confirmed_flush_lsn > '\(began)' FROM pg_replication_slots
+                             WHERE slot_name = '\(rig.name)'
+                            """, equals: "t")
+                        receiver.kill()
+                    }
                     // The order matters: the spool only grows.
                     let acknowledged = try await confirmed(rig)
                     let held = try await spoolEnd(rig)

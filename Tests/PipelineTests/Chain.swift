@@ -45,16 +45,48 @@ final class Chain {
     /// shell runs, which waits for all members.
     func signal(_ name: String, _ number: Int32) async throws {
         guard names.contains(name) else { return }
-        for _ in 0..<500 {
-            if let text = try? rig.folder.read("\(prefix).\(name)"), text.last == 0x0A,
-                let pid = Int32(String(decoding: text.dropLast(), as: UTF8.self))
-            {
-                if isRunning { Glibc.kill(pid, number) }
-                return
-            }
+        let pid = try await self.pid(of: name)
+        if isRunning { Glibc.kill(pid, number) }
+    }
+
+    /// A member's process.
+    private func pid(of name: String) async throws -> Int32 {
+        var pid: Int32?
+        try await until("\(name) has started") {
+            guard let text = try? rig.folder.read("\(prefix).\(name)"), text.last == 0x0A else { return false }
+            pid = Int32(String(decoding: text.dropLast(), as: UTF8.self))
+            return pid != nil
+        }
+        return try #require(pid)
+    }
+
+    /// Waits until a member has so much to read that whoever writes it has to wait.
+    func awaitFullInput(of name: String) async throws {
+        let pid = try await self.pid(of: name)
+        try await until("the pipe before \(name) is full") {
+            let pipe = open("/proc/\(pid)/fd/0", O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+            guard pipe >= 0 else { return false }
+            defer { close(pipe) }
+            var set = pollfd(fd: pipe, events: Int16(POLLOUT), revents: 0)
+            return poll(&set, 1, 0) == 0
+        }
+    }
+
+    /// Waits until a member has ended, whatever the others do. It has no executable then.
+    func awaitEnd(of name: String) async throws {
+        let pid = try await self.pid(of: name)
+        try await until("\(name) has ended") {
+            var byte: CChar = 0
+            return readlink("/proc/\(pid)/exe", &byte, 1) < 0
+        }
+    }
+
+    private func until(_ what: String, _ isSo: () -> Bool) async throws {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while !isSo() {
+            try #require(ContinuousClock.now < deadline, "not so after a minute: \(what): \(stderr)")
             try await Task.sleep(for: .milliseconds(10))
         }
-        Issue.record("\(name) did not start: \(stderr)")
     }
 
     /// Waits for the end of all members.

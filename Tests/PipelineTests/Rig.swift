@@ -168,7 +168,10 @@ extension Rig {
 
     /// Receives what the source has at present into the spool.
     func capture(_ arguments: String...) async throws {
-        try await Program.run("receive", receiveArguments + ["--endpos", "current"] + arguments).checked("receive")
+        // A load may have left much on a machine that is busy besides.
+        try await Program.run(
+            "receive", receiveArguments + ["--endpos", "current"] + arguments, timeout: .seconds(300)
+        ).checked("receive")
     }
 
     /// Applies the spool to the target, from where the target is.

@@ -16,7 +16,6 @@ struct SignalTests {
                 "SELECT confirmed_flush_lsn > restart_lsn FROM pg_replication_slots WHERE slot_name = '\(rig.name)'",
                 equals: "t")
             try await receiver.awaitLog(containing: "streaming from slot")
-            try await Task.sleep(for: .milliseconds(500))
             receiver.signal(signal)
             let stopped = try await receiver.wait()
             #expect(stopped.exitCode == 0, "\(stopped)")
@@ -90,18 +89,18 @@ struct SignalTests {
                 try await chain.awaitLog(containing: "streaming from slot")
                 try await rig.onSource("INSERT INTO t SELECT g, md5(g::text) FROM generate_series(1000, 90000) g")
             }
-            if name == "replay" {
+            if name != "replay" {
+                try await chain.awaitFullInput(of: "sleep")
+            } else {
                 try await rig.target.awaitSQL(
                     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = '\(rig.targetDatabase)'",
                     equals: "1")
             }
-            try await Task.sleep(for: .milliseconds(500))
             try await chain.signal(name, SIGINT)
             try await chain.awaitLog(containing: "once more to stop at once")
             #expect(chain.isRunning)
             try await chain.signal(name, SIGINT)
-            try await Task.sleep(for: .milliseconds(500))
-            // By now it has ended, so that nothing of this makes a difference to it.
+            try await chain.awaitEnd(of: name)
             try await chain.signal("sleep", SIGKILL)
             let codes = try await chain.end()
             #expect(codes[name] == 130, "\(codes) \(chain.stderr)")

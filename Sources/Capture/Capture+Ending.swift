@@ -9,7 +9,9 @@ extension Capture {
     /// what commits meanwhile, lies before that position and is waited for.
     func endIfIdle(_ stream: ReplicationStream) throws {
         guard options.end == .idle, end == nil, isBetweenTransactions || options.spool == nil,
-            (lastActivity + CaptureOptions.idleAfter * 1_000).hasPassed
+            (lastActivity + CaptureOptions.idleAfter * 1_000).hasPassed,
+            // What has come may not have been read yet, after a wait for the disk or a sleep of the whole machine.
+            !Polling.wait(stream.socket, until: .now).first
         else { return }
         let position = try source.currentPosition()
         logger.info("the source is idle; ending at \(position)")

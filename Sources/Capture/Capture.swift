@@ -310,6 +310,8 @@ public final class Capture {
             switch pacer.next() {
             case .wait: break
             case .pause(let microseconds):
+                // Something was taken in, however little.
+                lastActivity = .now
                 usleep(UInt32(microseconds))
                 return try stream.readSocket()
             case .read:

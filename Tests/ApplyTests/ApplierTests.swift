@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The applier against a real server: what is applied, what is skipped, and what an error leaves behind.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ApplierTests {
     private static let schema = "CREATE TABLE t (id int PRIMARY KEY, v text)"
     private static let rows = "SELECT string_agg(id::text, ',' ORDER BY id) FROM t"

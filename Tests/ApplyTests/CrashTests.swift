@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// A target that crashes.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct CrashTests {
     @Test(arguments: [false, true])
     func rowsAndPositionAreLostTogetherOrNotAtAll(_ usesTable: Bool) async throws {

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Sessions that end in the middle of a batch, and what is then applied again.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct RecoveryTests {
     /// A log that gives one text after the other.
     private final class Log: BatchLog {

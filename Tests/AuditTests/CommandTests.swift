@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What the commands of inspect print, and their exit codes.
-@Suite(.timeLimit(.minutes(2))) struct CommandTests {
+@Suite(.timeLimit(.minutes(5))) struct CommandTests {
     private let log: TestLog
     private let spool: String
 

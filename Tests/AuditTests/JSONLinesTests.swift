@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// `transform --format jsonl`: the lines of `inspect show --changes --json`, and where transactions end.
-@Suite(.timeLimit(.minutes(2))) struct JSONLinesTests {
+@Suite(.timeLimit(.minutes(5))) struct JSONLinesTests {
     private let log: TestLog
     private let spool: String
 

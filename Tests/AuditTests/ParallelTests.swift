@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// `transform --jobs` writes what one thread writes.
-@Suite(.timeLimit(.minutes(2))) struct ParallelTests {
+@Suite(.timeLimit(.minutes(5))) struct ParallelTests {
     private let log: TestLog
 
     /// Four segments and an open one, with layouts that change, a transaction that is cut off and begun anew, a repeat, a

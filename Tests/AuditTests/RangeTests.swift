@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Ranges are read by the index, and hold what a reading of the whole log says they hold.
-@Suite(.timeLimit(.minutes(2))) struct RangeTests {
+@Suite(.timeLimit(.minutes(5))) struct RangeTests {
     /// The transactions of a range by their xids, with the tables of their rows, and how many chunks that took.
     private func read(_ path: String, _ range: LogRange) throws -> (rows: [String], chunks: Int) {
         let reader = try RangeReader(path: path, range: range)

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Finding times in a log whose commit times do not rise, and `transform` from and to them.
-@Suite(.timeLimit(.minutes(2))) struct TimeTests {
+@Suite(.timeLimit(.minutes(5))) struct TimeTests {
     /// Ten transactions, in parts of one each, of two segments and an open one.
     private static let seconds = [5, 6, 1, 7, 8, 20, 9, 2, 10, 11]
     private let log: TestLog

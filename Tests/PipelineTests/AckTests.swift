@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What the source is told to forget.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct AckTests {
     @Test func onlyWhatTheSpoolHoldsIsAcknowledged() async throws {
         try await Rig.run(createsSlot: false) { rig in

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// `transform --output` and `replay` of its folder.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct BatchFileTests {
     private static let table = "CREATE TABLE t (id int PRIMARY KEY, v text)"
 

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// What the source's application notices of a migration: nothing.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct CloneApplicationTests {
     /// Tables of every sort, also those that cannot be followed whole.
     private static let schema = """

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// `clone check`: what it finds, and that it leaves everything as it was.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct CloneCheckTests {
     /// The lines that do not pass, without the space between columns.
     private func complaints(_ finished: Finished) -> [String] {

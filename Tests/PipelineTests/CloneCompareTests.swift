@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// `clone compare`, and the fence of `clone switchover`.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct CloneCompareTests {
     @Test func whatDiffersIsNamed() async throws {
         try await Rig.runClone { rig in

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// `clone --filters`: one selection for definitions, rows, publication, stream and comparison.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct CloneFilterTests {
     private static let filters = """
         [exclude-schema]

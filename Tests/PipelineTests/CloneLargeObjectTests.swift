@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Large objects: content, owners, privileges, comments; and that changes of them are said to be lost.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct CloneLargeObjectTests {
     private static let contents = """
         SELECT count(*) || ' ' || md5(string_agg(oid || md5(lo_get(oid)), ',' ORDER BY oid)) FROM pg_largeobject_metadata

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What clone refuses before it makes anything, and what it never shows.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct CloneRefusalTests {
     private func expect(
         _ finished: Finished, _ status: Observability.ExitStatus, _ text: String,

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Stages that die while clone follows.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct CloneRestartTests {
     @Test func aStageThatIsKilledIsStartedAgain() async throws {
         try await Rig.runClone { rig in

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A copy that was interrupted while rows were copied, and is gone on with: tables of different moments become one.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct CloneResumeTests {
     /// Changes that only fit together when each counts once, in tables that are copied and in tables that are not.
     private static func changes(_ round: Int) -> String {

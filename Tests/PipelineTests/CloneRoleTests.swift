@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// `clone --roles`: roles belong to whole servers, so these are servers of the test's own.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct CloneRoleTests {
     private static let roles = """
         SELECT string_agg(concat_ws(' ', rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin,

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Large tables, copied by several sessions at once.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct CloneSplitTests {
     /// Rows of very different sizes, holes, and rows that are not where they were.
     private static let big = """

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What clone shows while it works.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct CloneStatusTests {
     @Test func aTerminalHasLinesThatAreKeptUpToDate() async throws {
         try await Rig.runClone { rig in

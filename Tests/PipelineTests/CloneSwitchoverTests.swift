@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// `clone switchover`: when it begins, what it does, and that a failure leaves everything as it was.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct CloneSwitchoverTests {
     /// Views over views, with names in the wrong order.
     private static let views = """

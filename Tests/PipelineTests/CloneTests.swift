@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A database taken to an empty target, once and while it is being changed.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct CloneTests {
     @Test func aCopyIsWhole() async throws {
         try await Rig.runClone { rig in

@@ -3,7 +3,7 @@ import Testing
 
 /// Net changes that collide on the way to a state that is sound: values of a second unique or exclusion constraint that
 /// pass from row to row.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct CollisionTests {
     private static let schema = """
         CREATE TABLE t (id int PRIMARY KEY, code text UNIQUE, period int4range, note text,

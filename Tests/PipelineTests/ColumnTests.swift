@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// A target without some of the source's columns.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(5)))
 struct ColumnTests {
     @Test func aTargetNeedsNoExcludedColumns() async throws {
         try await Rig.run { rig in

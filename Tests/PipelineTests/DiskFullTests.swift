@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// A disk without space, and then with space again.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct DiskFullTests {
     private static let schema = "CREATE TABLE ledger (v int, s text); ALTER TABLE ledger REPLICA IDENTITY FULL;"
 

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// Ending by itself, on a source where nothing else writes.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct EndPositionTests {
     @Test func anIdleSourceIsNoReasonToWait() async throws {
         let quiet = try await Cluster.start(name: "quiet", settings: ["autovacuum": "off"])

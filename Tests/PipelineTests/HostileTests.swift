@@ -3,7 +3,7 @@ import Testing
 
 /// Whatever the source calls its tables, types and messages, and whatever its rows hold, stays a name and a value: with
 /// replay and with psql, in single statements and in those over arrays.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct HostileTests {
     private static let names = [
         "a\"b''$$", "new\nline\r", "-- x", "\\.", "\\q :name", ":'name'", ":\"name\"", "$1 /* \\\\",

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// How rows are found again: keys of all kinds, keys that change, and rows without any.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct IdentityTests {
     /// Applies `before` by one run and `after` by another, then compares.
     private func expectEqual(

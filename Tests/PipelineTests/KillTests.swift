@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Stages that die in the middle of a load, and the same command lines again.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct KillTests {
     @Test(arguments: ["receive", "transform", "replay"])
     func aKilledStageOfTheSpoolFormLosesNothing(_ victim: String) async throws {

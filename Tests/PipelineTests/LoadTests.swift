@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// The whole way of a live load, in each of the forms in which the programs can be put together.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct LoadTests {
     @Test func aPipelineInTheShellMovesALiveLoad() async throws {
         try await Rig.run(createsSlot: false) { rig in

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// How the target's server finds the rows.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(5)))
 struct PlanTests {
     /// Some percent of a table's rows, for which the server's usual costs would have it read the whole table.
     @Test func rowsAreFoundByIndex() async throws {

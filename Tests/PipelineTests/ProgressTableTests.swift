@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Roles that may not use replication origins, and the table that has their position instead.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ProgressTableTests {
     private static let schema = "CREATE TABLE t (id int PRIMARY KEY)"
 

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Publications that receive makes by itself, and what they do to the source's application.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct PublicationTests {
     /// Tables of all kinds. Published by FOR ALL TABLES, the UPDATEs and DELETEs of half of them would fail.
     private static let schema = """

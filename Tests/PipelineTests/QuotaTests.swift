@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// A spool that may not grow.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct QuotaTests {
     private static let schema = "CREATE TABLE ledger (v int, s text); ALTER TABLE ledger REPLICA IDENTITY FULL;"
 

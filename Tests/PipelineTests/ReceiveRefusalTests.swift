@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Sources, slots and spools that receive cannot work with.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ReceiveRefusalTests {
     private func run(
         _ rig: Rig, source: String? = nil, slot: String? = nil, publication: String = "relay", _ more: String...

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// A receive that outlives its connection.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ReconnectTests {
     private static let schema = "CREATE TABLE ledger (v int, s text); ALTER TABLE ledger REPLICA IDENTITY FULL;"
 

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Targets that do not take what they are given.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ReplayRefusalTests {
     private static let schema = "CREATE TABLE t (id int PRIMARY KEY, code text UNIQUE, v text)"
 

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Transactions that the target refuses: where replay stops, what it reports, and how one is left out.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ReplaySkipTests {
     private static let schema = "CREATE TABLE t (id int PRIMARY KEY, code text UNIQUE); CREATE TABLE u (id int)"
     private static let rows = "SELECT string_agg(id::text, ',' ORDER BY id) FROM t"

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// What replay says about a target, and about itself.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ReplayWarningTests {
     @Test func triggersRulesAndDeferrableKeysAreNamed() async throws {
         try await Rig.run("CREATE TABLE t (id int PRIMARY KEY, v text)") { rig in

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Archiving sealed segments, and pruning those that nobody needs any more.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct RetentionTests {
     private static let schema = "CREATE TABLE ledger (v int, s text); ALTER TABLE ledger REPLICA IDENTITY FULL;"
 

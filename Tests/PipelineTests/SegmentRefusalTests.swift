@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Segments that are missing, damaged, cut or of another source.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct SegmentRefusalTests {
     /// A rig with three sealed segments.
     private func withSegments(_ body: (Rig, [String]) async throws -> Void) async throws {

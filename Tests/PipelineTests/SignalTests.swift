@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// The first signal ends a program in good order, the second at once.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct SignalTests {
     private static let schema = "CREATE TABLE t (id int PRIMARY KEY, v text)"
 

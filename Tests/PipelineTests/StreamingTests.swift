@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// Transactions that the source sends while they are still in progress.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct StreamingTests {
     private static let schema = "CREATE TABLE ledger (v int, s text); ALTER TABLE ledger REPLICA IDENTITY FULL;"
 

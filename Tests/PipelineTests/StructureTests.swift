@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// What is more than rows in a table: truncation, partitions, inheritance, changes of the layout, messages.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct StructureTests {
     @Test func truncationReachesTheTablesItReached() async throws {
         let schema = """

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Targets that cannot take a change for a while: replay stops where it is, and the same command goes on afterwards.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct TargetTroubleTests {
     private static let schema = """
         CREATE TABLE t (id int PRIMARY KEY, v text, n int);

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// Transactions that overlap, are huge, or end badly.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct TransactionTests {
     @Test func transactionsThatOverlapArriveInCommitOrder() async throws {
         let schema = """

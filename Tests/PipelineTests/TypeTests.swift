@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// Values of all kinds on the whole way, in rows with a key, with the value itself as the key, and without any key.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct TypeTests {
     @Test(arguments: ["built in", "arrays", "user-defined", "extensions"])
     func valuesArriveAsTheyAre(_ kind: String) async throws {

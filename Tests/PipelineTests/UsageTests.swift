@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// What the programs say of themselves, and of command lines that are wrong.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct UsageTests {
     static let programs = ["receive", "transform", "replay", "inspect", "clone"]
 

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import Threading
 
-@Suite(.timeLimit(.minutes(2))) struct ConnectionTests {
+@Suite(.timeLimit(.minutes(5))) struct ConnectionTests {
     /// Runs `body` with an open session on a thread of its own.
     private func session<Value: Sendable>(
         _ body: @escaping @Sendable (Connection) throws -> Value

@@ -22,7 +22,7 @@ import Threading
         #expect(!Quoting.literal(text).utf8.contains(0x0D))
     }
 
-    @Test(.timeLimit(.minutes(2))) func aServerReadsLiteralsAndIdentifiersBackUnchanged() async throws {
+    @Test(.timeLimit(.minutes(5))) func aServerReadsLiteralsAndIdentifiersBackUnchanged() async throws {
         let string = try await Server.string()
         try await Worker.run(name: "quoting") {
             let connection = try Connection(string, applicationName: "tests")

@@ -4,7 +4,7 @@ import Testing
 import Threading
 
 /// A database of its own with a publication and a table; slots are dropped with it.
-@Suite(.timeLimit(.minutes(2))) struct ReplicationTests {
+@Suite(.timeLimit(.minutes(5))) struct ReplicationTests {
     private static let options = [
         (name: "proto_version", value: "1"), (name: "publication_names", value: "\"all\""),
     ]

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Kills a whole test process and looks at what it leaves.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(5)))
 struct CleanupTests {
     private static let holderVariable = "WALRELAY_TEST_HOLDER"
 

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// One server that is stopped, killed and removed in all ways: a test of its own, not on the shared servers.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(5)))
 struct ClusterTests {
     @Test func startsStopsAndLeavesNothing() async throws {
         let cluster = try await Cluster.start(

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(5)))
 struct DatabaseComparisonTests {
     /// Statements for each side, and what the differences have to be.
     struct Case: Sendable, CustomTestStringConvertible {

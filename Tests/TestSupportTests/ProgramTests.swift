@@ -2,7 +2,7 @@ import Glibc
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct ProgramTests {
     @Test func givesOutputsAndExitCode() async throws {
         let finished = try await Program.run("/bin/sh", ["-c", "echo out; echo err >&2; exit 3"])

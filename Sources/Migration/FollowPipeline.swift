@@ -73,7 +73,7 @@ public struct FollowPipeline: Sendable {
             guard let failure else { return }
             let seconds = Double(Deadline.now.nanoseconds - begun.nanoseconds) / 1_000_000_000
             if registry.isStopping {
-                if failure.code != 0 { registry.fail(failure) }
+                if failure.code != 0 && !failure.isStop { registry.fail(failure) }
                 return
             }
             guard failure.isMendable, let pause = policy.pause(afterRunning: seconds) else {

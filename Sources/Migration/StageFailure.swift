@@ -1,3 +1,4 @@
+import Glibc
 import Observability
 
 /// How a stage ended when it should not have.
@@ -16,6 +17,10 @@ public struct StageFailure: Sendable, Equatable {
         default: false
         }
     }
+
+    /// The signal by which stages are told to stop ended it: it came before the program could handle it, so that there
+    /// was nothing to finish.
+    var isStop: Bool { code == 128 + SIGTERM }
 
     /// Which of several stages, in the order in which they were seen to end, failed by itself. A neighbour of one that
     /// died ends too, for want of input or of a reader, and may be seen first.

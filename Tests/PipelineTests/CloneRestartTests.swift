@@ -122,6 +122,22 @@ struct CloneRestartTests {
         }
     }
 
+    /// A program that has just been started does not handle signals yet.
+    @Test(arguments: ["receive", "transform", "replay"])
+    func aStopBeforeAStageHandlesItIsNoFailure(_ stage: String) async throws {
+        try await Rig.run("CREATE TABLE t (id int PRIMARY KEY)", publication: nil, createsSlot: false) { rig in
+            try await rig.onTarget("DROP TABLE t")
+            try await rig.replaceStages()
+            let follower = try rig.start(try rig.commandWithStage(stage, "exec sleep 600", ""))
+            try await follower.awaitLog(containing: "following the source's changes")
+            while try await rig.shell("[ -s starts ]").exitCode != 0 {}
+            follower.signal(SIGTERM)
+            let ended = try await follower.wait()
+            #expect(ended.exitCode == 0, "\(ended)")
+            #expect(ended.stderr.contains("stopped; slot"), "\(ended)")
+        }
+    }
+
     @Test func restartsHaveAnEnd() async throws {
         try await Rig.runClone { rig in
             let follower = try rig.startClone("--follow")
@@ -167,14 +183,17 @@ extension Rig {
 
     /// Runs that clone, with a stage that first does something.
     func endingStage(_ name: String, _ script: String, _ arguments: String) async throws -> Finished {
+        try await shell(try commandWithStage(name, script, arguments))
+    }
+
+    /// The command line for that.
+    func commandWithStage(_ name: String, _ script: String, _ arguments: String) throws -> String {
         for stage in ["receive", "transform", "replay"] {
             let first = stage == name ? "echo x >>\"$FOLDER/starts\"; \(script)" : ""
             let path = try folder.write(
                 "programs/\(stage)", "#!/bin/bash\n\(first)\nexec '\(try Program.path(of: stage))' \"$@\"\n")
             chmod(path, 0o755)
         }
-        return try await shell(
-            "PATH=\"$FOLDER/programs:$PATH\"; "
-                + cloneCommand("--follow \(arguments)"))
+        return "PATH=\"$FOLDER/programs:$PATH\"; " + cloneCommand("--follow \(arguments)")
     }
 }

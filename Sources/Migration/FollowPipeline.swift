@@ -168,7 +168,8 @@ public struct FollowPipeline: Sendable {
             Stage(
                 name: "transform",
                 arguments: ["--follow", "--origin", options.origin, "--from", "\(target.position)"] + end
-                    + Self.batchSize(roundTrip: target.roundTrip) + (jobs > 1 ? ["--lanes", "\(jobs)"] : []) + options.filterArguments + [options.spool],
+                    + Self.batchSize(roundTrip: target.roundTrip) + (jobs > 1 ? ["--lanes", "\(jobs)"] : [])
+                    + options.filterArguments + [options.spool],
                 input: try Self.null(), output: pipe.writeEnd),
             Stage(
                 name: "replay",

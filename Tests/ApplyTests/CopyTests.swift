@@ -6,7 +6,8 @@ import Testing
 
 /// COPYs of a batch: those whose data is at hand travel with the statements around them, others as they come.
 struct CopyTests {
-    private static let schema = "CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY, v text)"
+    private static let schema =
+        "CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY, v text)"
     private static let contents = """
         SELECT (SELECT string_agg(id || v, ',' ORDER BY id) FROM a), (SELECT string_agg(id || v, ',' ORDER BY id) FROM b)
         """

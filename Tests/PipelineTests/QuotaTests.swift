@@ -20,8 +20,10 @@ struct QuotaTests {
                 "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '\(rig.name)'")
             try await rig.onSource("INSERT INTO ledger SELECT i, 'late' FROM generate_series(1, 3000) i")
             // It is said in the log, and then in the file.
-            try await rig.shell("until grep -q '\"state\":\"spool full\"' \"$SPOOL/state/receive.json\"; do sleep 0.05; done")
-                .checked("waiting for the status")
+            try await rig.shell(
+                "until grep -q '\"state\":\"spool full\"' \"$SPOOL/state/receive.json\"; do sleep 0.05; done"
+            )
+            .checked("waiting for the status")
             let after = try await rig.source.sql(
                 "SELECT confirmed_flush_lsn < pg_current_wal_lsn() FROM pg_replication_slots "
                     + "WHERE slot_name = '\(rig.name)'")

@@ -73,6 +73,8 @@ public enum Failpoint: String, CaseIterable, Sendable {
     case afterPart = "after-part"
     /// A table's rows are on the target.
     case afterTable = "after-table"
+    /// An index of a table is on the target while rows of others are copied.
+    case afterEarlyKey = "after-early-key"
     /// A batch of large objects is on the target.
     case afterLargeObjects = "after-large-objects"
     /// All rows and large objects are on the target.

@@ -51,6 +51,8 @@ extension DatabaseCopy {
             logger.warning("\(table.name) was made on the source after the copy began: it is NOT carried")
         }
         let target = try TargetDatabase(options.target)
+        // They were made early, and perhaps not to their end; they are made with the others.
+        try target.dropKeys(of: planned)
         for table in missing {
             try target.connection.execute("TRUNCATE ONLY \(table.name)", doing: "emptying \(table.name)")
         }

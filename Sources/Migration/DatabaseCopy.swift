@@ -20,6 +20,8 @@ final class DatabaseCopy {
     var journal: CloneJournal
     /// An earlier run has copied definitions, and perhaps some of the tables.
     private let isResumed: Bool
+    /// What large tables get while others are still being copied.
+    private var earlyKeys: EarlyKeys?
 
     /// - Parameter journal: already written; with nothing done, or with a copy to go on with.
     init(
@@ -75,18 +77,25 @@ final class DatabaseCopy {
     private func copyContents(_ slotIsReady: () -> Void) throws -> LSN? {
         var archive = SchemaArchive(path: spool.statePath + "/schema.dump", stop: stop, logger: logger)
         defer { archive.remove() }
-        try copyRows(&archive, slotIsReady)
+        do {
+            try copyRows(&archive, slotIsReady)
+        } catch {
+            // Where one of these failed, what was thrown came of that.
+            try earlyKeys?.finish()
+            throw error
+        }
         journal.isBehindRows = true
         try journal.write(spool)
         let point = journal.laterPoint
-        if point != nil { try archive.narrow(toKeys: true) }
-        try step("indexes and constraints") { try restoreRest(of: archive) }
+        try step("indexes and constraints") { try restoreKeys(of: &archive, alone: point != nil) }
         if let point {
             // What looks at several tables comes when all of them show the same moment.
             try step("catching up") { try catchUp(to: point) }
             Failpoint.afterCatchUp.reach()
-            try archive.narrow(toKeys: false)
-            try step("foreign keys and triggers") { try restoreRest(of: archive) }
+            try step("foreign keys and triggers") {
+                try archive.narrow(toKeys: false)
+                try restoreRest(of: archive)
+            }
         }
         Failpoint.afterIndexes.reach()
         return point
@@ -100,9 +109,27 @@ final class DatabaseCopy {
         ).run()
     }
 
-    private func restoreRest(of archive: SchemaArchive) throws {
+    /// Makes indexes and keys, and unless they are to come alone, everything else that comes behind the rows.
+    private func restoreKeys(of archive: inout SchemaArchive, alone: Bool) throws {
         let watch = IndexWatch(options, progress)
         defer { watch.end() }
+        let made = earlyKeys?.close() ?? []
+        guard alone || !made.isEmpty || !archive.late.isEmpty else { return try restoreRest(of: archive) }
+        try archive.narrow(toKeys: true, without: made)
+        do {
+            // Some of the others may still be under way.
+            try restoreRest(of: archive)
+        } catch {
+            try earlyKeys?.finish()
+            throw error
+        }
+        try earlyKeys?.finish()
+        guard !alone else { return }
+        try archive.narrow(toKeys: false)
+        try restoreRest(of: archive)
+    }
+
+    private func restoreRest(of archive: SchemaArchive) throws {
         try archive.restore(.after, options.target, jobs: options.indexJobs, options: options.restoreOptions)
     }
 
@@ -148,6 +175,8 @@ final class DatabaseCopy {
             journal.planned = tables.map(\.name)
             try journal.write(spool)
         }
+        let earlyKeys = try makeEarlyKeys(&archive, tables, snapshot: name, encoding)
+        self.earlyKeys = earlyKeys
         let copied = CopiedParts(journal, spool, after: holder.after)
         progress.plan(tables)
         let (source, target) = (options.source, options.target)
@@ -168,6 +197,7 @@ final class DatabaseCopy {
                         Failpoint.afterPart.reach()
                     }
                     guard let table else { return }
+                    earlyKeys.offer(part.table.oid)
                     Failpoint.afterTable.reach()
                     logger.info("\(table.name): \(table.rows) rows, \(CloneProgress.megabytes(table.bytes))")
                 }
@@ -178,6 +208,25 @@ final class DatabaseCopy {
         if !options.skipsLargeObjects { try copyLargeObjects(snapshot: name, encoding) }
         Failpoint.afterRows.reach()
         withExtendedLifetime(holder) {}
+    }
+
+    /// What can be made before all rows are there.
+    private func makeEarlyKeys(
+        _ archive: inout SchemaArchive, _ tables: [CopiedTable], snapshot: String, _ encoding: String
+    ) throws -> EarlyKeys {
+        let (options, logger) = (options, logger)
+        if archive.kept.isEmpty { try archive.selectAll() }
+        let session = try SourceSnapshot(options.source, snapshot: snapshot, encoding: encoding)
+        archive.late = try EarlyKeys.late(of: archive.kept, on: session.connection)
+        // Nothing is gained for the last table.
+        let large = tables.count > 1 ? tables.filter { $0.size > options.earlyIndexBytes } : []
+        let keys = try EarlyKeys.keys(of: archive, tables: large, on: session.connection)
+        let contents = archive
+        return EarlyKeys(keys, jobs: options.indexJobs, stop: stop) { entry in
+            let begun = Deadline.now
+            try contents.restore(entry, options.target, options: options.restoreOptions)
+            logger.info("made early: \(entry.name), in \(Figures.tenths(begun.seconds)) s")
+        }
     }
 
     /// A snapshot, and the sessions that keep it.

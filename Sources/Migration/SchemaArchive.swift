@@ -22,10 +22,15 @@ struct SchemaArchive {
     /// The file that lists what is restored, where that is not all.
     private var list: String?
     /// What is restored, where that is known.
-    private var kept: [ArchiveContents.Entry] = []
+    private(set) var kept: [ArchiveContents.Entry] = []
+    /// Indexes that are made with what comes behind the keys, by their numbers.
+    var late: Set<Int> = []
+
+    private var listPath: String
 
     init(path: String, stop: StopRequest, logger: Logger) {
         self.path = path
+        listPath = path + ".list"
         self.stop = stop
         self.logger = logger
     }
@@ -57,13 +62,7 @@ struct SchemaArchive {
     /// - Parameter source: sees what the archive is of.
     /// - Throws: ``MigrationError`` when a table that is selected is among the latter.
     mutating func select(_ objects: SourceObjects, on source: Connection) throws {
-        var contents = ArchiveContents()
-        let code = try ClientProgram(name: "pg_restore", arguments: ["--list", "--verbose", path])
-            .run(password: nil, stop: stop) { contents.take($0) }
-        try stop.check()
-        guard code == 0, !contents.entries.isEmpty else {
-            throw MigrationError(.failure, "pg_restore ended with code \(code) instead of listing what is in \(path)")
-        }
+        let contents = try contents()
         let dangling = try objects.danglingKeys(on: source)
         for key in dangling {
             logger.warning("left out: the foreign key \(key.name), because rows that it refers to are left out")
@@ -85,16 +84,45 @@ struct SchemaArchive {
         try write(list: kept)
     }
 
+    /// Reads what is in the archive; all of it is to be restored.
+    mutating func selectAll() throws {
+        kept = try contents().entries
+    }
+
+    private func contents() throws -> ArchiveContents {
+        var contents = ArchiveContents()
+        let code = try ClientProgram(name: "pg_restore", arguments: ["--list", "--verbose", path])
+            .run(password: nil, stop: stop) { contents.take($0) }
+        try stop.check()
+        guard code == 0, !contents.entries.isEmpty else {
+            throw MigrationError(.failure, "pg_restore ended with code \(code) instead of listing what is in \(path)")
+        }
+        return contents
+    }
+
     /// Restores what comes behind the rows only as far as rows are found by it, or only the rest.
-    mutating func narrow(toKeys: Bool) throws {
+    ///
+    /// - Parameter made: the numbers of what is there already.
+    mutating func narrow(toKeys: Bool, without made: Set<Int> = []) throws {
+        let late = late
         try write(
             list: kept.filter { entry in
-                toKeys == ["INDEX ", "CONSTRAINT "].contains { entry.text.hasPrefix($0) }
+                let isKey = ["INDEX ", "CONSTRAINT "].contains { entry.text.hasPrefix($0) } && !late.contains(entry.id)
+                return toKeys == isKey && !made.contains(entry.id)
             })
     }
 
+    /// Makes one thing that comes behind the rows, beside whatever else is going on.
+    func restore(_ entry: ArchiveContents.Entry, _ target: ConnectionString, options: [String]) throws {
+        var alone = self
+        alone.listPath = "\(path).\(entry.id).list"
+        try alone.write(list: [entry])
+        defer { unlink(alone.listPath) }
+        try alone.restore(.after, target, jobs: 1, options: options)
+    }
+
     private mutating func write(list entries: [ArchiveContents.Entry]) throws {
-        let list = path + ".list"
+        let list = listPath
         let text = entries.map { $0.line + "\n" }.joined()
         self.list = list
         let file = try FileDescriptor.open(

@@ -105,6 +105,20 @@ struct TargetDatabase {
         }
     }
 
+    /// Drops the indexes and keys of tables, which are named as SQL writes them.
+    func dropKeys(of tables: Set<String>) throws {
+        let doing = "dropping the indexes that an earlier copy made"
+        let result = try connection.execute(Self.keysQuery, doing: doing)
+        for index in 0..<result.rowCount {
+            let row = result.row(index)
+            guard let schema = row[0], let table = row[1], let name = row[2] else { continue }
+            let qualified = Quoting.qualified(schema, table)
+            guard tables.contains(qualified) else { continue }
+            let drop = row[3].map { "ALTER TABLE \(qualified) DROP CONSTRAINT \(Quoting.identifier($0))" }
+            try connection.execute(drop ?? "DROP INDEX \(Quoting.qualified(schema, name))", doing: doing)
+        }
+    }
+
     /// Gives the sequences the source's values.
     func set(_ sequences: [CopiedSequence]) throws {
         for sequence in sequences {
@@ -249,6 +263,16 @@ extension TargetDatabase {
          WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                             WHERE d.classid = o.class AND d.objid = o.oid AND d.deptype = 'e')
          ORDER BY 1, 4
+        """
+
+    /// The indexes of tables, and the constraints that they belong to.
+    private static let keysQuery = """
+        SELECT n.nspname, t.relname, c.relname, o.conname
+          FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+          JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
+          JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+          LEFT JOIN pg_catalog.pg_constraint o ON o.conindid = i.indexrelid AND o.contype IN ('p', 'u', 'x')
+         WHERE t.relkind = 'r' AND \(userNamespace)
         """
 
     /// Statements that drop, one after the other, all that users made: each copes with what another has taken along.

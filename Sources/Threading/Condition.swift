@@ -4,11 +4,12 @@ import Glibc
 ///
 /// `Synchronization.Mutex` has no way to wait for a change, and Dispatch semaphores cost several times more per
 /// hand-over; this is the plain POSIX pair.
-final class Condition: @unchecked Sendable {
+public final class Condition: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let variable = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-    init() {
+    /// A mutex that nobody holds.
+    public init() {
         mutex.initialize(to: pthread_mutex_t())
         variable.initialize(to: pthread_cond_t())
         pthread_mutex_init(mutex, nil)
@@ -22,19 +23,20 @@ final class Condition: @unchecked Sendable {
         mutex.deallocate()
     }
 
-    func locked<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+    /// Runs `body` while nobody else is in here.
+    public func locked<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return try body()
     }
 
     /// Waits for a signal; call only inside ``locked(_:)``.
-    func wait() {
+    public func wait() {
         pthread_cond_wait(variable, mutex)
     }
 
     /// Waits for a signal until `deadline`; call only inside ``locked(_:)``. False once the deadline has passed.
-    func wait(until deadline: Deadline) -> Bool {
+    public func wait(until deadline: Deadline) -> Bool {
         // The condition variable's clock is CLOCK_REALTIME; a jump of it only makes one wait shorter or longer.
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
@@ -46,7 +48,8 @@ final class Condition: @unchecked Sendable {
         return pthread_cond_timedwait(variable, mutex, &until) != ETIMEDOUT
     }
 
-    func signalAll() {
+    /// Wakes all that wait.
+    public func signalAll() {
         pthread_cond_broadcast(variable)
     }
 }

@@ -82,6 +82,12 @@ struct CopyCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How many indexes and constraints to make at once.", valueName: "number"))
     var indexJobs = 4
 
+    @Option(
+        help: ArgumentHelp(
+            "Make the indexes of a table that takes more on the source's disk as soon as it has its rows, those of "
+                + "smaller ones when all tables have theirs.", valueName: "size"))
+    var indexEarlyLargerThan = ByteCount(bytes: 32 << 20)
+
     @Option(help: ArgumentHelp("Apply the changes on so many connections.", valueName: "number"))
     var applyJobs = 1
 
@@ -148,6 +154,7 @@ struct CopyCommand: AsyncParsableCommand {
         options.end = endpos.argument
         options.tableJobs = tableJobs
         options.indexJobs = indexJobs
+        options.earlyIndexBytes = Int(clamping: indexEarlyLargerThan.bytes)
         options.splitBytes = splitTablesLargerThan.map { Int(clamping: $0.bytes) }
         options.splitPartsMax = splitMaxParts
         options.restarts = restart

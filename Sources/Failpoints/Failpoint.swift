@@ -156,11 +156,9 @@ public enum Failpoint: String, CaseIterable, Sendable {
             .duringCommit, .afterCommit, .afterPosition, .beforeOrdered, .beforeReconnect, .afterReconnect:
             .replay
         case .afterJournal, .beforeSlot, .afterSlot, .afterSnapshot, .afterDefinitions, .duringTable, .afterPart,
-            .afterTable, .afterLargeObjects, .afterRows, .afterCatchUp, .afterIndexes, .afterSequences,
-            .beforeCopyIsDone,
-            .afterCopyIsDone, .afterTakeOver, .afterFence, .afterDrain, .beforeSwitchIsDone, .afterSwitchIsDone,
-            .beforeEnd,
-            .afterSlotDrop, .beforeOriginDrop, .beforeDone:
+            .afterTable, .afterEarlyKey, .afterLargeObjects, .afterRows, .afterCatchUp, .afterIndexes, .afterSequences,
+            .beforeCopyIsDone, .afterCopyIsDone, .afterTakeOver, .afterFence, .afterDrain, .beforeSwitchIsDone,
+            .afterSwitchIsDone, .beforeEnd, .afterSlotDrop, .beforeOriginDrop, .beforeDone:
             .clone
         default: .receive
         }

@@ -117,8 +117,8 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     var bytes: Int { tables.reduce(0) { $0 + $1.bytes } }
 
     /// An interrupted copy can be gone on with: definitions and some rows are on the target, or all but sequences and
-    /// statistics; and the slot has kept every change since the copy's point. Publications of others may send a partition's changes under the name of the table
-    /// above it, where its own position would not be found.
+    /// statistics; and the slot has kept every change since the copy's point. Publications of others may send a
+    /// partition's changes under the name of the table above it, where its own position would not be found.
     var isResumable: Bool {
         guard phase == .copying, follows, consistentPoint != nil else { return false }
         if isBehindIndexes == true { return true }

@@ -36,7 +36,7 @@ public struct CloneOptions: Sendable {
     /// How many indexes and constraints are made at once.
     public var indexJobs = 4
     /// A table of so many bytes gets its indexes as soon as it has its rows, smaller ones when all tables have theirs.
-    public var earlyIndexBytes = 32 << 20
+    public var earlyIndexBytes = 1 << 30
     /// Drop what an earlier run made, and start over.
     public var restarts = false
     /// Leave the tables without statistics.

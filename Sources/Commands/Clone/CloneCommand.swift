@@ -86,7 +86,7 @@ struct CopyCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "Make the indexes of a table that takes more on the source's disk as soon as it has its rows, those of "
                 + "smaller ones when all tables have theirs.", valueName: "size"))
-    var indexEarlyLargerThan = ByteCount(bytes: 32 << 20)
+    var indexEarlyLargerThan = ByteCount(bytes: 1 << 30)
 
     @Option(help: ArgumentHelp("Apply the changes on so many connections.", valueName: "number"))
     var applyJobs = 1

@@ -79,6 +79,8 @@ public enum Failpoint: String, CaseIterable, Sendable {
     case afterLargeObjects = "after-large-objects"
     /// All rows and large objects are on the target.
     case afterRows = "after-rows"
+    /// Indexes and keys are on the target, and the journal says so; foreign keys, triggers and the rest are not there.
+    case afterKeys = "after-keys"
     /// The tables of a copy that was interrupted are brought to one moment; there are no foreign keys yet.
     case afterCatchUp = "after-catch-up"
     /// All indexes and constraints are on the target.
@@ -156,8 +158,9 @@ public enum Failpoint: String, CaseIterable, Sendable {
             .duringCommit, .afterCommit, .afterPosition, .beforeOrdered, .beforeReconnect, .afterReconnect:
             .replay
         case .afterJournal, .beforeSlot, .afterSlot, .afterSnapshot, .afterDefinitions, .duringTable, .afterPart,
-            .afterTable, .afterEarlyKey, .afterLargeObjects, .afterRows, .afterCatchUp, .afterIndexes, .afterSequences,
-            .beforeCopyIsDone, .afterCopyIsDone, .afterTakeOver, .afterFence, .afterDrain, .beforeSwitchIsDone,
+            .afterTable, .afterEarlyKey, .afterLargeObjects, .afterRows, .afterKeys, .afterCatchUp, .afterIndexes,
+            .afterSequences, .beforeCopyIsDone, .afterCopyIsDone, .afterTakeOver, .afterFence, .afterDrain,
+            .beforeSwitchIsDone,
             .afterSwitchIsDone, .beforeEnd, .afterSlotDrop, .beforeOriginDrop, .beforeDone:
             .clone
         default: .receive

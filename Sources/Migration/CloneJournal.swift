@@ -83,8 +83,14 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var consistentPoint: LSN?
     /// The tables to copy, once their definitions are on the target; nil before.
     public var planned: [String]?
-    /// Something is made on the target that comes behind the rows.
+    /// All rows and large objects are on the target.
     public var isBehindRows: Bool?
+    /// So are indexes and keys.
+    public var isBehindKeys: Bool?
+    /// The origin is placed for bringing tables of several snapshots to one moment.
+    public var isCatchingUp: Bool?
+    /// All tables are of one moment.
+    public var isCaughtUp: Bool?
     /// Indexes, constraints and all the rest of the definitions are on the target, too.
     public var isBehindIndexes: Bool?
     /// The steps that are done.
@@ -103,6 +109,9 @@ public struct CloneJournal: Codable, Sendable, Equatable {
             filters, planned, steps, tables
         case consistentPoint = "consistent_point"
         case isBehindRows = "is_behind_rows"
+        case isBehindKeys = "is_behind_keys"
+        case isCatchingUp = "is_catching_up"
+        case isCaughtUp = "is_caught_up"
         case isBehindIndexes = "is_behind_indexes"
         case switchedAt = "switched_at"
         case skipsLargeObjects = "skips_large_objects"
@@ -116,14 +125,13 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     /// Bytes of all tables.
     var bytes: Int { tables.reduce(0) { $0 + $1.bytes } }
 
-    /// An interrupted copy can be gone on with: definitions and some rows are on the target, or all but sequences and
-    /// statistics; and the slot has kept every change since the copy's point. Publications of others may send a
-    /// partition's changes under the name of the table above it, where its own position would not be found.
+    /// An interrupted copy can be gone on with: all rows are on the target; or definitions and some rows are, and the
+    /// slot has kept every change since the copy's point. Publications of others may send a partition's changes under the
+    /// name of the table above it, where its own position would not be found.
     var isResumable: Bool {
-        guard phase == .copying, follows, consistentPoint != nil else { return false }
-        if isBehindIndexes == true { return true }
-        return isBehindRows != true && publications.isEmpty
-            && planned?.allSatisfy { !$0.contains(where: \.isNewline) } ?? false
+        guard phase == .copying, !follows || consistentPoint != nil else { return false }
+        if isBehindRows == true { return true }
+        return follows && publications.isEmpty && planned?.allSatisfy { !$0.contains(where: \.isNewline) } ?? false
     }
 
     private static let file = "clone.json"

@@ -120,7 +120,7 @@ public struct CloneRun: Sendable {
         let (isReady, ready) = AsyncStream<Void>.makeStream()
         var following = options.adopting(journal)
         if following.publications.isEmpty { following.publications = journal.publications }
-        if following.end == "current" && (journal.phase != .copying || journal.isBehindIndexes == true) {
+        if following.end == "current" && (journal.phase != .copying || journal.isBehindRows == true) {
             // The log may have the end record of an earlier run, which is another position.
             following.end = try await Worker.run(name: "source") { try Self.currentPosition(options).description }
         }

@@ -97,16 +97,19 @@ struct CloneStart {
         return journal
     }
 
-    /// The journal of a copy that can be gone on with: its slot has kept everything since.
+    /// The journal of a copy that can be gone on with: its slot, if it has one, has kept everything since.
     private func interrupted(
         _ old: CloneJournal, _ source: Connection, _ target: TargetDatabase
     ) throws -> CloneJournal? {
-        guard old.isResumable, options.follows, !options.restarts,
+        guard old.isResumable, options.follows == old.follows, !options.restarts,
             options.publications.isEmpty || options.publications == old.publications,
-            options.filters == nil || options.filters == old.filters,
-            let slot = try SlotState.read(old.slot, on: source), slot.walStatus != "lost",
-            slot.invalidationReason == nil
+            options.filters == nil || options.filters == old.filters
         else { return nil }
+        if old.follows {
+            guard let slot = try SlotState.read(old.slot, on: source), slot.walStatus != "lost",
+                slot.invalidationReason == nil
+            else { return nil }
+        }
         guard try spool.isFree(within: 15_000) else {
             throw MigrationError(.locked, "another receive writes to \(options.spool); stop it first")
         }
@@ -133,6 +136,7 @@ struct CloneStart {
         try target.clear(keeping: old.extensions)
         try CloneEnd(options, logger: logger).dropSlotAndOrigin(follows: old.follows)
         try spool.removeLog()
+        SchemaArchive(path: spool.statePath + "/schema.dump", stop: StopRequest(), logger: logger).remove()
         try CloneJournal.remove(spool)
     }
 

@@ -3,6 +3,7 @@ import Glibc
 import Logging
 import Observability
 import Postgres
+import Selection
 import Spool
 import SystemPackage
 
@@ -61,12 +62,49 @@ extension DatabaseCopy {
         return missing
     }
 
+    /// Finds out what of the definitions is still to be made on a target that has all rows.
+    func prepareRest(_ archive: inout SchemaArchive) throws {
+        if !archive.exists { try archive.dump(options.source, snapshot: nil) }
+        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        if !selection.includesAllObjects { try archive.select(SourceObjects(on: source, selection), on: source) }
+        try selectRest(&archive, source)
+        if journal.isBehindKeys != true {
+            // Not all of them may be whole. Tables without their rows have some, too.
+            let tables = try SourceSnapshot.tables(on: source, Selection()).map(\.name)
+            try TargetDatabase(options.target).dropKeys(of: Set(tables))
+        }
+    }
+
+    /// Finds out what comes when.
+    func selectRest(_ archive: inout SchemaArchive, _ source: Connection) throws {
+        if archive.kept.isEmpty { try archive.selectAll() }
+        archive.late = try EarlyKeys.late(of: archive.kept, on: source)
+    }
+
+    /// A server that falls over empties its unlogged tables.
+    func warnOfEmptyTables() throws {
+        let copied = Set(journal.tables.filter { $0.rows > 0 }.map(\.name))
+        guard journal.isBehindRows == true, !copied.isEmpty else { return }
+        for name in try TargetDatabase(options.target).emptyUnloggedTables() where copied.contains(name) {
+            logger.warning(
+                """
+                \(name) is unlogged, and is empty on the target since that fell over: its rows are NOT carried; copy them by psql
+                """)
+        }
+    }
+
     /// Brings all tables to one position, each from its own. Batches go through files, so that this can be done by one
     /// thread, and the origin says what is done.
     func catchUp(to end: LSN) throws {
         guard let start = journal.consistentPoint else { return }
         let target = try TargetDatabase(options.target)
-        try target.placeOrigin(options.origin, at: start)
+        if journal.isCatchingUp != true {
+            try target.placeOrigin(options.origin, at: start)
+            try target.makeDurable()
+            journal.isCatchingUp = true
+            try journal.write(spool)
+        }
+        let begin = max(start, try TargetDatabase.settledPosition(options).position)
         // Something must pass the position, on a source that is idle too.
         try Connection(options.source, applicationName: TargetDatabase.applicationName).execute(
             "SELECT pg_catalog.pg_logical_emit_message(true, 'walrelay', 'catch-up')", doing: "passing a position")
@@ -75,7 +113,7 @@ extension DatabaseCopy {
         try run(
             "transform",
             [
-                "--follow", "--origin", options.origin, "--from", "\(start)", "--to", "\(end)", "--filters", filters,
+                "--follow", "--origin", options.origin, "--from", "\(begin)", "--to", "\(end)", "--filters", filters,
                 "--output", spool.catchUpPath, "--compress", "lz4", options.spool,
             ])
         try run(
@@ -89,6 +127,7 @@ extension DatabaseCopy {
             throw MigrationError(
                 .incomplete, "the target is at \(position), before \(end), to which it was to catch up")
         }
+        try target.makeDurable()
         try spool.removeCatchUp()
     }
 

@@ -43,13 +43,12 @@ final class DatabaseCopy {
     /// - Returns: the journal of a migration whose copy is complete.
     func run(slotIsReady: () -> Void) throws -> CloneJournal {
         let point: LSN?
+        if isResumed { try warnOfEmptyTables() }
         if journal.isBehindIndexes == true {
             slotIsReady()
             point = journal.laterPoint
         } else {
             point = try copyContents(slotIsReady)
-            journal.isBehindIndexes = true
-            try journal.write(spool)
         }
         try step("sequences") { try copySequences() }
         Failpoint.afterSequences.reach()
@@ -76,29 +75,42 @@ final class DatabaseCopy {
     /// - Returns: the position of the last snapshot, to which all tables were brought; nil when there was but one.
     private func copyContents(_ slotIsReady: () -> Void) throws -> LSN? {
         var archive = SchemaArchive(path: spool.statePath + "/schema.dump", stop: stop, logger: logger)
-        defer { archive.remove() }
-        do {
-            try copyRows(&archive, slotIsReady)
-        } catch {
-            // Where one of these failed, what was thrown came of that.
-            try earlyKeys?.finish()
-            throw error
+        // Kept for the run that goes on.
+        defer { if journal.isBehindIndexes == true || journal.planned == nil { archive.remove() } }
+        if journal.isBehindRows == true {
+            slotIsReady()
+            try step("definitions") { try prepareRest(&archive) }
+        } else {
+            do {
+                try copyRows(&archive, slotIsReady)
+            } catch {
+                // Where one of these failed, what was thrown came of that.
+                try earlyKeys?.finish()
+                throw error
+            }
+            try note { $0.isBehindRows = true }
         }
-        journal.isBehindRows = true
-        try journal.write(spool)
+        if journal.isBehindKeys != true {
+            try step("indexes and constraints") { try restoreKeys(of: &archive) }
+            try note { $0.isBehindKeys = true }
+            Failpoint.afterKeys.reach()
+        }
         let point = journal.laterPoint
-        try step("indexes and constraints") { try restoreKeys(of: &archive, alone: point != nil) }
-        if let point {
+        if let point, journal.isCaughtUp != true {
             // What looks at several tables comes when all of them show the same moment.
             try step("catching up") { try catchUp(to: point) }
             Failpoint.afterCatchUp.reach()
-            try step("foreign keys and triggers") {
-                try archive.narrow(toKeys: false)
-                try restoreRest(of: archive)
-            }
+            try note { $0.isCaughtUp = true }
         }
+        try step("foreign keys and triggers") { try restoreRest(of: &archive) }
         Failpoint.afterIndexes.reach()
+        try note { $0.isBehindIndexes = true }
         return point
+    }
+
+    private func note(_ change: (inout CloneJournal) -> Void) throws {
+        change(&journal)
+        try journal.write(spool)
     }
 
     private func copyRoles() throws {
@@ -109,28 +121,25 @@ final class DatabaseCopy {
         ).run()
     }
 
-    /// Makes indexes and keys, and unless they are to come alone, everything else that comes behind the rows.
-    private func restoreKeys(of archive: inout SchemaArchive, alone: Bool) throws {
+    private func restoreKeys(of archive: inout SchemaArchive) throws {
         let watch = IndexWatch(options, progress)
         defer { watch.end() }
-        let made = earlyKeys?.close() ?? []
-        guard alone || !made.isEmpty || !archive.late.isEmpty else { return try restoreRest(of: archive) }
-        try archive.narrow(toKeys: true, without: made)
+        try archive.narrow(toKeys: true, without: earlyKeys?.close() ?? [])
         do {
             // Some of the others may still be under way.
-            try restoreRest(of: archive)
+            try archive.restore(.after, options.target, jobs: options.indexJobs, options: options.restoreOptions)
         } catch {
             try earlyKeys?.finish()
             throw error
         }
         try earlyKeys?.finish()
-        guard !alone else { return }
-        try archive.narrow(toKeys: false)
-        try restoreRest(of: archive)
     }
 
-    private func restoreRest(of archive: SchemaArchive) throws {
-        try archive.restore(.after, options.target, jobs: options.indexJobs, options: options.restoreOptions)
+    /// Makes what comes behind the keys. What an interrupted run has made of it, pg_restore drops by itself.
+    private func restoreRest(of archive: inout SchemaArchive) throws {
+        let again = isResumed ? ["--clean", "--if-exists"] : []
+        try archive.narrow(toKeys: false)
+        try archive.restore(.after, options.target, jobs: options.indexJobs, options: options.restoreOptions + again)
     }
 
     /// What needs the snapshot, which is let go at the end.
@@ -156,7 +165,7 @@ final class DatabaseCopy {
     private func copyRows(_ archive: inout SchemaArchive, _ holder: Holder) throws {
         let (name, encoding) = (holder.name, holder.encoding)
         try step("definitions") {
-            try archive.dump(options.source, snapshot: name)
+            if !isResumed || !archive.exists { try archive.dump(options.source, snapshot: name) }
             if isResumed || !selection.includesAllObjects {
                 let session = try SourceSnapshot(options.source, snapshot: name, encoding: encoding)
                 try archive.select(SourceObjects(on: session.connection, selection), on: session.connection)
@@ -215,9 +224,8 @@ final class DatabaseCopy {
         _ archive: inout SchemaArchive, _ tables: [CopiedTable], snapshot: String, _ encoding: String
     ) throws -> EarlyKeys {
         let (options, logger) = (options, logger)
-        if archive.kept.isEmpty { try archive.selectAll() }
         let session = try SourceSnapshot(options.source, snapshot: snapshot, encoding: encoding)
-        archive.late = try EarlyKeys.late(of: archive.kept, on: session.connection)
+        try selectRest(&archive, session.connection)
         // Nothing is gained for the last table.
         let large = tables.count > 1 ? tables.filter { $0.size > options.earlyIndexBytes } : []
         let keys = try EarlyKeys.keys(of: archive, tables: large, on: session.connection)

@@ -144,6 +144,9 @@ struct SchemaArchive {
         "could not receive data from server", "terminating connection", "no connection to the server",
     ]
 
+    /// An earlier run has left it.
+    var exists: Bool { access(path, R_OK) == 0 }
+
     func remove() {
         unlink(path)
         if let list { unlink(list) }
@@ -175,8 +178,8 @@ struct SchemaArchive {
             }
             throw MigrationError(
                 .conflict,
-                "\(name) ended with code \(code); its message is above. Mend the cause and run the same command again, "
-                    + "which begins with a new snapshot")
+                "\(name) ended with code \(code); its message is above. Mend the cause and run the same command again, or begin "
+                    + "anew with --restart")
         }
     }
 }

@@ -105,17 +105,36 @@ struct TargetDatabase {
         }
     }
 
-    /// Drops the indexes and keys of tables, which are named as SQL writes them.
+    /// Drops the indexes and keys of tables, which are named as SQL writes them, and those of partitioned tables and
+    /// materialized views.
     func dropKeys(of tables: Set<String>) throws {
-        let doing = "dropping the indexes that an earlier copy made"
+        let doing = "dropping the indexes that an earlier run made"
         let result = try connection.execute(Self.keysQuery, doing: doing)
         for index in 0..<result.rowCount {
             let row = result.row(index)
             guard let schema = row[0], let table = row[1], let name = row[2] else { continue }
             let qualified = Quoting.qualified(schema, table)
-            guard tables.contains(qualified) else { continue }
-            let drop = row[3].map { "ALTER TABLE \(qualified) DROP CONSTRAINT \(Quoting.identifier($0))" }
-            try connection.execute(drop ?? "DROP INDEX \(Quoting.qualified(schema, name))", doing: doing)
+            guard row[4] != "r" || tables.contains(qualified) else { continue }
+            // What belongs to a partitioned table's goes with that, which comes first.
+            let drop = row[3].map { "ALTER TABLE \(qualified) DROP CONSTRAINT IF EXISTS \(Quoting.identifier($0))" }
+            try connection.execute(drop ?? "DROP INDEX IF EXISTS \(Quoting.qualified(schema, name))", doing: doing)
+        }
+    }
+
+    /// Unlogged tables without rows, named as SQL writes them.
+    func emptyUnloggedTables() throws -> [String] {
+        let doing = "looking at unlogged tables"
+        let result = try connection.execute(
+            """
+            SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+             WHERE c.relkind = 'r' AND c.relpersistence = 'u' AND \(Self.userNamespace)
+            """, doing: doing)
+        let names = (0..<result.rowCount).compactMap { index -> String? in
+            guard let schema = result.text(index, 0), let table = result.text(index, 1) else { return nil }
+            return Quoting.qualified(schema, table)
+        }
+        return try names.filter { name in
+            try connection.execute("SELECT FROM ONLY \(name) LIMIT 1", doing: doing).rowCount == 0
         }
     }
 
@@ -265,14 +284,16 @@ extension TargetDatabase {
          ORDER BY 1, 4
         """
 
-    /// The indexes of tables, and the constraints that they belong to.
+    /// Indexes and the constraints that they belong to; of a tree of partitions the topmost first.
     private static let keysQuery = """
-        SELECT n.nspname, t.relname, c.relname, o.conname
+        SELECT n.nspname, t.relname, c.relname, o.conname, t.relkind
           FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
           JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
           JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
           LEFT JOIN pg_catalog.pg_constraint o ON o.conindid = i.indexrelid AND o.contype IN ('p', 'u', 'x')
-         WHERE t.relkind = 'r' AND \(userNamespace)
+         WHERE t.relkind IN ('r', 'p', 'm') AND \(userNamespace)
+           AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.objid = t.oid AND e.deptype = 'e')
+         ORDER BY t.relkind = 'p' DESC, c.relispartition
         """
 
     /// Statements that drop, one after the other, all that users made: each copes with what another has taken along.

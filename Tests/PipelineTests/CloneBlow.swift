@@ -92,15 +92,18 @@ extension CloneBlow {
                 [
                     "after-journal": 1, "before-slot": 1, "after-slot": 1, "after-snapshot": 1, "after-definitions": 1,
                     "during-table": 60, "after-part": 40, "after-table": 12, "after-large-objects": 1, "after-rows": 1,
-                    "after-indexes": 1, "after-sequences": 1, "before-copy-done": 1, "after-copy-done": 1,
+                    "after-keys": 1, "after-indexes": 1, "after-sequences": 1, "before-copy-done": 1,
+                    "after-copy-done": 1,
                 ]
             case .resumedCopy:
                 [
-                    "after-snapshot": 1, "during-table": 3, "after-table": 3, "after-rows": 1, "after-catch-up": 1,
+                    "after-snapshot": 1, "during-table": 3, "after-table": 3, "after-rows": 1, "after-keys": 1,
+                    "after-catch-up": 1,
                     "after-indexes": 1, "after-sequences": 1, "before-copy-done": 1, "after-copy-done": 1,
                 ]
             case .copyAnew: ["after-slot-drop": 1, "before-origin-drop": 1, "after-journal": 1]
-            case .plainCopy: ["during-table": 30, "after-rows": 1, "after-indexes": 1, "before-copy-done": 1]
+            case .plainCopy:
+                ["during-table": 30, "after-rows": 1, "after-keys": 1, "after-indexes": 1, "before-copy-done": 1]
             case .bounded: ["before-end": 1, "after-slot-drop": 1, "before-origin-drop": 1, "before-done": 1]
             case .following: [:]
             case .switchover:

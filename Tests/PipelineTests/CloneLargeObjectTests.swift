@@ -38,7 +38,7 @@ struct CloneLargeObjectTests {
             // Behind the snapshot they change.
             let change =
                 "SELECT lo_unlink(900001), lo_put(900010, 5, $$late$$); SELECT lo_from_bytea(900020, $$late$$)"
-            try rig.wrap("pg_dump", "case \"$*\" in *snapshot*) psql -Xqd \"$SOURCE\" -c '\(change)';; esac")
+            try rig.wrap("pg_restore", "case \"$*\" in --list*) psql -Xqd \"$SOURCE\" -c '\(change)';; esac")
             #expect(try await rig.clone("--follow", failpoint: "after-large-objects:2").signal == SIGKILL)
             try await rig.shell("rm -r first").checked()
             try await rig.onSource(
@@ -47,7 +47,7 @@ struct CloneLargeObjectTests {
                 SELECT lo_put(900010, 5, decode('275c275c', 'hex'))
                 """)
             #expect(try await rig.onSource(Self.contents) == before.0)
-            try rig.wrap("pg_dump", "case \"$*\" in *snapshot*) psql -Xqd \"$SOURCE\" -c '\(change)';; esac")
+            try rig.wrap("pg_restore", "case \"$*\" in --list*) psql -Xqd \"$SOURCE\" -c '\(change)';; esac")
             let finished = try await rig.clone("--follow --endpos current").checked("clone")
             // Of the tables that were there, only what a crash of the target would have emptied is copied again.
             #expect(finished.stderr.contains("\"public\".\"unlogged\": 1 rows"), "\(finished.stderr)")

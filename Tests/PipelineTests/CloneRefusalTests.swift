@@ -31,7 +31,7 @@ struct CloneRefusalTests {
 
     @Test func whatSomebodyElseMadeIsNotDropped() async throws {
         try await Rig.runClone { rig in
-            #expect(try await rig.clone("--follow", failpoint: "after-indexes").signal == SIGKILL)
+            #expect(try await rig.clone("--follow", failpoint: "after-definitions").signal == SIGKILL)
             try await rig.onTarget("CREATE TABLE precious (v int); INSERT INTO precious VALUES (1)")
             expect(try await rig.clone("--follow"), .unsuitableServer, "public.precious")
             #expect(try await rig.onTarget("SELECT v FROM precious") == "1")
@@ -103,7 +103,7 @@ struct CloneRefusalTests {
                     "PATH": "\(rig.folder.path)/first:/usr/bin:/bin",
                 ])
             try finished.checked("clone")
-            #expect(try rig.folder.read("given").count == 6)
+            #expect(try rig.folder.read("given").count == 8)
             // The scripts have it in their text, not on their command lines.
             let seen = String(decoding: try rig.folder.read("seen"), as: UTF8.self)
             #expect(seen.contains("--snapshot=") && seen.contains("--section=post-data") && seen.contains(rig.spool))

@@ -46,8 +46,8 @@ struct CloneResumeTests {
             // Changes between a snapshot and the rows, too.
             for round in 1...2 { try rig.folder.write("round\(round)", Self.quietChanges(round + 3)) }
             try rig.wrap(
-                "pg_dump",
-                "case \"$*\" in *snapshot*) echo >>\"$FOLDER/n\"; psql -Xqd \"$SOURCE\" <\"$FOLDER/round$(wc -l <\"$FOLDER/n\")\";; esac"
+                "pg_restore",
+                "case \"$*\" in --list*) echo >>\"$FOLDER/n\"; psql -Xqd \"$SOURCE\" <\"$FOLDER/round$(wc -l <\"$FOLDER/n\")\";; esac"
             )
             let arguments = "--follow --table-jobs 1"
             #expect(try await rig.clone(arguments, failpoint: "after-table:4").signal == SIGKILL)

@@ -22,8 +22,8 @@ struct CloneCommand: AsyncParsableCommand {
         discussion: """
             The target's database must exist and be empty. With --follow, changes of the source are captured from the \
             moment of the copy on, and applied behind it until the switchover. Run the same command again after any \
-            interruption: a complete copy is gone on from, and so is one that was interrupted while rows were copied, or \
-            behind its indexes; any other is dropped and begun anew. `clone copy --help` lists the options of all this.
+            interruption: it goes on, except that a copy without --follow, or without all definitions, is begun anew as \
+            long as it has not all rows. `clone copy --help` lists the options of all this.
 
             EXAMPLES
               clone check --source 'host=db1 dbname=shop' --target 'host=db2 dbname=shop'

@@ -148,9 +148,13 @@ public struct CloneRun: Sendable {
         return options.end == nil || stop.isRequested ? .stopped(now) : .done(now)
     }
 
+    /// Where the source is, durably: a crash could take back what it has not flushed, and if nobody wrote any more, it
+    /// would never get there again.
     private static func currentPosition(_ options: CloneOptions) throws -> LSN {
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
-        return try source.currentPosition(doing: "taking the end position")
+        let position = try source.currentPosition(doing: "taking the end position")
+        try source.makeCommitsDurable()
+        return position
     }
 
     /// The end position is on the target: sets the sequences, and drops what only following needed.

@@ -260,6 +260,8 @@ public struct Switchover: Sendable {
         let marker = try source.execute(
             "SELECT pg_catalog.pg_logical_emit_message(true, 'walrelay', 'switchover')", doing: doing)
         let end = try source.currentPosition(doing: doing)
+        // A crash must not take back what the end is to be behind.
+        try source.makeCommitsDurable()
         guard let marker = marker.text(0, 0).flatMap({ LSN($0) }) else {
             throw PostgresError(.unexpectedAnswer, "the answer cannot be read", doing: doing)
         }

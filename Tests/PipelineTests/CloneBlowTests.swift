@@ -16,7 +16,7 @@ struct CloneBlowTests {
     private static let share = [
         "target, copy, after-definitions", "target, copy, after-copy-done",
         "clone, copy, before-slot + SELECT pg_catalog.txid_current()", "source, copy, after-slot",
-        "clone, bounded clone, after-slot-drop",
+        "clone, bounded clone, after-slot-drop", "source, bounded clone, replay",
     ]
 
     @Test func everyStep() async throws {

@@ -77,23 +77,12 @@ final class DatabaseCopy {
         var archive = SchemaArchive(path: spool.statePath + "/schema.dump", stop: stop, logger: logger)
         // Kept for the run that goes on.
         defer { if journal.isBehindIndexes == true || journal.planned == nil { archive.remove() } }
-        if journal.isBehindRows == true {
-            slotIsReady()
-            try step("definitions") { try prepareRest(&archive) }
-        } else {
-            do {
-                try copyRows(&archive, slotIsReady)
-            } catch {
-                // Where one of these failed, what was thrown came of that.
-                try earlyKeys?.finish()
-                throw error
-            }
-            try note { $0.isBehindRows = true }
-        }
-        if journal.isBehindKeys != true {
-            try step("indexes and constraints") { try restoreKeys(of: &archive) }
-            try note { $0.isBehindKeys = true }
-            Failpoint.afterKeys.reach()
+        do {
+            try copyRowsAndKeys(&archive, slotIsReady)
+        } catch {
+            // Where one of these failed, what was thrown came of that.
+            try earlyKeys?.finish()
+            throw error
         }
         let point = journal.laterPoint
         if let point, journal.isCaughtUp != true {
@@ -106,6 +95,20 @@ final class DatabaseCopy {
         Failpoint.afterIndexes.reach()
         try note { $0.isBehindIndexes = true }
         return point
+    }
+
+    private func copyRowsAndKeys(_ archive: inout SchemaArchive, _ slotIsReady: () -> Void) throws {
+        if journal.isBehindRows == true {
+            slotIsReady()
+            try step("definitions") { try prepareRest(&archive) }
+        } else {
+            try copyRows(&archive, slotIsReady)
+            try note { $0.isBehindRows = true }
+        }
+        guard journal.isBehindKeys != true else { return }
+        try step("indexes and constraints") { try restoreKeys(of: &archive) }
+        try note { $0.isBehindKeys = true }
+        Failpoint.afterKeys.reach()
     }
 
     private func note(_ change: (inout CloneJournal) -> Void) throws {
@@ -125,13 +128,8 @@ final class DatabaseCopy {
         let watch = IndexWatch(options, progress)
         defer { watch.end() }
         try archive.narrow(toKeys: true, without: earlyKeys?.close() ?? [])
-        do {
-            // Some of the others may still be under way.
-            try archive.restore(.after, options.target, jobs: options.indexJobs, options: options.restoreOptions)
-        } catch {
-            try earlyKeys?.finish()
-            throw error
-        }
+        // Some of the others may still be under way.
+        try archive.restore(.after, options.target, jobs: options.indexJobs, options: options.restoreOptions)
         try earlyKeys?.finish()
     }
 

@@ -61,8 +61,12 @@ struct ReconnectTests {
         try await Rig.run(Self.schema) { rig in
             let receive = try rig.stage("receive", ["--dir", rig.spool, "--no-loop"])
             try await receive.awaitLog(containing: "streaming from slot")
-            try await rig.onSource(
-                "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '\(rig.name)'")
+            // It says so before the source shows it.
+            try await rig.source.awaitSQL(
+                """
+                SELECT count(pg_terminate_backend(active_pid)) FROM pg_replication_slots
+                 WHERE slot_name = '\(rig.name)'
+                """, equals: "1")
             let ended = try await receive.wait()
             #expect(ended.exitCode == 3)
         }

@@ -19,6 +19,12 @@ struct ArchiveContents {
         /// The line by which pg_restore is told to restore it.
         var line: String { "\(id); \(address.catalog) \(address.oid) \(text)" }
 
+        /// A key, or another constraint that an index belongs to.
+        var isConstraint: Bool { text.hasPrefix("CONSTRAINT ") }
+
+        /// Rows are found by it, or kept apart.
+        var isKey: Bool { isConstraint || text.hasPrefix("INDEX ") }
+
         /// Kind, schema and name.
         var name: String { text.split(separator: " ").dropLast().joined(separator: " ") }
     }

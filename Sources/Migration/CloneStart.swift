@@ -136,7 +136,7 @@ struct CloneStart {
         try target.clear(keeping: old.extensions)
         try CloneEnd(options, logger: logger).dropSlotAndOrigin(follows: old.follows)
         try spool.removeLog()
-        SchemaArchive(path: spool.statePath + "/schema.dump", stop: StopRequest(), logger: logger).remove()
+        unlink(spool.definitionsPath)
         try CloneJournal.remove(spool)
     }
 

@@ -101,8 +101,7 @@ extension DatabaseCopy {
         if journal.isCatchingUp != true {
             try target.placeOrigin(options.origin, at: start)
             try target.makeDurable()
-            journal.isCatchingUp = true
-            try journal.write(spool)
+            try note { $0.isCatchingUp = true }
         }
         let begin = max(start, try TargetDatabase.settledPosition(options).position)
         // Something must pass the position, on a source that is idle too.

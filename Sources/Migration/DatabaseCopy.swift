@@ -42,14 +42,8 @@ final class DatabaseCopy {
     /// - Parameter slotIsReady: called once the source keeps every change after the snapshot.
     /// - Returns: the journal of a migration whose copy is complete.
     func run(slotIsReady: () -> Void) throws -> CloneJournal {
-        let point: LSN?
         if isResumed { try warnOfEmptyTables() }
-        if journal.isBehindIndexes == true {
-            slotIsReady()
-            point = journal.laterPoint
-        } else {
-            point = try copyContents(slotIsReady)
-        }
+        if journal.isBehindIndexes == true { slotIsReady() } else { try copyContents(slotIsReady) }
         try step("sequences") { try copySequences() }
         Failpoint.afterSequences.reach()
         if !options.skipsAnalyze {
@@ -59,7 +53,9 @@ final class DatabaseCopy {
         }
         // From here on the target says by itself what it has; without that it would take what the copy has again.
         let target = try TargetDatabase(options.target)
-        if point == nil, let start = journal.consistentPoint { try target.placeOrigin(options.origin, at: start) }
+        if journal.laterPoint == nil, let start = journal.consistentPoint {
+            try target.placeOrigin(options.origin, at: start)
+        }
         try target.makeDurable()
         journal.phase = options.follows ? .following : .done
         Failpoint.beforeCopyIsDone.reach()
@@ -71,10 +67,8 @@ final class DatabaseCopy {
     }
 
     /// Copies all that a crash does not take back: definitions, rows, large objects, indexes and constraints.
-    ///
-    /// - Returns: the position of the last snapshot, to which all tables were brought; nil when there was but one.
-    private func copyContents(_ slotIsReady: () -> Void) throws -> LSN? {
-        var archive = SchemaArchive(path: spool.statePath + "/schema.dump", stop: stop, logger: logger)
+    private func copyContents(_ slotIsReady: () -> Void) throws {
+        var archive = SchemaArchive(path: spool.definitionsPath, stop: stop, logger: logger)
         // Kept for the run that goes on.
         defer { if journal.isBehindIndexes == true || journal.planned == nil { archive.remove() } }
         do {
@@ -84,8 +78,7 @@ final class DatabaseCopy {
             try earlyKeys?.finish()
             throw error
         }
-        let point = journal.laterPoint
-        if let point, journal.isCaughtUp != true {
+        if let point = journal.laterPoint, journal.isCaughtUp != true {
             // What looks at several tables comes when all of them show the same moment.
             try step("catching up") { try catchUp(to: point) }
             Failpoint.afterCatchUp.reach()
@@ -94,7 +87,6 @@ final class DatabaseCopy {
         try step("foreign keys and triggers") { try restoreRest(of: &archive) }
         Failpoint.afterIndexes.reach()
         try note { $0.isBehindIndexes = true }
-        return point
     }
 
     private func copyRowsAndKeys(_ archive: inout SchemaArchive, _ slotIsReady: () -> Void) throws {
@@ -111,7 +103,8 @@ final class DatabaseCopy {
         Failpoint.afterKeys.reach()
     }
 
-    private func note(_ change: (inout CloneJournal) -> Void) throws {
+    /// Changes the journal, and writes it.
+    func note(_ change: (inout CloneJournal) -> Void) throws {
         change(&journal)
         try journal.write(spool)
     }
@@ -179,8 +172,7 @@ final class DatabaseCopy {
         } else {
             Failpoint.afterDefinitions.reach()
             try TargetDatabase(options.target).makeDurable()
-            journal.planned = tables.map(\.name)
-            try journal.write(spool)
+            try note { $0.planned = tables.map(\.name) }
         }
         let earlyKeys = try makeEarlyKeys(&archive, tables, snapshot: name, encoding)
         self.earlyKeys = earlyKeys
@@ -210,8 +202,7 @@ final class DatabaseCopy {
                 }
             }
         }
-        journal.tables = copied.tables
-        try journal.write(spool)
+        try note { $0.tables = copied.tables }
         if !options.skipsLargeObjects { try copyLargeObjects(snapshot: name, encoding) }
         Failpoint.afterRows.reach()
         withExtendedLifetime(holder) {}
@@ -283,8 +274,7 @@ final class DatabaseCopy {
         else { throw MigrationError(.failure, "the source exported no snapshot with slot \"\(options.slot)\"") }
         logger.info("created slot \"\(options.slot)\"; the copy is of \(created.consistentPoint)")
         Failpoint.afterSlot.reach()
-        journal.consistentPoint = created.consistentPoint
-        try journal.write(spool)
+        try note { $0.consistentPoint = created.consistentPoint }
         return Holder(name: name, encoding: source.encoding, source: source)
     }
 

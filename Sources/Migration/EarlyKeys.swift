@@ -12,8 +12,6 @@ final class EarlyKeys: @unchecked Sendable {
     struct Key {
         var table: UInt32
         var entry: ArchiveContents.Entry
-        /// It needs the table for itself; others can be made side by side.
-        var isConstraint: Bool
     }
 
     private let condition = Condition()
@@ -90,9 +88,9 @@ final class EarlyKeys: @unchecked Sendable {
         }
     }
 
-    /// Nothing would only wait for a lock of the table.
+    /// It would not only wait for a lock: a constraint needs the table for itself, indexes can be made side by side.
     private func canBegin(_ key: Key) -> Bool {
-        !underWay.contains { $0.table == key.table && ($0.isConstraint || key.isConstraint) }
+        !underWay.contains { $0.table == key.table && ($0.entry.isConstraint || key.entry.isConstraint) }
     }
 
     private func next() -> Key? {
@@ -126,8 +124,7 @@ extension EarlyKeys {
         var keys: [UInt32: [Key]] = [:]
         for entry in archive.kept where !archive.late.contains(entry.id) {
             guard let table = owners[entry.address] else { continue }
-            let isConstraint = entry.text.hasPrefix("CONSTRAINT ")
-            keys[table, default: []].append(Key(table: table, entry: entry, isConstraint: isConstraint))
+            keys[table, default: []].append(Key(table: table, entry: entry))
         }
         return keys
     }

@@ -107,8 +107,7 @@ struct SchemaArchive {
         let late = late
         try write(
             list: kept.filter { entry in
-                let isKey = ["INDEX ", "CONSTRAINT "].contains { entry.text.hasPrefix($0) } && !late.contains(entry.id)
-                return toKeys == isKey && !made.contains(entry.id)
+                toKeys == (entry.isKey && !late.contains(entry.id)) && !made.contains(entry.id)
             })
     }
 

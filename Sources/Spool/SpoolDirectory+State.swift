@@ -57,6 +57,9 @@ extension SpoolDirectory {
         withExtendedLifetime(lock) {}
     }
 
+    /// The file for the definitions that a copy makes on the target, by one run after the other.
+    public var definitionsPath: String { statePath + "/schema.dump" }
+
     /// The folder for batches that a resumed copy is brought to one position with.
     public var catchUpPath: String { statePath + "/catch-up" }
 

@@ -134,7 +134,7 @@ let package = Package(
                 "TestSupport", "ReceiveCommand", "TransformCommand", "ReplayCommand", "InspectCommand", "CloneCommand",
                 "Failpoints", "Observability", "Postgres",
             ]),
-        tests("Migration", ["CloneCommand", "Migration"]),
+        tests("Migration", ["CloneCommand", "Migration", "Postgres", "Selection", "TestSupport"]),
         tests("PgOutput", ["PgOutput", "Postgres", "TestSupport"]),
         tests("Postgres", ["Postgres", "TestSupport", "Threading"]),
         tests("Selection", ["Selection"]),

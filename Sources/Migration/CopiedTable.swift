@@ -18,11 +18,16 @@ struct CopiedTable: Sendable, Equatable {
     var isUnlogged = false
     /// A range of its blocks can be read without reading the others.
     var isDivisible: Bool
+    /// The binary form of its values is the same in all versions, and tells nothing that only one database knows.
+    var isBinary = false
 
     /// The table and its columns for a COPY statement.
     var copyList: String {
         columns.map { "\(name) (\($0))" } ?? name
     }
+
+    /// How COPY is to write and read it.
+    var format: String { isBinary ? "binary" : "text" }
 }
 
 /// A sequence of the source.

@@ -52,7 +52,7 @@ final class SourceSnapshot {
                 oid: oid, name: Quoting.qualified(schema, table), columns: row[3],
                 size: row[4].flatMap { Int($0) } ?? 0, file: file,
                 blocks: row[6].flatMap { Int($0) } ?? 0, isUnlogged: row[8] == "u",
-                isDivisible: row[3] != nil && row[7] == "t")
+                isDivisible: row[3] != nil && row[7] == "t", isBinary: row[9] == "t")
         }
     }
 
@@ -88,12 +88,25 @@ final class SourceSnapshot {
                  OPERATOR(pg_catalog./) pg_catalog.current_setting('block_size')::pg_catalog.int8,
                pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 140000
                  AND EXISTS (SELECT FROM pg_catalog.pg_am WHERE oid = c.relam AND amname = 'heap'),
-               c.relpersistence
+               c.relpersistence,
+               NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
+                             JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+                             LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND e.typarray = t.oid
+                            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND t.typtype <> 'e'
+                              AND coalesce(e.oid, t.oid) <> ALL ('{\(binaryTypes)}'::pg_catalog.oid[]))
           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind = 'r' AND c.relpersistence <> 't'
            AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND \(ownedByNoExtension)
          ORDER BY 5 DESC, 2, 3
         """
+
+    /// Types whose binary form has been the same since version 12, by the object ids that they have everywhere: bool, bytea,
+    /// name, the integers, text, oid, json, float4, float8, cidr, macaddr8, macaddr, inet, char(n), varchar, date, time,
+    /// timestamp, timestamptz, interval, timetz, bit, varbit, numeric, uuid and jsonb. Arrays of them have it too, and enums
+    /// travel by their labels. Others have object ids of one database in them, like composites, or are rare.
+    private static let binaryTypes =
+        "16,17,19,20,21,23,25,26,114,700,701,650,774,829,869,1042,1043,1082,1083,1114,1184,1186,1266,1560,1562,1700,"
+        + "2950,3802"
 
     private static let sequencesQuery = """
         SELECT n.nspname, c.relname, c.oid

@@ -70,9 +70,9 @@ final class TableCopier {
         let table = part.table
         let reading = "reading \(table.name) on the source"
         let writing = "copying into \(table.name)"
-        try source.connection.execute("COPY \(part.source) TO STDOUT", doing: reading)
+        try source.connection.execute("COPY \(part.source) TO STDOUT WITH (FORMAT \(table.format))", doing: reading)
         try target.execute(
-            "COPY \(table.copyList) FROM STDIN\(part.isWhole ? " WITH (FREEZE)" : "")", doing: writing)
+            "COPY \(table.copyList) FROM STDIN WITH (FORMAT \(table.format), FREEZE \(part.isWhole))", doing: writing)
         var total = 0
         let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.pieceBytes, alignment: 8)
         defer { piece.deallocate() }

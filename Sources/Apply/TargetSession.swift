@@ -45,6 +45,11 @@ public final class TargetSession {
         }
     }
 
+    /// A long statement takes several times its text on the server, whose C library would give that back to the system
+    /// after each, and have it zeroed for the next. Once a piece of this many bytes was freed, glibc keeps twice as much
+    /// (mallopt(3), M_MMAP_THRESHOLD); the piece itself it gives back.
+    private static let keptBytes = 16_000_000
+
     /// Runs statements that travel together and answer quickly; returns the last result.
     private func run(_ sql: String, _ doing: String) throws(PostgresError) -> QueryResult {
         let begun = ContinuousClock.now
@@ -60,6 +65,7 @@ public final class TargetSession {
 
             SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings
              WHERE name IN ('idle_session_timeout', 'transaction_timeout');
+            SELECT pg_catalog.length(pg_catalog.repeat(' ', \(Self.keptBytes)));
             SELECT pg_catalog.pg_backend_pid()
             """
         do throws(PostgresError) {

@@ -1,7 +1,7 @@
 import PgOutput
 
-// Statements over arrays: the values of each column in one array, all unnested side by side as `n(c1,c2,…)`. The key's
-// columns come first.
+// Statements over arrays: the values of each column in one array, all unnested side by side as `n`'s columns c1, c2, …, the key's
+// first. In a list of results, unlike in FROM, the server hands elements on without storing them row by row before.
 extension NetWriter {
     /// Gathers the values of `columns` of the entries in `order`, and has `statement` write a statement, with the number
     /// of its rows, each time that there is enough for one.
@@ -58,20 +58,17 @@ extension NetWriter {
         plan.write(plan.columns[columns[number]].elementCast, to: text)
     }
 
-    /// `unnest(E'{…}'::…[],…) AS n(c1,…) WHERE t."id" = n.c1; -- rows:9`
+    /// `(SELECT unnest(E'{…}'::…[]) AS c1,…) AS n WHERE t."id" = n.c1; -- rows:9`
     func finishArrayStatement(_ plan: TablePlan, columns: ContiguousArray<Int>, rows: Int) {
         for number in columns.indices {
-            text.append(number == 0 ? "unnest(E'{" : ",E'{")
+            text.append(number == 0 ? "(SELECT unnest(E'{" : ",unnest(E'{")
             text.append(arrays[number].bytes)
             text.append("}'")
             plan.write(plan.columns[columns[number]].arrayCast, to: text)
-        }
-        text.append(") AS n(")
-        for number in columns.indices {
-            text.append(number == 0 ? "c" : ",c")
+            text.append(") AS c")
             text.append(decimal: number + 1)
         }
-        text.append(") WHERE ")
+        text.append(") AS n WHERE ")
         for number in plan.netKey.indices {
             text.append(number == 0 ? "t." : " AND t.")
             plan.write(plan.columns[plan.netKey[number]].equals, to: text)

@@ -154,9 +154,9 @@ public final class BatchApplier {
     }
 
     private func start(_ header: BatchHeader) throws(ApplyError) {
-        // The first batch of all is the first lane's: a target without a position has no lanes.
-        if let lanes, statistics.position != nil, !mayHoldSkip(header), try !executor.isApplied(header),
-            lanes.wants(header)
+        if let lanes, !mayHoldSkip(header), try !executor.isApplied(header), lanes.wants(header),
+            // What lanes have of the first batch of all shows beside a position alone.
+            try executor.establish(header.from)
         {
             recorder.begin(lanes: lanes.count)
             isLaned = true

@@ -54,7 +54,7 @@ final class BatchExecutor {
     func begin(_ header: BatchHeader) throws(ApplyError) {
         self.header = header
         guard try !isApplied(header) else { return }
-        if statistics.position == nil { try establish(header.from) }
+        try establish(header.from)
         Failpoint.beforeBatch.reach()
         transaction = try BatchTransaction(link, batch: header.range, options: options, logger: logger)
     }
@@ -94,8 +94,12 @@ final class BatchExecutor {
 
     /// Says durably where the first batch begins, before anything of it is there. A target without a position takes any
     /// batch, and would take the second after a crash that took back the first.
-    private func establish(_ from: LSN) throws(ApplyError) {
-        guard from > .zero, let progress = link.progress else { return }
+    ///
+    /// - Returns: whether the target has a position now.
+    @discardableResult
+    func establish(_ from: LSN) throws(ApplyError) -> Bool {
+        guard statistics.position == nil else { return true }
+        guard from > .zero, let progress = link.progress else { return false }
         let base = try BatchTransaction(link, batch: "the start at \(from)", options: options, logger: logger)
         do throws(ApplyError) {
             try base.append("BEGIN;")
@@ -112,6 +116,7 @@ final class BatchExecutor {
             throw error
         }
         statistics.position = from
+        return true
     }
 
     /// Takes the position that a new session reads.

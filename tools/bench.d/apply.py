@@ -60,19 +60,20 @@ class Applying:
         """transform into replay, from the spool."""
         database = self.database()
         origin = database
-        transform = ["--lanes", str(connections)] if connections > 1 else []
-        replay = ["--jobs", str(connections), "--spool", self.spool] if connections > 1 else []
+        lanes, jobs = lanes_and_jobs(connections)
+        replay = [*jobs, "--spool", self.spool] if connections > 1 else []
         binaries = self.bench.binaries
         series.add(timed(
-            [("transform", [f"{binaries}/transform", self.spool, "--origin", origin, *transform]),
+            [("transform", [f"{binaries}/transform", self.spool, "--origin", origin, *lanes]),
              ("replay", [f"{binaries}/replay", "--target", self.target.conninfo(database), *replay])],
             [self.target.pid], [(f"postgres {database}", "backend")], self.bench.log))
         self.finish(database, origin)
 
-    def run_live(self, series):
+    def run_live(self, series, connections=1):
         """All three stages at once, from the slot to the target's rows."""
         database, slot = self.database(), self.backlog.slot()
         origin = database
+        lanes, jobs = lanes_and_jobs(connections)
         binaries, backlog = self.bench.binaries, self.backlog
         spool = os.path.join(self.bench.folder, f"live-{database}")
         matchers = [(f"postgres {database}", "backend"), ("walsender", "walsender")]
@@ -81,8 +82,8 @@ class Applying:
             receive = Program("receive", backlog.receive_arguments(binaries, slot, spool), sampler, log=self.bench.log)
             wait_for_folder(os.path.join(spool, "segments"))
             run_piped(
-                [("transform", [f"{binaries}/transform", "--follow", spool, "--origin", origin]),
-                 ("replay", [f"{binaries}/replay", "--target", self.target.conninfo(database), "--spool", spool])],
+                [("transform", [f"{binaries}/transform", "--follow", spool, "--origin", origin, *lanes]),
+                 ("replay", [f"{binaries}/replay", "--target", self.target.conninfo(database), "--spool", spool, *jobs])],
                 sampler, self.bench.log)
             wall = time.monotonic() - begun
             receive.wait()
@@ -118,6 +119,11 @@ class Applying:
     def close(self):
         shutil.rmtree(self.spool)
         self.drop(self.template)
+
+
+def lanes_and_jobs(connections):
+    """What transform and replay are told to apply on so many connections."""
+    return (["--lanes", str(connections)], ["--jobs", str(connections)]) if connections > 1 else ([], [])
 
 
 def wait_for_folder(path, patience_s=30):

@@ -150,6 +150,12 @@ public final class BatchRenderer {
         if isDirty { try flush() }
     }
 
+    /// Says that the reader has nothing to do, though more input waits: a quarter of a batch is written and flushed.
+    public func readerIdle() throws {
+        guard pending.changes >= options.maxChanges / 4 || strategy.byteCount >= options.maxBytes / 4 else { return }
+        try inputIdle()
+    }
+
     /// Writes what is complete, then, when `lsn` lies beyond it, a marker batch that takes the target there, then the
     /// end line. An unfinished transaction is discarded.
     public func end(at lsn: LSN, reason: String) throws {

@@ -25,7 +25,7 @@ public struct RenderOptions: Sendable {
 
     /// The defaults, and what differs from them.
     public init(
-        order: BatchPreamble.Order = .net, origin: String = "walrelay", maxChanges: Int = 50_000,
+        order: BatchPreamble.Order = .net, origin: String = "walrelay", maxChanges: Int = 200_000,
         maxBytes: Int = 16 << 20,
         from: LSN? = nil,
         to: LSN? = nil, tables: TableRules = TableRules(), lanes: Int = 1, tool: String = "walrelay"

@@ -150,7 +150,7 @@ public struct FollowPipeline: Sendable {
     /// What `transform` is told about the size of batches. Each costs the target some waiting for a round trip or two; on
     /// a long way there are to be fewer of them. The memory that it takes grows, too.
     static func batchSize(roundTrip: Duration) -> [String] {
-        roundTrip < .milliseconds(5) ? [] : ["--max-changes", "200000", "--max-bytes", "32MB"]
+        roundTrip < .milliseconds(5) ? [] : ["--max-bytes", "32MB"]
     }
 
     private func appliers(at target: (position: LSN, roundTrip: Duration)) throws -> [Stage] {

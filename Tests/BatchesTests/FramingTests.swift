@@ -113,4 +113,20 @@ import Testing
         let error = #expect(throws: BatchError.self) { try it.renderer.start(later) }
         #expect(error?.code == .gap)
     }
+
+    @Test func aReaderThatHasNothingToDoGetsAQuarterOfABatch() throws {
+        let it = try Rendering(RenderOptions(maxChanges: 8))
+        try it.transaction(0x100, Build.simple, Build.insert(1, ["1", "a"]))
+        let before = it.sink.bytes.count
+        try it.renderer.readerIdle()
+        #expect(it.sink.bytes.count == before, "one change is not worth it")
+        // An open transaction has to wait for its commit.
+        try it.feed(Build.begin(0x200), Build.insert(1, ["2", "b"]))
+        try it.renderer.readerIdle()
+        #expect(it.sink.bytes.count == before)
+        try it.feed(Build.commit(0x200, end: 0x208))
+        try it.renderer.readerIdle()
+        #expect(it.sink.text.hasSuffix("-- walrelay commit {\"to\":\"0/208\"}\n"))
+        #expect(it.renderer.statistics.batches == 1)
+    }
 }

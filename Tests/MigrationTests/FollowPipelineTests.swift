@@ -6,8 +6,6 @@ import Testing
 struct FollowPipelineTests {
     @Test func batchesAreLargerWhereTheTargetIsFarAway() {
         #expect(FollowPipeline.batchSize(roundTrip: .milliseconds(1)).isEmpty)
-        #expect(
-            FollowPipeline.batchSize(roundTrip: .milliseconds(20))
-                == ["--max-changes", "200000", "--max-bytes", "32MB"])
+        #expect(FollowPipeline.batchSize(roundTrip: .milliseconds(20)) == ["--max-bytes", "32MB"])
     }
 }

@@ -13,7 +13,7 @@ WORKLOADS = ["W1", "W4", "W5"]
 PAIRS = 3
 ROUND_TRIP_MS = 20
 # As clone has it where the target is so far away.
-FAR_OPTIONS = ["--max-changes", "200000", "--max-bytes", "32MB"]
+FAR_OPTIONS = ["--max-bytes", "32MB"]
 
 
 class Link:

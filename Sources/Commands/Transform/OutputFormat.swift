@@ -18,6 +18,8 @@ protocol OutputFormat: AnyObject {
     func consume(_ chunk: Chunk) throws
     /// No more input waits: what is complete is written.
     func inputIdle() throws
+    /// More input waits, but the reader has nothing to do: what is worth it is written.
+    func readerIdle() throws
     /// Writes what is complete, and that the stream ends.
     func end(at position: LSN, reason: String) throws
     /// No more comes: what is complete is handed to the output.
@@ -25,6 +27,8 @@ protocol OutputFormat: AnyObject {
 }
 
 extension OutputFormat {
+    /// Does nothing: what is written depends on the input alone.
+    func readerIdle() {}
     /// Does nothing: nothing is under way elsewhere.
     func finish() {}
 }

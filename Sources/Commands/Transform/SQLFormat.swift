@@ -25,6 +25,7 @@ final class SQLFormat: OutputFormat {
 
     func consume(_ chunk: Chunk) throws { try log.consume(chunk) }
     func inputIdle() throws { try log.renderer.inputIdle() }
+    func readerIdle() throws { try log.renderer.readerIdle() }
 
     func end(at position: LSN, reason: String) throws {
         try log.renderer.end(at: position, reason: reason)

@@ -60,6 +60,7 @@ final class Transformation {
             case .chunk(let chunk):
                 try format.consume(chunk)
                 if format.hasReachedEnd { return true }
+                if sink.isWaiting { try format.readerIdle() }
             case .idle:
                 // Without anything to write, only a look tells that the program behind is gone.
                 try sink.checkReader()

@@ -1,4 +1,4 @@
-"""One workload at a quarter, once and four times its size: what a change costs must not depend on how many there are."""
+"""One workload at its size, four and sixteen times: what a change costs must not depend on how many there are."""
 
 import workloads
 from apply import Applying
@@ -7,7 +7,7 @@ from results import Series
 NAME = "linear"
 WORKLOADS = ["W1"]
 PAIRS = 3
-SIZES = [0.25, 1, 4]
+SIZES = [1, 4, 16]
 
 
 def run(bench, workload, pairs):

@@ -103,6 +103,8 @@ struct ReplayCrashTests {
             return
         }
         try await replay.awaitStop()
+        // At its start it makes the connections of the last run equal, and does not wait for a target that is gone.
+        let isLevelling = !replay.wasConnected && replay.log.contains("cut off between its connections")
         // A connection that is not there cannot be killed.
         if victim == .backend, point != .beforeReconnect {
             try await replay.killBackend()
@@ -110,6 +112,10 @@ struct ReplayCrashTests {
             try await rig.target.restart(mode: .immediate)
         }
         replay.signal(SIGCONT)
+        if isLevelling {
+            #expect(try await replay.end() == 3, "\(replay.log)")
+            return
+        }
         if point != .beforeReconnect {
             try await replay.awaitLog(containing: "connected to the target again", times: isReconnect ? 2 : 1)
         }

@@ -1,7 +1,8 @@
 import PgOutput
 
-// Statements over arrays: the values of each column in one array, all unnested side by side as `n`'s columns c1, c2, …, the key's
-// first. In a list of results, unlike in FROM, the server hands elements on without storing them row by row before.
+// Statements over arrays: the values of each column in one array, all unnested side by side as `n`'s columns c1, c2, …,
+// the key's first. In a list of results, unlike in FROM, the server hands elements on without storing them row by row
+// before.
 extension NetWriter {
     /// Gathers the values of `columns` of the entries in `order`, and has `statement` write a statement, with the number
     /// of its rows, each time that there is enough for one.

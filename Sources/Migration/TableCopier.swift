@@ -98,6 +98,8 @@ final class TableCopier {
             filled += row.count
             rows += 1
         }
+        // The end of the binary form is a message of its own.
+        if table.isBinary { rows -= 1 }
         try flush()
         return total
     }

@@ -73,7 +73,7 @@ struct TransformCommand: AsyncParsableCommand {
     var origin = "walrelay"
 
     @Option(help: ArgumentHelp("Close a batch at this many changes.", valueName: "n"))
-    var maxChanges = 200_000
+    var maxChanges = RenderOptions().maxChanges
 
     @Option(help: ArgumentHelp("Close a batch at this much text.", valueName: "size"))
     var maxBytes = ByteCount(bytes: 16 << 20)

@@ -14,7 +14,7 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
     /// `system_identifier` of the source cluster.
     public var systemIdentifier: String
     /// The source's timeline.
-    public var timeline: Int
+    public var timeline: UInt32
     /// The source database.
     public var database: String
     /// The logical slot.
@@ -115,7 +115,7 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
         text.append(",")
         text.appendJSON(key: "system_identifier", systemIdentifier)
         text.append(",")
-        text.appendJSON(key: "timeline", timeline)
+        text.appendJSON(key: "timeline", Int(timeline))
         text.append(",")
         text.appendJSON(key: "database", database)
         text.append(",")

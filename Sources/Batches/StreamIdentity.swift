@@ -5,7 +5,11 @@ public struct StreamIdentity: Sendable, Equatable {
     /// `system_identifier` of the source cluster.
     public var systemIdentifier: String
     /// The source's timeline.
-    public var timeline: Int
+    public var timeline: UInt32
+    /// Where the timelines before it ended.
+    public var history: [TimelineEnd]
+    /// The log that the stream comes from; nil where nothing names it.
+    public var logID: String?
     /// The source database.
     public var database: String
     /// The logical slot.
@@ -19,11 +23,13 @@ public struct StreamIdentity: Sendable, Equatable {
 
     /// The identity of one source.
     public init(
-        systemIdentifier: String, timeline: Int, database: String, slot: String, encoding: String,
-        serverVersion: Int, start: LSN
+        systemIdentifier: String, timeline: UInt32, history: [TimelineEnd] = [], logID: String? = nil,
+        database: String, slot: String, encoding: String, serverVersion: Int, start: LSN
     ) {
         self.systemIdentifier = systemIdentifier
         self.timeline = timeline
+        self.history = history
+        self.logID = logID
         self.database = database
         self.slot = slot
         self.encoding = encoding

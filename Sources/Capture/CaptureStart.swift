@@ -19,7 +19,7 @@ struct CaptureStart {
         guard let spool = options.spool else {
             lock = nil
             destination = .pipe(1)
-            header = CaptureStart.header(options, source: source, start: confirmed, previous: nil)
+            header = CaptureStart.header(options, source: source, start: confirmed, previous: nil, logID: nil)
             position = confirmed
             durable = confirmed
             hasEnded = false
@@ -56,7 +56,7 @@ struct CaptureStart {
         destination = .spool(spool, recovered)
         header = CaptureStart.header(
             options, source: source, start: position,
-            previous: segments.last { !$0.isPartial }?.fileName)
+            previous: segments.last { !$0.isPartial }?.fileName, logID: try spool.identity()?.logID)
     }
 
     private static func report(_ recovered: RecoveredSegment, _ logger: Logger) {
@@ -71,7 +71,7 @@ struct CaptureStart {
     }
 
     private static func header(
-        _ options: CaptureOptions, source: Source, start: LSN, previous: String?
+        _ options: CaptureOptions, source: Source, start: LSN, previous: String?, logID: String?
     ) -> SegmentHeader {
         let plugin = PluginOptions.list(options, serverVersion: source.replication.serverVersion)
         return SegmentHeader(
@@ -79,6 +79,8 @@ struct CaptureStart {
             database: source.catalog.database, slot: options.slot,
             pluginOptions: Dictionary(plugin.map { ($0.name, $0.value) }) { first, _ in first },
             publications: options.publications, serverVersion: source.catalog.serverVersion,
-            encoding: source.encoding, start: start, previous: previous, tool: options.tool)
+            encoding: source.encoding, start: start, previous: previous,
+            // Without a spool it is the slot that every run continues.
+            logID: logID ?? "slot \(options.slot)", tool: options.tool)
     }
 }

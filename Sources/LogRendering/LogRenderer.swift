@@ -47,7 +47,8 @@ extension StreamIdentity {
     /// What a segment's header says of its source.
     public init(_ header: SegmentHeader) {
         self.init(
-            systemIdentifier: header.systemIdentifier, timeline: Int(header.timeline), database: header.database,
-            slot: header.slot, encoding: header.encoding, serverVersion: header.serverVersion, start: header.start)
+            systemIdentifier: header.systemIdentifier, timeline: header.timeline, history: header.history ?? [],
+            logID: header.logID, database: header.database, slot: header.slot, encoding: header.encoding,
+            serverVersion: header.serverVersion, start: header.start)
     }
 }

@@ -30,11 +30,16 @@ public struct SegmentHeader: Codable, Sendable, Equatable {
     public var start: LSN
     /// The file name of the segment before this one; nil for the first.
     public var previous: String?
+    /// The log that the segment belongs to, see ``SpoolIdentity/logID``; nil in segments of version 0.1.
+    public var logID: String?
+    /// Where the timelines before ``timeline`` ended, the oldest first; nil on the first timeline.
+    public var history: [TimelineEnd]?
     /// The program that wrote the segment.
     public var tool: String
 
     enum CodingKeys: String, CodingKey {
-        case format, features, timeline, database, slot, publications, encoding, start, previous, tool
+        case format, features, timeline, database, slot, publications, encoding, start, previous, history, tool
+        case logID = "log_id"
         case systemIdentifier = "system_identifier"
         case pluginOptions = "plugin_options"
         case serverVersion = "server_version"
@@ -44,7 +49,7 @@ public struct SegmentHeader: Codable, Sendable, Equatable {
     public init(
         systemIdentifier: String, timeline: UInt32, database: String, slot: String, pluginOptions: [String: String],
         publications: [String], serverVersion: Int, encoding: String, start: LSN, previous: String? = nil,
-        tool: String
+        logID: String? = nil, history: [TimelineEnd]? = nil, tool: String
     ) {
         self.systemIdentifier = systemIdentifier
         self.timeline = timeline
@@ -56,6 +61,8 @@ public struct SegmentHeader: Codable, Sendable, Equatable {
         self.encoding = encoding
         self.start = start
         self.previous = previous
+        self.logID = logID
+        self.history = history
         self.tool = tool
     }
 

@@ -43,14 +43,17 @@ public struct SegmentVerifier {
 
     private func compare(_ report: inout SegmentReport, identity: SpoolIdentity?, previous: SegmentReport?) {
         guard let header = report.header else { return }
-        let own = SpoolIdentity(
+        var own = SpoolIdentity(
             systemIdentifier: header.systemIdentifier, database: header.database, slot: header.slot)
+        // Segments of version 0.1 do not name their log.
+        own.logID = identity?.logID.map { header.logID ?? $0 }
         if let identity, identity != own {
             report.state = .foreign
             report.message =
                 "the segment is from system \(own.systemIdentifier), database \"\(own.database)\", slot "
-                + "\"\(own.slot)\"; the spool is of system \(identity.systemIdentifier), database "
-                + "\"\(identity.database)\", slot \"\(identity.slot)\""
+                + "\"\(own.slot)\", log \(own.logID ?? "unknown"); the spool is of system "
+                + "\(identity.systemIdentifier), database \"\(identity.database)\", slot \"\(identity.slot)\", log "
+                + "\(identity.logID ?? "unknown")"
         } else if let previous, let missing = missing(between: previous, and: header, named: header.name) {
             report.state = .gap
             report.message = missing

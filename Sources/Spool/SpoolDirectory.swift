@@ -11,10 +11,14 @@ public struct SpoolIdentity: Codable, Sendable, Equatable {
     public var database: String
     /// The slot.
     public var slot: String
+    /// Names this log among all others: 32 random hexadecimal digits, made with the spool. A target keeps it beside its
+    /// position, and so knows whether another log can follow. Nil in a spool of version 0.1 that was not opened since.
+    public var logID: String?
 
     enum CodingKeys: String, CodingKey {
         case format, database, slot
         case systemIdentifier = "system_identifier"
+        case logID = "log_id"
     }
 
     /// The identity of a source.
@@ -22,6 +26,14 @@ public struct SpoolIdentity: Codable, Sendable, Equatable {
         self.systemIdentifier = systemIdentifier
         self.database = database
         self.slot = slot
+    }
+
+    /// The same with a log's name of its own.
+    func withNewLogID() -> SpoolIdentity {
+        var named = self
+        let digits = (0..<2).map { _ in String(UInt64.random(in: .min ... .max), radix: 16) }
+        named.logID = digits.map { String(repeating: "0", count: 16 - $0.count) + $0 }.joined()
+        return named
     }
 }
 
@@ -56,7 +68,8 @@ public struct SpoolDirectory: Sendable {
         return identity
     }
 
-    /// Opens the spool for writing, making it on first use, and locks it for as long as the returned lock lives.
+    /// Opens the spool for writing, making it on first use, and locks it for as long as the returned lock lives. The
+    /// ``SpoolIdentity/logID`` of `identity` is of no account: a new spool gets one of its own.
     ///
     /// - Throws: ``SpoolError``: `locked` when another process writes to it, `foreign` when it holds another source's
     ///   changes.
@@ -65,6 +78,8 @@ public struct SpoolDirectory: Sendable {
         let lock = try SpoolLock(path + "/receive.lock", spool: path)
         if let existing = try self.identity() {
             try check(existing, is: identity)
+            guard existing.logID == nil else { return lock }
+            try write(existing.withNewLogID())
         } else {
             guard try segments().isEmpty else {
                 throw SpoolError(
@@ -73,13 +88,16 @@ public struct SpoolDirectory: Sendable {
             }
             try FileSystem.makeDirectory(segmentsPath)
             try FileSystem.makeDirectory(statePath)
-            try FileSystem.replace(identityPath, with: JSON.encode(identity) + [0x0A], in: path)
+            try write(identity.withNewLogID())
         }
         return lock
     }
 
+    private func write(_ identity: SpoolIdentity) throws(SpoolError) {
+        try FileSystem.replace(identityPath, with: JSON.encode(identity) + [0x0A], in: path)
+    }
+
     private func check(_ existing: SpoolIdentity, is wanted: SpoolIdentity) throws(SpoolError) {
-        guard existing != wanted else { return }
         var differences: [String] = []
         if existing.systemIdentifier != wanted.systemIdentifier {
             differences.append("system identifier \(existing.systemIdentifier), not \(wanted.systemIdentifier)")
@@ -88,6 +106,7 @@ public struct SpoolDirectory: Sendable {
             differences.append("database \"\(existing.database)\", not \"\(wanted.database)\"")
         }
         if existing.slot != wanted.slot { differences.append("slot \"\(existing.slot)\", not \"\(wanted.slot)\"") }
+        guard !differences.isEmpty else { return }
         throw SpoolError(
             .foreign,
             "the spool belongs to another source (\(differences.joined(separator: "; "))); use another --dir, "

@@ -6,14 +6,16 @@ import Postgres
 public struct ApplyError: Error, Sendable {
     /// What kind of failure it is.
     public enum Code: Sendable, Equatable {
-        /// No session could be opened, or it ended: the same input can be applied again from the origin's position.
+        /// No session could be opened, or it ended: the same input can be applied again from the target's position.
         case connectionLost
         /// The role may not do what replaying needs.
         case privilege
         /// A setting of the session did not take, or a pooler stands in between.
         case unsuitableSession
-        /// Another session holds the replication origin.
-        case originBusy
+        /// Another session holds the target's position.
+        case positionBusy
+        /// The target's position was not where the batch continues when it was to be moved: something else moved it.
+        case positionMoved
         /// The batch begins before the target's position and ends after it.
         case straddling
         /// The batch begins after the target's position.
@@ -48,6 +50,8 @@ public struct ApplyError: Error, Sendable {
     public let table: String?
     /// The server's own error; without the values that some of its messages quote, if it happened in a batch.
     public let cause: PostgresError?
+    /// Trying again by itself would change nothing, whatever kind of failure it is.
+    var isFinal = false
     /// The statement that was refused, for the report; holds row values.
     var refused: RefusedStatement?
     /// The server's message as it was, for the report; may hold row values.
@@ -96,10 +100,10 @@ public struct ApplyError: Error, Sendable {
 
     private static func advice(for code: Code) -> String {
         switch code {
-        case .connectionLost, .conflict: "nothing is lost: run it again to continue from the origin's position"
-        case .constraint: "mend the row or the constraint on the target, then run it again; the batch is rolled back"
+        case .connectionLost, .conflict: "nothing is lost: run it again to continue from the target's position"
+        case .constraint: "fix the row or the constraint on the target, then run it again; the batch is rolled back"
         case .privilege: "grant what is missing, then run it again; the batch is rolled back"
-        default: "mend the cause on the target, then run it again; the batch is rolled back"
+        default: "fix the cause on the target, then run it again; the batch is rolled back"
         }
     }
 }
@@ -130,8 +134,6 @@ extension PostgresError {
             hint = nil
             return
         }
-        // The guard of a batch fails by such a message, and quotes positions.
-        if message.contains("walrelay: this batch continues from ") { return }
         // Each language has its own quotation marks; a value may have some of them, too.
         let marks: Set<Character> = ["\"", "'", "«", "»", "„", "“", "”", "‘", "’", "‹", "›", "「", "」"]
         guard let first = message.firstIndex(where: marks.contains), let last = message.lastIndex(where: marks.contains)

@@ -38,8 +38,8 @@ public final class ApplyMonitor: Sendable {
     /// Takes the counts after a batch.
     public func update(_ counts: ApplyStatistics) {
         state.withLock {
+            if counts.batchesApplied != $0.counts.batchesApplied { $0.applied = .now }
             $0.counts = counts
-            $0.applied = .now
         }
     }
 
@@ -91,6 +91,7 @@ public final class ApplyMonitor: Sendable {
         status.reconnections = counts.reconnections
         status.transactionsSkipped = counts.transactionsSkipped
         status.mismatches = counts.mismatches
+        status.trouble = counts.trouble
         status.changesPerSecond = Double(counts.changes - last) * 1_000 / Double(ApplyMonitor.interval)
         return status
     }

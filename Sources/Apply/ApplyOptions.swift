@@ -2,14 +2,14 @@ import Postgres
 
 /// How batches are applied.
 public struct ApplyOptions: Sendable {
-    /// The replication origin; nil for the one that the stream's preamble names.
-    public var origin: String?
-    /// Keep the position in a table even where the role may use replication origins.
-    public var usesProgressTable: Bool
+    /// The name of the target's position; nil for the one that the preamble gives.
+    public var stream: String?
+    /// A log that continues the one that the position is of, as the user says.
+    public var acceptedLog: String?
     /// The session's `synchronous_commit`. Rows and position are as durable as each other either way.
     public var synchronousCommit: SynchronousCommit
-    /// How long to wait for an origin that another session holds, in seconds.
-    public var originWaitSeconds: Int
+    /// How long to wait for a position that another session holds, in seconds.
+    public var positionWaitSeconds: Int
     /// An input that ends between batches without an end mark is a success.
     public var allowsOpenEnd: Bool
     /// What a commit on the target waits for, as PostgreSQL's setting of that name has it.
@@ -44,6 +44,10 @@ public struct ApplyOptions: Sendable {
     public var jobsMinChanges: Int
     /// Transactions of the source that are left out, by the positions at which they end.
     public var skips: Set<LSN>
+    /// So many times in a row the session may be lost while one batch is applied, before that counts as refused.
+    public var lossesMax: Int
+    /// What is named as the writer of the target's position.
+    public var tool: String
     /// The folder that takes the report about a refused statement, with its row; nil for none.
     public var reportFolder: String?
     /// Statements are sent when they reach this many bytes, more on a long way; at most twice as much is in memory.
@@ -51,16 +55,16 @@ public struct ApplyOptions: Sendable {
 
     /// The defaults, and what differs from them.
     public init(
-        origin: String? = nil, usesProgressTable: Bool = false, synchronousCommit: SynchronousCommit = .off,
-        originWaitSeconds: Int = 30, allowsOpenEnd: Bool = false, onMismatch: Mismatch = .error,
+        stream: String? = nil, acceptedLog: String? = nil, synchronousCommit: SynchronousCommit = .off,
+        positionWaitSeconds: Int = 30, allowsOpenEnd: Bool = false, onMismatch: Mismatch = .error,
         reconnects: Bool = true, log: (any BatchLog)? = nil, jobs: Int = 1, jobsMinChanges: Int = 1000,
-        skips: Set<LSN> = [], reportFolder: String? = nil,
+        skips: Set<LSN> = [], lossesMax: Int = 10, tool: String = "walrelay", reportFolder: String? = nil,
         sendBytes: Int = 256 << 10
     ) {
-        self.origin = origin
-        self.usesProgressTable = usesProgressTable
+        self.stream = stream
+        self.acceptedLog = acceptedLog
         self.synchronousCommit = synchronousCommit
-        self.originWaitSeconds = originWaitSeconds
+        self.positionWaitSeconds = positionWaitSeconds
         self.allowsOpenEnd = allowsOpenEnd
         self.onMismatch = onMismatch
         self.reconnects = reconnects
@@ -68,6 +72,8 @@ public struct ApplyOptions: Sendable {
         self.jobs = jobs
         self.jobsMinChanges = jobsMinChanges
         self.skips = skips
+        self.lossesMax = lossesMax
+        self.tool = tool
         self.reportFolder = reportFolder
         self.sendBytes = sendBytes
     }

@@ -26,7 +26,9 @@ public struct ApplyStatistics: Sendable, Equatable {
     public var bytes = 0
     /// When the last transaction applied had committed on the source, in UTC.
     public var committedAt: String?
-    /// The origin's position after the last batch; nil before any progress.
+    /// Why the batch that comes next is not applied yet; nil while all goes well.
+    public var trouble: String?
+    /// The target's position after the last batch; nil before it is known.
     public var position: LSN?
 
     /// Nothing yet.

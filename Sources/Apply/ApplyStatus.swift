@@ -32,11 +32,13 @@ public struct ApplyStatus: Codable, Sendable, Equatable {
     public var transactionsSkipped = 0
     /// Statements that changed another number of rows than on the source, and were let pass.
     public var mismatches = 0
+    /// Why the batch that comes next is not applied yet, and which it is; nil while all goes well.
+    public var trouble: String?
     /// Changes a second since the status before.
     public var changesPerSecond: Double = 0
 
     enum CodingKeys: String, CodingKey {
-        case updated, pid, applied, transactions, changes, batches, reconnections, mismatches
+        case updated, pid, applied, transactions, changes, batches, reconnections, mismatches, trouble
         case isRunning = "running"
         case committedAt = "committed_at"
         case delaySeconds = "delay_seconds"

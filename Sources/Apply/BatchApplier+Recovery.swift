@@ -26,7 +26,7 @@ extension BatchApplier {
     }
 
     private func canRecover(_ error: ApplyError, order: RecoveryOrder, transactions: Int) -> Bool {
-        if error.isPassing { return options.reconnects && stop?.isRequested != true }
+        if error.isTransient { return options.reconnects && stop?.isRequested != true }
         return error.isRefusal && log != nil && next(order, transactions: transactions) != nil
     }
 
@@ -55,21 +55,30 @@ extension BatchApplier {
             }
         }
         var order = usualOrder
+        var losses = SessionLosses(max: options.lossesMax)
+        if let first = failure { failure = losses.note(first) }
         while true {
             do {
-                if let failure, failure.isPassing {
-                    if try reopen(header, to: end, after: failure, order) { return }
-                } else if let failure, failure.isRefusal, let next = next(order, transactions: header.transactions) {
+                if let failure, failure.isRefusal, let next = next(order, transactions: header.transactions) {
                     order = next
                     note(failure, order, to: end)
                     Failpoint.beforeOrdered.reach()
                 }
+                if let lost = losses.takeLast() {
+                    executor.statistics.trouble = "batch \(header.range): \(failure ?? lost)"
+                    report(statistics)
+                    if try reopen(header, to: end, after: lost, order, &losses.backoff) { return }
+                }
                 try applyRange(header, to: end, order, after: failure)
                 return
-            } catch let error as ApplyError
-                where canRecover(error, order: order, transactions: header.transactions)
-            {
+            } catch let error as ApplyError {
                 executor.abandon()
+                let error = losses.note(error)
+                guard canRecover(error, order: order, transactions: header.transactions) else {
+                    executor.statistics.trouble = "\(error)"
+                    report(statistics)
+                    throw error
+                }
                 failure = error
             }
         }
@@ -99,10 +108,10 @@ extension BatchApplier {
     /// After a lost connection or a deadlock: the target says how far it is. True when it has the batch, by its last
     /// commit or because the batch was sent again.
     private func reopen(
-        _ header: BatchHeader, to end: LSN, after failure: ApplyError, _ order: RecoveryOrder
+        _ header: BatchHeader, to end: LSN, after failure: ApplyError, _ order: RecoveryOrder,
+        _ backoff: inout Backoff
     ) throws -> Bool {
-        let position = try link.reopen(after: failure)
-        try executor.resume(at: position)
+        executor.statistics.position = try link.reopen(after: failure, &backoff)
         executor.statistics.reconnections += 1
         try level()
         return try applyKept(header, to: end, order)
@@ -173,17 +182,19 @@ extension BatchApplier {
                     + "\(executor.statistics.position ?? header.from)", batch: header.range)
         }
         let position = executor.statistics.position?.description
-        return ApplyError(
+        var error = ApplyError(
             .connectionLost,
             "the connection was lost (\(failure?.cause?.message ?? failure?.message ?? "")) and the target is at "
                 + "\(position ?? "its start"); write the batches again with: transform --from "
                 + "\(position ?? "the start"), or give replay the log with --spool", batch: header.range)
+        error.isFinal = true
+        return error
     }
 
     /// Applies the batches of a range of the log.
     private func apply(_ log: any BatchLog, from: LSN, to end: LSN, _ order: RecoveryOrder) throws {
         var range = BatchRange(
-            from: from, to: end, order: order == .net ? .net : .source, origin: source?.origin ?? "")
+            from: from, to: end, order: order == .net ? .net : .source, stream: source?.stream ?? "")
         range.isSplit = order == .split
         var reader = BatchReader(source: try log.batches(range))
         // For a report about a refused row; it may stop in the middle, and is not to be sent again.
@@ -192,7 +203,7 @@ extension BatchApplier {
             while true {
                 let event = try reader.next()
                 switch event {
-                case .preamble(let preamble): try check(preamble)
+                case .preamble(let preamble): try follow(preamble)
                 case .batchBegin(let header):
                     recorder.begin()
                     logged = header

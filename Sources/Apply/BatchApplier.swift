@@ -3,7 +3,7 @@ import Logging
 import Postgres
 import Threading
 
-/// Applies a stream of batches to the target, each in one transaction together with the origin's progress.
+/// Applies a stream of batches to the target, each in one transaction together with the target's position.
 ///
 /// Batches that the target has already are skipped. Lives on one thread, together with its connection.
 public final class BatchApplier {
@@ -16,7 +16,7 @@ public final class BatchApplier {
     var recorder = BatchRecorder()
     /// What was recorded last is from the log, not the open batch.
     var recordsLog = false
-    private let report: (ApplyStatistics) -> Void
+    let report: (ApplyStatistics) -> Void
     private(set) var source: BatchPreamble?
     /// Why the open batch is not being applied though it should be; dealt with at its commit line.
     private var failure: ApplyError?
@@ -42,8 +42,8 @@ public final class BatchApplier {
             ? options.log : nil
     }
 
-    /// The origin that records the progress.
-    var originName: String { options.origin ?? source?.origin ?? "" }
+    /// The name of the target's position.
+    var streamName: String { options.stream ?? source?.stream ?? "" }
 
     /// The batches hold net changes.
     var isNet: Bool { source?.order == .net }
@@ -71,7 +71,7 @@ public final class BatchApplier {
     /// - Throws: ``ApplyError``. An unfinished batch is rolled back.
     public func run(reader: inout BatchReader) throws -> ApplyOutcome {
         let outcome = try apply(&reader)
-        lanes?.retire()
+        lanes?.retire(tool: options.tool)
         concludeSkips()
         return outcome
     }
@@ -96,7 +96,7 @@ public final class BatchApplier {
             }
             throw ApplyError(.malformedInput, error.description)
         } catch let error as ApplyError
-            where stop?.isRequested == true && (error.code == .originBusy || error.isPassing)
+            where stop?.isRequested == true && (error.code == .positionBusy || error.isTransient)
         {
             abandon()
             return .stopped(statistics.position)
@@ -154,10 +154,7 @@ public final class BatchApplier {
     }
 
     private func start(_ header: BatchHeader) throws(ApplyError) {
-        if let lanes, !mayHoldSkip(header), try !executor.isApplied(header), lanes.wants(header),
-            // What lanes have of the first batch of all shows beside a position alone.
-            try executor.establish(header.from)
-        {
+        if let lanes, !mayHoldSkip(header), try !executor.isApplied(header), lanes.wants(header) {
             recorder.begin(lanes: lanes.count)
             isLaned = true
             return try lanes.begin(header)
@@ -250,7 +247,7 @@ public final class BatchApplier {
 
     private func begin(_ preamble: BatchPreamble) throws {
         guard source == nil else {
-            try check(preamble)
+            try follow(preamble)
             guard lanes == nil || preamble.lanes == options.jobs else {
                 throw ApplyError(
                     .malformedInput,
@@ -259,8 +256,10 @@ public final class BatchApplier {
             }
             return
         }
-        let origin = options.origin ?? preamble.origin
-        executor.statistics.position = try link.open(encoding: preamble.encoding, origin: origin)
+        let claim = TargetPosition.Claim(
+            stream: options.stream ?? preamble.stream, source: ProgressSource(preamble), start: preamble.from,
+            acceptedLog: options.acceptedLog, tool: options.tool)
+        executor.statistics.position = try link.open(encoding: preamble.encoding, claim)
         source = preamble
         try level()
         try openLanes(preamble)
@@ -279,7 +278,7 @@ public final class BatchApplier {
         }
         logger.info(
             "connected to the target",
-            metadata: ["origin": "\(origin)", "position": "\(statistics.position?.description ?? "none")"])
+            metadata: ["stream": "\(streamName)", "position": "\(statistics.position?.description ?? "none")"])
         if let position = statistics.position {
             for skip in options.skips.sorted() where skip <= position {
                 logger.info("the target is past \(skip) already: nothing is skipped there")
@@ -287,18 +286,22 @@ public final class BatchApplier {
         }
     }
 
-    /// Checks that the stream goes on with the source that it began with.
-    func check(_ preamble: BatchPreamble) throws(ApplyError) {
+    /// Takes what a further preamble says of what follows it, once it is known to be of the same source.
+    func follow(_ preamble: BatchPreamble) throws(ApplyError) {
         guard let source else { return }
         guard source.systemIdentifier == preamble.systemIdentifier, source.database == preamble.database,
-            source.encoding == preamble.encoding, options.origin != nil || source.origin == preamble.origin
+            source.encoding == preamble.encoding, options.stream != nil || source.stream == preamble.stream
         else {
             throw ApplyError(
                 .foreignStream,
-                "the input goes on with system \(preamble.systemIdentifier), database "
-                    + "\(Quoting.identifier(preamble.database)), origin \(Quoting.identifier(preamble.origin)), "
+                "the input continues with system \(preamble.systemIdentifier), database "
+                    + "\(Quoting.identifier(preamble.database)), position \(Quoting.identifier(preamble.stream)), "
                     + "but it began with another; replay one source at a time")
         }
+        var next = ProgressSource(preamble)
+        // A part of the log that does not name it is read beside one that does.
+        if next.logID == nil, let known = link.position?.source.logID { next.logID = known }
+        try link.position?.continue(with: next)
     }
 
     private func finish(_ end: BatchEnd) throws(ApplyError) -> ApplyOutcome {
@@ -315,13 +318,14 @@ public final class BatchApplier {
 
     /// The target's position, read from it; the connection may have been lost since the last batch.
     private func durablePosition() throws(ApplyError) -> LSN? {
+        var backoff = Backoff()
         while true {
             do throws(ApplyError) {
-                executor.statistics.position = try link.position() ?? statistics.position
+                executor.statistics.position = try link.durablePosition() ?? statistics.position
                 return statistics.position
             } catch {
-                guard canRecover(error), error.isPassing else { throw error }
-                try executor.resume(at: try link.reopen(after: error))
+                guard canRecover(error), error.isTransient else { throw error }
+                executor.statistics.position = try link.reopen(after: error, &backoff)
             }
         }
     }

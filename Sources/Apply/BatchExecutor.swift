@@ -9,6 +9,8 @@ final class BatchExecutor {
     private let options: ApplyOptions
     private let logger: Logger
     private var transaction: BatchTransaction?
+    /// The open transaction has moved the position; else it only holds it, until the end is known.
+    private var hasMoved = false
     /// The open batch.
     private(set) var header: BatchHeader?
     /// Counts so far; its position is the target's.
@@ -51,24 +53,33 @@ final class BatchExecutor {
     }
 
     /// Opens the batch's transaction, unless the target has the batch already.
-    func begin(_ header: BatchHeader) throws(ApplyError) {
+    ///
+    /// - Parameter last: where the transaction ends that takes more than this batch; nil for the batch's own end.
+    func begin(_ header: BatchHeader, to last: LSN? = nil) throws(ApplyError) {
         self.header = header
         guard try !isApplied(header) else { return }
-        try establish(header.from)
+        let position = try heldPosition()
+        try position.checkTimeline(header.range)
         Failpoint.beforeBatch.reach()
-        transaction = try BatchTransaction(link, batch: header.range, options: options, logger: logger)
+        let transaction = try BatchTransaction(link, batch: header.range, options: options, logger: logger)
+        self.transaction = transaction
+        try transaction.append("BEGIN")
+        let end = last ?? header.to
+        hasMoved = end != nil
+        try transaction.append(
+            end.map { position.sql.move(from: header.from, to: $0, committedAt: header.committedAt) }
+                ?? position.sql.hold(at: header.from), .move)
+    }
+
+    private func heldPosition() throws(ApplyError) -> TargetPosition {
+        guard let position = link.position else {
+            throw ApplyError(.malformedInput, "a batch comes before any preamble; write it again with transform")
+        }
+        return position
     }
 
     /// Sends what the event says, unless the batch is skipped.
-    func perform(_ event: BatchEvent) throws(ApplyError) {
-        if case .statement(let sql, _) = event, link.progress?.replaces(sql) == true { return }
-        try transaction?.perform(event)
-    }
-
-    /// Has the batch's transaction write a commit record, also if it changes no row.
-    func ensureTransactionID() throws(ApplyError) {
-        try transaction?.append(BatchTransaction.takesID)
-    }
+    func perform(_ event: BatchEvent) throws(ApplyError) { try transaction?.perform(event) }
 
     /// Commits the batch, which takes the target to `end`.
     func commit(_ end: LSN) throws(ApplyError) {
@@ -76,10 +87,14 @@ final class BatchExecutor {
             throw ApplyError(.malformedInput, "a commit comes outside any batch; write it again with transform")
         }
         if let transaction {
-            if let move = link.progress?.move(from: statistics.position, to: end, committedAt: header.committedAt) {
-                try transaction.append(move, expectedRows: 1, isStrict: true)
+            let position = try heldPosition()
+            if !hasMoved {
+                try transaction.append(
+                    position.sql.move(from: header.from, to: end, committedAt: header.committedAt), .move)
             }
+            try transaction.append(position.sql.check(isAt: end), .check)
             try transaction.commit()
+            position.moved(to: end)
             statistics.rows += transaction.rows
             statistics.bytes += transaction.bytes
             statistics.mismatches += transaction.mismatches
@@ -92,51 +107,9 @@ final class BatchExecutor {
         self.header = nil
     }
 
-    /// Says durably where the first batch begins, before anything of it is there. A target without a position takes any
-    /// batch, and would take the second after a crash that took back the first.
-    ///
-    /// - Returns: whether the target has a position now.
-    @discardableResult
-    func establish(_ from: LSN) throws(ApplyError) -> Bool {
-        guard statistics.position == nil else { return true }
-        guard from > .zero, let progress = link.progress else { return false }
-        let base = try BatchTransaction(link, batch: "the start at \(from)", options: options, logger: logger)
-        do throws(ApplyError) {
-            try base.append("BEGIN;")
-            try base.append("SET LOCAL synchronous_commit = local;")
-            for statement in progress.movesAlone(to: from, committedAt: nil) { try base.append(statement) }
-            if let move = progress.move(from: nil, to: from, committedAt: nil) {
-                try base.append(move, expectedRows: 1, isStrict: true)
-            }
-            // A commit of a transaction that wrote nothing is not waited for.
-            try base.append("SELECT pg_catalog.pg_logical_emit_message(true, 'walrelay', 'start');")
-            try base.commit()
-        } catch {
-            base.rollback()
-            throw error
-        }
-        statistics.position = from
-        return true
-    }
-
-    /// Takes the position that a new session reads.
-    func resume(at position: LSN?) throws(ApplyError) {
-        if position == nil, let known = statistics.position {
-            throw ApplyError(
-                .gap,
-                "the target was at \(known) and has no position any more: was its replication origin dropped? Nothing more "
-                    + "is applied; if the rows are still there, set the position: pg_replication_origin_advance")
-        }
-        statistics.position = position
-    }
-
     /// Takes the target from `from` to `end` without what lies between, in a transaction of its own.
     func pass(from: LSN, to end: LSN, committedAt: String?) throws(ApplyError) {
         try begin(BatchHeader(from: from, to: end, transactions: 0, committedAt: committedAt))
-        try transaction?.append("BEGIN;")
-        for statement in link.progress?.movesAlone(to: end, committedAt: committedAt) ?? [] {
-            try transaction?.append(statement)
-        }
         try commit(end)
         statistics.transactionsSkipped += 1
     }
@@ -144,6 +117,7 @@ final class BatchExecutor {
     /// Counts a batch that the target has now.
     func noteApplied(_ header: BatchHeader, _ end: LSN) {
         statistics.position = end
+        statistics.trouble = nil
         statistics.batchesApplied += 1
         statistics.transactions += header.transactions
         statistics.changes += header.changes ?? 0

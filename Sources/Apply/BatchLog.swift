@@ -19,8 +19,8 @@ public struct BatchRange: Sendable {
     public var to: LSN
     /// How changes become statements.
     public var order: BatchPreamble.Order
-    /// The replication origin that the text is to name.
-    public var origin: String
+    /// The name of the target's position.
+    public var stream: String
     /// Every transaction with changes is a batch of its own.
     public var isSplit = false
     /// The lanes that statements are divided into.

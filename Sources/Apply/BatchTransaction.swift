@@ -7,9 +7,6 @@ import Postgres
 /// One batch on its way into the target: sends its statements in large strings, reads the next while the server works
 /// on the last, and compares every reported row count.
 final class BatchTransaction {
-    /// A transaction that gets no id writes no commit record, and the origin would stay where it is.
-    static let takesID = "SELECT pg_catalog.txid_current();"
-
     private let connection: Connection
     private let batch: String
     private let sendBytes: Int
@@ -45,10 +42,10 @@ final class BatchTransaction {
     }
 
     func append(
-        _ statement: UnsafeRawBufferPointer, expectedRows: Int?, isStrict: Bool = false
+        _ statement: UnsafeRawBufferPointer, expectedRows: Int?, purpose: StatementQueue.Purpose = .rows
     ) throws(ApplyError) {
         try check(statement)
-        filling.append(statement, expectedRows: expectedRows, isStrict: isStrict)
+        filling.append(statement, expectedRows: expectedRows, purpose: purpose)
         if filling.byteCount >= sendBytes { try submit() }
     }
 
@@ -61,10 +58,21 @@ final class BatchTransaction {
         }
     }
 
-    /// Sends a statement of our own.
-    func append(_ statement: String, expectedRows: Int? = nil, isStrict: Bool = false) throws(ApplyError) {
-        try Array(statement.utf8).span.withUnsafeBytes { bytes throws(ApplyError) in
-            try append(bytes, expectedRows: expectedRows, isStrict: isStrict)
+    /// Sends a statement of our own, without its semicolon.
+    func append(_ statement: String) throws(ApplyError) {
+        try append(statement, expectedRows: nil, .rows)
+    }
+
+    /// Sends a statement about the position, which must report one row.
+    func append(_ statement: String, _ purpose: StatementQueue.Purpose) throws(ApplyError) {
+        try append(statement, expectedRows: 1, purpose)
+    }
+
+    private func append(
+        _ statement: String, expectedRows: Int?, _ purpose: StatementQueue.Purpose
+    ) throws(ApplyError) {
+        try Array("\(statement);".utf8).span.withUnsafeBytes { bytes throws(ApplyError) in
+            try append(bytes, expectedRows: expectedRows, purpose: purpose)
         }
     }
 
@@ -143,7 +151,7 @@ final class BatchTransaction {
             Failpoint.duringCommit.reach()
             let tag = try connection.nextResult(doing: doing)?.commandTag ?? ""
             while try connection.nextResult(doing: doing) != nil {}
-            guard tag == "COMMIT" else {
+            guard tag == "COMMIT", !connection.isInTransaction else {
                 throw PostgresError(.unexpectedAnswer, "the server answered \(tag)", doing: doing)
             }
         } catch {
@@ -230,7 +238,7 @@ final class BatchTransaction {
             let entry = inFlight[next]
             if let expected = entry.expectedRows {
                 do throws(ApplyError) {
-                    try compare(result.affectedRows, expected, inFlight.table(next), isStrict: entry.isStrict)
+                    try compare(result.affectedRows, expected, inFlight.table(next), entry.purpose)
                 } catch {
                     throw refused(error)
                 }
@@ -263,11 +271,14 @@ final class BatchTransaction {
     }
 
     private func compare(
-        _ actual: Int?, _ expected: Int?, _ table: @autoclosure () -> String?, isStrict: Bool = false
+        _ actual: Int?, _ expected: Int, _ table: @autoclosure () -> String?, _ purpose: StatementQueue.Purpose
     ) throws(ApplyError) {
-        guard let expected else { return }
+        guard purpose == .rows else {
+            guard actual != expected else { return }
+            throw positionMoved(purpose)
+        }
         guard actual == expected else {
-            if onMismatch != .error, !isStrict, let actual {
+            if onMismatch != .error, let actual {
                 if onMismatch == .warn { warn(actual, expected, table()) }
                 mismatches += 1
                 rows += actual
@@ -277,10 +288,21 @@ final class BatchTransaction {
                 .rowCountMismatch,
                 "a statement changed \(actual.map(String.init) ?? "no") rows where the source changed \(expected): "
                     + "the target's rows differ from the source's (something else writes to it, or the copy was not "
-                    + "complete); the batch is rolled back: mend the table, then run it again",
+                    + "complete); the batch is rolled back: fix the table, then run it again",
                 batch: batch, table: table())
         }
-        // The row that has the position is none of the source's.
-        if !isStrict { rows += expected }
+        rows += expected
+    }
+
+    private func positionMoved(_ purpose: StatementQueue.Purpose) -> ApplyError {
+        let what =
+            purpose == .move
+            ? "the target's position is not where the batch continues: another session has moved it, or the row in "
+                + "walrelay.progress was changed by hand"
+            : "the batch moves the target's position by itself, or ends its transaction before its end"
+        return ApplyError(
+            .positionMoved,
+            "\(what). Nothing of the batch is applied. Let one replay alone work on a position; then run it again",
+            batch: batch)
     }
 }

@@ -19,7 +19,7 @@ struct FailureReport {
     let error: ApplyError
     let statement: RefusedStatement
     let header: BatchHeader?
-    let origin: String
+    let stream: String
 
     /// The file's name: a report about the same batch takes the place of the one before.
     var name: String {
@@ -65,7 +65,7 @@ struct FailureReport {
             let flat = value.split(whereSeparator: \.isNewline).joined(separator: " ")
             text += "-- \(name)\(flat)\n"
         }
-        line("origin ", Quoting.identifier(origin))
+        line("position ", Quoting.identifier(stream))
         if let header {
             let count = header.transactions == 1 ? "1 transaction" : "\(header.transactions) transactions"
             line("batch ", "\(header.range), \(count)")
@@ -78,7 +78,7 @@ struct FailureReport {
         line("hint: ", error.cause?.hint)
         line("context: ", error.cause?.context)
         if let number = statement.copyLine { line("the COPY's line ", "\(number)") }
-        line("", "The batch is rolled back. Mend the cause on the target, then run the same command again,")
+        line("", "The batch is rolled back. Fix the cause on the target, then run the same command again,")
         if let end = header?.to, header?.transactions == 1 {
             line("", "or leave this transaction out for good: replay --skip \(end)")
         }
@@ -109,7 +109,7 @@ extension BatchApplier {
         }
         let report = FailureReport(
             error: error, statement: statement, header: logged ?? open,
-            origin: options.origin ?? source?.origin ?? "")
+            stream: streamName)
         var reported = error
         do throws(FailureReport.PathError) {
             reported.message += "; the statement and its row: \(try report.write(to: folder))"

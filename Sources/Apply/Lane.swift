@@ -9,17 +9,17 @@ import Threading
 /// nothing is under way, other threads may use the connection.
 final class Lane: @unchecked Sendable {
     private enum Work {
-        /// The first lane has its BEGIN from the stream.
-        case begin(batch: String, hasBegin: Bool)
+        /// Opens a transaction; the statement is about the position.
+        case begin(batch: String, position: String?)
         case part(EventPart)
-        /// Waits until all is done and checked, these statements last.
-        case settle([String])
+        /// Waits until all is done and checked, the last statement after it has moved the position.
+        case settle(move: String?, check: String)
         case commit
         case rollback
     }
 
     /// Another lane may be what a statement waits for, and wait for this lane in turn, which the server cannot see.
-    private static let lockTimeout = "SET LOCAL lock_timeout = '500ms';"
+    private static let lockTimeout = "SET LOCAL lock_timeout = '500ms'"
     private static let queuedBytesMax = 16 << 20
 
     let link: TargetLink
@@ -32,7 +32,6 @@ final class Lane: @unchecked Sendable {
     // What follows is the thread's own while something is under way.
     private var transaction: BatchTransaction?
     private var failure: ApplyError?
-    private var isSetUp = false
     private var counts = (rows: 0, bytes: 0)
 
     init(_ link: TargetLink, number: Int, options: ApplyOptions, logger: Logger) throws(ApplyError) {
@@ -52,8 +51,8 @@ final class Lane: @unchecked Sendable {
         worker = nil
     }
 
-    /// A batch begins. The connection must be open.
-    func begin(batch: String, hasBegin: Bool) { queue.push(.begin(batch: batch, hasBegin: hasBegin)) }
+    /// A batch begins, with a statement about the position if there is one. The connection must be open.
+    func begin(batch: String, position: String?) { queue.push(.begin(batch: batch, position: position)) }
 
     /// Hands over events, waiting for room.
     func take(_ part: EventPart) {
@@ -61,8 +60,8 @@ final class Lane: @unchecked Sendable {
         queue.push(.part(part))
     }
 
-    /// Has the thread finish what it was given, then these statements; ``wait()`` answers.
-    func settle(_ statements: [String]) { queue.push(.settle(statements)) }
+    /// Has the thread finish what it was given, then move the position if it is not moved yet; ``wait()`` answers.
+    func settle(move: String?, check: String) { queue.push(.settle(move: move, check: check)) }
     /// Has the thread commit; ``wait()`` answers.
     func commit() { queue.push(.commit) }
     /// Has the thread undo what it did; ``wait()`` answers.
@@ -80,12 +79,12 @@ final class Lane: @unchecked Sendable {
     private func run() {
         while let work = queue.pop() {
             switch work {
-            case .begin(let batch, let hasBegin): attempt { () throws(ApplyError) in try open(batch, hasBegin) }
+            case .begin(let batch, let position): attempt { () throws(ApplyError) in try open(batch, position) }
             case .part(let part):
                 attempt { () throws(ApplyError) in try perform(part) }
                 budget.give(part.byteCount)
-            case .settle(let statements):
-                attempt { () throws(ApplyError) in try finish(statements) }
+            case .settle(let move, let check):
+                attempt { () throws(ApplyError) in try finish(move, check) }
                 answer()
             case .commit:
                 attempt { () throws(ApplyError) in try commitNow() }
@@ -108,36 +107,24 @@ final class Lane: @unchecked Sendable {
         do throws(ApplyError) { try step() } catch { failure = error }
     }
 
-    private func open(_ batch: String, _ hasBegin: Bool) throws(ApplyError) {
+    private func open(_ batch: String, _ position: String?) throws(ApplyError) {
         let transaction = try BatchTransaction(link, batch: batch, options: options, logger: logger)
         self.transaction = transaction
-        isSetUp = false
-        if !hasBegin { try perform(statement: "BEGIN;") }
+        try transaction.append("BEGIN")
+        try transaction.append(Lane.lockTimeout)
+        if let position { try transaction.append(position, .move) }
     }
 
     private func perform(_ part: EventPart) throws(ApplyError) {
-        try part.replay { event throws(ApplyError) in
-            try transaction?.perform(event)
-            if !isSetUp { try setUp() }
-        }
+        try part.replay { event throws(ApplyError) in try transaction?.perform(event) }
     }
 
-    private func perform(statement: String) throws(ApplyError) {
-        try transaction?.append(statement)
-        if !isSetUp { try setUp() }
-    }
-
-    /// Only after BEGIN.
-    private func setUp() throws(ApplyError) {
-        isSetUp = true
-        try transaction?.append(Lane.lockTimeout)
-    }
-
-    private func finish(_ statements: [String]) throws(ApplyError) {
+    private func finish(_ move: String?, _ check: String) throws(ApplyError) {
         guard let transaction else { return }
         // Nothing may be left that could make the commit fail: the other lanes are committed too.
-        try transaction.append("SET CONSTRAINTS ALL IMMEDIATE;")
-        for statement in statements { try transaction.append(statement) }
+        try transaction.append("SET CONSTRAINTS ALL IMMEDIATE")
+        if let move { try transaction.append(move, .move) }
+        try transaction.append(check, .check)
         try transaction.settle()
     }
 

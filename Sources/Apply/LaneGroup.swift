@@ -5,21 +5,22 @@ import Postgres
 import Threading
 
 /// Several connections that apply a batch together, each the statements of one lane in a transaction of its own, with
-/// an origin of its own (docs/batch-format.md, "Lanes").
+/// a row of its own for its position (docs/batch-format.md, "Lanes").
 ///
-/// Nothing is committed before all lanes have done everything. Then the first lane, which has the stream's own origin, is
-/// committed last: so that origin never says more than is true, and a lane whose origin is ahead of it has its share
+/// Nothing is committed before all lanes have done everything. Then the first lane, which has the stream's own position,
+/// is committed last: so that position never says more than is true, and a lane whose row is ahead of it has its share
 /// of what follows.
 final class LaneGroup {
     let count: Int
     private let lanes: [Lane]
     private let minChanges: Int
     private let logger: Logger
-    private var origin = ""
     private var encoding = ""
     /// The lanes beside the first that take part in the open batch.
     private var begun: Set<Int> = []
     private var header: BatchHeader?
+    /// What moves the positions in the open batch.
+    private var sql: ProgressSQL?
     /// Some lanes of the last batch may be committed without the first.
     private var mayBeAhead = false
     /// How many batches are applied on one connection after lanes got into each other's way; it grows while they do.
@@ -45,37 +46,27 @@ final class LaneGroup {
         for lane in lanes { lane.end() }
     }
 
-    /// Says which stream follows, and opens the connections.
-    func open(encoding: String, origin: String) throws(ApplyError) {
+    /// Opens the connections, and makes the lanes' rows beside the first's, which is where all of them are.
+    func open(encoding: String, tool: String) throws(ApplyError) {
         self.encoding = encoding
-        self.origin = origin
         try openLinks()
+        try lanes[0].link.position?.setLanes(count, tool: tool)
     }
 
     private func openLinks() throws(ApplyError) {
-        for number in 1..<count where !lanes[number].link.isOpen {
-            _ = try lanes[number].link.open(
-                encoding: encoding, origin: BatchPreamble.laneOrigin(origin, lane: number, of: count))
-        }
+        for number in 1..<count where !lanes[number].link.isOpen { try lanes[number].link.open(encoding: encoding) }
     }
 
-    /// Drops the lanes' origins, which say nothing any more once all lanes are at one position. Where that is not
+    /// Removes the lanes' rows, which say nothing any more once all lanes are at one position. Where that is not
     /// possible they stay, and do no harm.
-    func retire() {
-        guard !mayBeAhead else { return close() }
-        for number in 1..<count {
-            guard let connection = try? lanes[number].link.connection() else { continue }
-            let name = BatchPreamble.laneOrigin(origin, lane: number, of: count)
-            do throws(PostgresError) {
-                try connection.execute(
-                    "SELECT pg_catalog.pg_replication_origin_session_reset()", doing: "letting go of a lane's origin")
-                try connection.query(
-                    "SELECT pg_catalog.pg_replication_origin_drop($1)", [name], doing: "dropping a lane's origin")
-            } catch {
-                logger.debug("a lane's origin stays", metadata: ["origin": "\(name)", "because": "\(error)"])
-            }
-        }
+    func retire(tool: String) {
         close()
+        guard !mayBeAhead, let position = lanes[0].link.position else { return }
+        do throws(ApplyError) {
+            try position.setLanes(1, tool: tool)
+        } catch {
+            logger.debug("the rows of the lanes stay", metadata: ["because": "\(error)"])
+        }
     }
 
     /// Closes the connections of all lanes but the first.
@@ -98,14 +89,20 @@ final class LaneGroup {
         try openLinks()
         self.header = header
         begun = []
-        lanes[0].begin(batch: header.range, hasBegin: true)
+        guard let position = lanes[0].link.position else { return }
+        try position.checkTimeline(header.range)
+        sql = position.sql
+        lanes[0].begin(
+            batch: header.range,
+            position: header.to.map { position.sql.move(from: header.from, to: $0, committedAt: header.committedAt) }
+                ?? position.sql.hold(at: header.from))
     }
 
     /// Hands events to their lane.
     func take(_ part: EventPart) {
         guard let header else { return }
         if part.lane > 0, begun.insert(part.lane).inserted {
-            lanes[part.lane].begin(batch: header.range, hasBegin: false)
+            lanes[part.lane].begin(batch: header.range, position: nil)
         }
         lanes[part.lane].take(part)
     }
@@ -115,12 +112,15 @@ final class LaneGroup {
     /// - Throws: what a lane failed with. As long as none is committed, ``abandon()`` undoes all; after that, some lanes
     ///   may have their share.
     func commit(_ end: LSN) throws(ApplyError) -> (rows: Int, bytes: Int) {
-        guard let header else { return (0, 0) }
-        // The first lane's text moves its origin.
-        lanes[0].settle([BatchTransaction.takesID])
+        guard let header, let sql else { return (0, 0) }
+        let time = header.committedAt
+        lanes[0].settle(
+            move: header.to == nil ? sql.move(from: header.from, to: end, committedAt: time) : nil,
+            check: sql.check(isAt: end))
         for number in begun {
             lanes[number].settle(
-                lanes[number].link.progress?.movesAlone(to: end, committedAt: header.committedAt) ?? [])
+                move: sql.advance(lane: number, from: header.from, to: end, committedAt: time),
+                check: sql.check(lane: number, isAt: end))
         }
         try wait([0] + begun.sorted())
         mayBeAhead = true
@@ -131,6 +131,7 @@ final class LaneGroup {
         lanes[0].commit()
         try wait([0])
         mayBeAhead = false
+        lanes[0].link.position?.moved(to: end)
         let counts = ([0] + begun).map { lanes[$0].lastCounts }
         self.header = nil
         begun = []

@@ -3,14 +3,14 @@ import Postgres
 import Threading
 
 /// Waiting for a target's position that another session holds: it may be the last run's, and about to end.
-struct PositionWait {
+public struct PositionWait {
     let deadline: Deadline
     let stop: StopRequest?
     let logger: Logger
     private let retryMilliseconds = 500
 
     /// Waits for at most `seconds`, and no longer than until `stop`.
-    init(seconds: Int, stop: StopRequest?, logger: Logger) {
+    public init(seconds: Int, stop: StopRequest?, logger: Logger) {
         deadline = .after(milliseconds: seconds * 1000)
         self.stop = stop
         self.logger = logger
@@ -18,10 +18,9 @@ struct PositionWait {
 
     /// Calls `take` until it returns.
     ///
-    /// - Parameter what: what is waited for, and its name.
+    /// - Parameter stream: the name of the position.
     /// - Throws: what `take` throws, unless that is `objectInUse` and there is time.
-    func callAsFunction(_ what: String, _ name: String, _ take: () throws(PostgresError) -> Void) throws(PostgresError)
-    {
+    func callAsFunction(_ stream: String, _ take: () throws(PostgresError) -> Void) throws(PostgresError) {
         var isLogged = false
         while true {
             do throws(PostgresError) {
@@ -32,8 +31,8 @@ struct PositionWait {
                 }
                 if !isLogged {
                     logger.warning(
-                        "waiting for the \(what), which another session holds",
-                        metadata: ["origin": "\(name)", "server": "\(error.message)"])
+                        "waiting for the target's position, which another session holds",
+                        metadata: ["stream": "\(stream)", "server": "\(error.message)"])
                     isLogged = true
                 }
                 _ = Polling.wait(stop?.descriptor ?? -1, until: min(deadline, .after(milliseconds: retryMilliseconds)))

@@ -9,11 +9,20 @@ struct StatementQueue {
     /// How many of the statements are COPYs.
     private(set) var copyCount = 0
 
+    /// What a statement is for, and so what it means when it reports another number of rows.
+    enum Purpose {
+        /// It changes rows as the source did.
+        case rows
+        /// It moves the position, or holds it: the row is elsewhere.
+        case move
+        /// It looks whether this transaction has moved the position: something else did.
+        case check
+    }
+
     struct Entry {
         let range: Range<Int>
         let expectedRows: Int?
-        /// Another number of rows is an error whatever the user said.
-        let isStrict: Bool
+        let purpose: Purpose
         /// What is kept of a COPY's data.
         fileprivate(set) var dataRange: Range<Int>?
 
@@ -32,15 +41,15 @@ struct StatementQueue {
 
     subscript(index: Int) -> Entry { entries[index] }
 
-    mutating func append(_ statement: UnsafeRawBufferPointer, expectedRows: Int?, isStrict: Bool) {
+    mutating func append(_ statement: UnsafeRawBufferPointer, expectedRows: Int?, purpose: Purpose = .rows) {
         let start = sql.count
         sql.append(contentsOf: statement)
-        entries.append(Entry(range: start..<sql.count, expectedRows: expectedRows, isStrict: isStrict))
+        entries.append(Entry(range: start..<sql.count, expectedRows: expectedRows, purpose: purpose))
     }
 
     /// Appends a COPY, whose data follows.
     mutating func beginCopy(_ statement: UnsafeRawBufferPointer, expectedRows: Int?) {
-        append(statement, expectedRows: expectedRows, isStrict: false)
+        append(statement, expectedRows: expectedRows)
         entries[entries.count - 1].dataRange = data.count..<data.count
         copyCount += 1
     }

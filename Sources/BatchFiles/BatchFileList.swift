@@ -17,9 +17,9 @@ public struct BatchFileList: Sendable {
         files = try FileSystem.list(path).compactMap { BatchFileName(fileName: $0) }.sorted()
     }
 
-    /// The origin that the files are for, by the first of them.
-    public func origin() throws -> String? {
-        try files.first.map { try preamble($0).origin }
+    /// The name of the position that the files are for, by the first of them.
+    public func stream() throws -> String? {
+        try files.first.map { try preamble($0).stream }
     }
 
     private func preamble(_ file: BatchFileName) throws -> BatchPreamble {
@@ -32,7 +32,7 @@ public struct BatchFileList: Sendable {
         for file in needed where try !first.isContinued(by: preamble(file)) {
             throw BatchError(
                 .foreignStream,
-                "\(path)/\(file.fileName) is of another source, or for another origin, than the first file in the "
+                "\(path)/\(file.fileName) is of another source, or for another position, than the first file in the "
                     + "folder; keep each source's batches in a folder of their own")
         }
     }

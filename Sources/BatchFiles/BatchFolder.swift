@@ -60,28 +60,30 @@ public final class BatchFolder: BatchSink {
         last = files.max { ($0.to, $0.from) < ($1.to, $1.from) }
     }
 
-    /// The stream begins. Its source, and the origin that it is for, must be those of the files that are there.
+    /// The stream begins, or goes on with another preamble. Its source, and the position that it is for, must be those of
+    /// the files that are there.
     ///
     /// - Throws: `BatchError` with `foreignStream`, or what is wrong with the last file there.
     public func begin(_ preamble: BatchPreamble) throws {
-        try check(systemIdentifier: preamble.systemIdentifier, database: preamble.database, origin: preamble.origin)
+        try check(systemIdentifier: preamble.systemIdentifier, database: preamble.database, stream: preamble.stream)
         self.preamble = preamble
         end = preamble.from
+        if let writer { try preamble.withText { try writer.write($0) } }
     }
 
-    /// Checks that batches of a source, for an origin, may follow the files that are there.
+    /// Checks that batches of a source, for a position, may follow the files that are there.
     ///
     /// - Throws: `BatchError` with `foreignStream`, or what is wrong with the last file there.
-    public func check(systemIdentifier: String, database: String, origin: String) throws {
+    public func check(systemIdentifier: String, database: String, stream: String) throws {
         guard let last else { return }
         let file = path + "/" + last.fileName
         let known = try BatchPreamble(ofFile: file)
-        guard known.systemIdentifier == systemIdentifier, known.database == database, known.origin == origin else {
+        guard known.systemIdentifier == systemIdentifier, known.database == database, known.stream == stream else {
             throw BatchError(
                 .foreignStream,
                 "\(file) is of system \(known.systemIdentifier), database \(Quoting.identifier(known.database)), for "
-                    + "origin \(Quoting.identifier(known.origin)); batches of system \(systemIdentifier), database "
-                    + "\(Quoting.identifier(database)), for origin \(Quoting.identifier(origin)) cannot follow it: use "
+                    + "position \(Quoting.identifier(known.stream)); batches of system \(systemIdentifier), database "
+                    + "\(Quoting.identifier(database)), for position \(Quoting.identifier(stream)) cannot follow it: use "
                     + "another --output")
         }
     }
@@ -153,6 +155,6 @@ extension BatchPreamble {
     /// True when a target takes the other stream's batches behind this one's.
     func isContinued(by next: BatchPreamble) -> Bool {
         systemIdentifier == next.systemIdentifier && database == next.database && encoding == next.encoding
-            && origin == next.origin
+            && stream == next.stream
     }
 }

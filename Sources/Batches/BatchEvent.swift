@@ -8,8 +8,9 @@ public enum BatchEvent {
     case preambleStatement(UnsafeRawBufferPointer)
     /// A batch begins.
     case batchBegin(BatchHeader)
-    /// A statement of the batch (BEGIN and the origin's calls too), up to its semicolon, and the row count that it must
-    /// report, if it says one. ``BatchReader/lane`` is its lane.
+    /// A statement that changes rows, up to its semicolon, and the row count that it must report, if it says one.
+    /// ``BatchReader/lane`` is its lane. BEGIN, what moves the position, and COMMIT are not among them: who applies the
+    /// batch does these by itself.
     case statement(UnsafeRawBufferPointer, expectedRows: Int?)
     /// A COPY … FROM stdin, up to its semicolon; ``copyData(_:)`` and ``copyEnd`` follow.
     case copy(UnsafeRawBufferPointer, expectedRows: Int?)
@@ -19,7 +20,7 @@ public enum BatchEvent {
     case copyEnd
     /// What follows in the batch depends on what came before it in other lanes.
     case barrier
-    /// The batch is complete: COMMIT now. The position is what its origin then has.
+    /// The batch is complete: COMMIT now. The position is the one that the target then has.
     case commit(LSN)
     /// The batch is to be rolled back: its transaction was cut off and comes again.
     case rollback

@@ -39,8 +39,9 @@ public struct BatchHeader: Codable, Sendable, Equatable {
         return "\(from) to the commit at \(commit ?? .zero)"
     }
 
-    /// The header's line, BEGIN, and the check that the target is where the batch continues.
-    func write(to text: TextBuffer) {
+    /// The header's line, BEGIN, and the line that takes the target from where the batch continues to its end; where
+    /// that is not known yet, it only holds the target there.
+    func write(to text: TextBuffer, _ progress: ProgressSQL) {
         text.append("-- walrelay batch {")
         text.appendJSON(key: "from", from)
         text.append(",")
@@ -65,8 +66,7 @@ public struct BatchHeader: Codable, Sendable, Equatable {
         }
         text.append("}\nBEGIN;\n")
         text.append(
-            string: "SELECT CASE WHEN o.at IS NULL OR o.at = '\(from)' THEN 1 ELSE CAST(pg_catalog.concat("
-                + "'walrelay: this batch continues from \(from) but the target is at ', o.at) AS pg_catalog.int4) END"
-                + " AS continues FROM pg_catalog.pg_replication_origin_session_progress(false) AS o(at);\n")
+            string: to.map { progress.moveLine(from: from, to: $0, committedAt: committedAt) }
+                ?? progress.holdLine(at: from))
     }
 }

@@ -1,20 +1,24 @@
 import Postgres
 
 /// The first line of a stream of batches: its format and its source.
-public struct BatchPreamble: Codable, Sendable, Equatable {
-    /// The format that this version writes and reads.
-    public static let currentFormat = 1
+public struct BatchPreamble: Decodable, Sendable, Equatable {
+    /// The format that this version writes. It also reads the one before it.
+    public static let currentFormat = 2
 
     /// The number of the text format.
     public var format: Int
-    /// The replication origin that the stream's progress is recorded under.
-    public var origin: String
+    /// The name that the position has on the target.
+    public var stream: String
     /// The text's encoding, for `client_encoding`.
     public var encoding: String
     /// `system_identifier` of the source cluster.
     public var systemIdentifier: String
     /// The source's timeline.
     public var timeline: UInt32
+    /// Where the timelines before it ended.
+    public var history: [TimelineEnd]
+    /// The log that the stream comes from; nil where nothing names it.
+    public var logID: String?
     /// The source database.
     public var database: String
     /// The logical slot.
@@ -43,21 +47,26 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case format, origin, encoding, timeline, database, slot, from, order, selection, filter, lanes, tool
+        case format, stream, encoding, timeline, history, database, slot, from, order, selection, filter, lanes, tool
+        case logID = "log_id"
+        /// What ``stream`` was called in format 1.
+        case origin
         case systemIdentifier = "system_identifier"
         case serverVersion = "server_version"
     }
 
     /// The preamble of a stream of `identity` from `from` on.
     public init(
-        identity: StreamIdentity, from: LSN, origin: String, order: Order, isSelection: Bool, filter: String? = nil,
+        identity: StreamIdentity, from: LSN, stream: String, order: Order, isSelection: Bool, filter: String? = nil,
         lanes: Int = 1, tool: String
     ) {
         format = BatchPreamble.currentFormat
-        self.origin = origin
+        self.stream = stream
         encoding = identity.encoding
         systemIdentifier = identity.systemIdentifier
         timeline = identity.timeline
+        history = identity.history
+        logID = identity.logID
         database = identity.database
         slot = identity.slot
         serverVersion = identity.serverVersion
@@ -109,13 +118,18 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
         text.append("-- walrelay preamble {")
         text.appendJSON(key: "format", format)
         text.append(",")
-        text.appendJSON(key: "origin", origin)
+        text.appendJSON(key: "stream", stream)
         text.append(",")
         text.appendJSON(key: "encoding", encoding)
         text.append(",")
         text.appendJSON(key: "system_identifier", systemIdentifier)
         text.append(",")
         text.appendJSON(key: "timeline", Int(timeline))
+        if !history.isEmpty { writeHistory(to: text) }
+        if let logID {
+            text.append(",")
+            text.appendJSON(key: "log_id", logID)
+        }
         text.append(",")
         text.appendJSON(key: "database", database)
         text.append(",")
@@ -151,41 +165,47 @@ public struct BatchPreamble: Codable, Sendable, Equatable {
         text.append(
             string: "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings"
                 + " WHERE name IN ('idle_session_timeout', 'transaction_timeout');\n")
-        let name = Quoting.literal(origin)
-        text.append(
-            string: "SELECT pg_catalog.pg_replication_origin_create(\(name)) WHERE NOT EXISTS"
-                + " (SELECT FROM pg_catalog.pg_replication_origin WHERE roname = \(name));\n")
-        text.append(string: "SELECT pg_catalog.pg_replication_origin_session_setup(\(name));\n")
-        text.append(string: BatchPreamble.laneGuard(origin: origin) + "\n")
+        let progress = ProgressSQL(stream: stream, source: ProgressSource(self))
+        for line in progress.preparation(start: from, tool: tool) { text.append(string: line) }
         text.append("-- walrelay preamble end\n")
+    }
+
+    private func writeHistory(to text: TextBuffer) {
+        text.append(",\"history\":[")
+        for (index, past) in history.enumerated() {
+            text.append(index > 0 ? ",{" : "{")
+            text.appendJSON(key: "timeline", Int(past.timeline))
+            text.append(",")
+            text.appendJSON(key: "end", past.end)
+            text.append("}")
+        }
+        text.append("]")
     }
 }
 
-// Lanes.
+// Reading one.
 extension BatchPreamble {
     /// The most lanes that there can be.
     public static let lanesMax = 64
 
-    /// The replication origin that records how far one lane but the first is; the first has the stream's own.
-    public static func laneOrigin(_ origin: String, lane: Int, of count: Int) -> String {
-        "\(origin)_lane_\(lane)_of_\(count)"
-    }
-
-    /// A query for the lanes of `origin` and their positions. It calls `pg_replication_origin_progress`, and so needs no
-    /// privilege that replaying does not need.
-    public static func lanePositions(origin: String) -> String {
-        let prefix = "\(origin)_lane_"
-        let rest = "pg_catalog.substr(roname, \(prefix.unicodeScalars.count + 1))"
-        return "SELECT roname, pg_catalog.pg_replication_origin_progress(roname, false) AS at"
-            + " FROM pg_catalog.pg_replication_origin"
-            + " WHERE pg_catalog.starts_with(roname, \(Quoting.literal(prefix))) AND \(rest) ~ '^[0-9]+_of_[0-9]+$'"
-    }
-
-    /// A statement that fails where a lane is ahead of the origin: applying from the origin's position would apply what
-    /// the lane has once more.
-    static func laneGuard(origin: String) -> String {
-        "SELECT CAST(pg_catalog.concat('walrelay: a part of what follows ', o.at, ' is on the target already: let replay "
-            + "--spool finish it') AS pg_catalog.int4) FROM (\(lanePositions(origin: origin))) AS l,"
-            + " pg_catalog.pg_replication_origin_session_progress(false) AS o(at) WHERE l.at > o.at;"
+    /// Decodes the JSON of a preamble line of format 1 or 2.
+    public init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        format = try keys.decode(Int.self, forKey: .format)
+        stream = try keys.decode(String.self, forKey: format == 1 ? .origin : .stream)
+        encoding = try keys.decode(String.self, forKey: .encoding)
+        systemIdentifier = try keys.decode(String.self, forKey: .systemIdentifier)
+        timeline = try keys.decode(UInt32.self, forKey: .timeline)
+        history = try keys.decodeIfPresent([TimelineEnd].self, forKey: .history) ?? []
+        logID = try keys.decodeIfPresent(String.self, forKey: .logID)
+        database = try keys.decode(String.self, forKey: .database)
+        slot = try keys.decode(String.self, forKey: .slot)
+        serverVersion = try keys.decode(Int.self, forKey: .serverVersion)
+        from = try keys.decode(LSN.self, forKey: .from)
+        order = try keys.decodeIfPresent(Order.self, forKey: .order)
+        selection = try keys.decodeIfPresent(Bool.self, forKey: .selection)
+        filter = try keys.decodeIfPresent(String.self, forKey: .filter)
+        lanes = try keys.decodeIfPresent(Int.self, forKey: .lanes)
+        tool = try keys.decode(String.self, forKey: .tool)
     }
 }

@@ -10,7 +10,13 @@ public struct BatchReader {
         case beforePreamble
         case preamble
         case between
+        /// After a batch's first line: its BEGIN comes.
+        case opening
+        /// After BEGIN: the line that moves or holds the position comes.
+        case guarding
         case batch
+        /// The position was moved at the end of a streamed transaction: its COMMIT comes.
+        case closing
         case committing
         case rollingBack
         case copy
@@ -19,6 +25,8 @@ public struct BatchReader {
     private var scanner: LineScanner
     private var state = State.beforePreamble
     private var header: BatchHeader?
+    /// The format of the present stream.
+    private var format = BatchPreamble.currentFormat
     /// The lane of the last statement or COPY.
     public private(set) var lane = 0
 
@@ -61,7 +69,7 @@ public struct BatchReader {
             throw BatchError(.truncated, "the input is empty: not even a preamble; did the program before it fail?")
         case .preamble:
             throw BatchError(.truncated, "the input ends inside the preamble", line: lineNumber)
-        case .batch, .committing, .rollingBack, .copy:
+        case .opening, .guarding, .batch, .closing, .committing, .rollingBack, .copy:
             throw BatchError(
                 .truncated,
                 "the input ends inside the batch \(header?.range ?? ""), which is not applied; run the pipeline again "
@@ -74,8 +82,20 @@ public struct BatchReader {
         switch state {
         case .preamble:
             return .preambleStatement(line)
+        case .opening:
+            guard line.isEqual(to: "BEGIN;") else { throw malformed("a batch does not begin with BEGIN") }
+            state = .guarding
+            return nil
+        case .guarding:
+            guard isGuard(line) else { throw malformed("a batch does not say where it continues") }
+            state = .batch
+            return nil
         case .batch:
             return try statementEvent(line)
+        case .closing:
+            guard line.isEqual(to: "COMMIT;") else { throw malformed("a statement follows the move of the position") }
+            state = .committing
+            return nil
         case .beforePreamble:
             throw malformed("the text does not begin with a preamble, so it is not a stream of batches")
         case .between:
@@ -94,7 +114,11 @@ public struct BatchReader {
             state = .rollingBack
             return nil
         }
+        if try isMove(line) { return nil }
         let (statement, rows) = try split(line)
+        if let word = TransactionControl.word(in: statement) {
+            throw malformed("\(word.uppercased()) stands inside a batch, which is one transaction")
+        }
         guard statement.starts(with: "COPY "), statement.ends(with: " FROM stdin;") else {
             return .statement(statement, expectedRows: rows)
         }
@@ -138,6 +162,27 @@ public struct BatchReader {
     }
 }
 
+// The position, which whoever applies the batch moves.
+extension BatchReader {
+    /// What version 0.1 wrote, whose position was a replication origin.
+    private static let oldGuard: StaticString = "SELECT CASE WHEN o.at IS NULL OR o.at = "
+    private static let oldMove: StaticString = "SELECT pg_catalog.pg_replication_origin_xact_setup("
+    private static let oldID: StaticString = "SELECT pg_catalog.txid_current();"
+
+    private func isGuard(_ line: UnsafeRawBufferPointer) -> Bool {
+        if format == 1 { return line.starts(with: Self.oldGuard) }
+        return line.starts(with: header?.to == nil ? ProgressSQL.holdOpening : ProgressSQL.moveOpening)
+    }
+
+    private mutating func isMove(_ line: UnsafeRawBufferPointer) throws -> Bool {
+        if format == 1 { return line.starts(with: Self.oldMove) || line.isEqual(to: Self.oldID) }
+        guard line.starts(with: ProgressSQL.moveOpening) else { return false }
+        guard header?.to == nil else { throw malformed("a batch moves the position a second time") }
+        state = .closing
+        return true
+    }
+}
+
 // Comment lines.
 extension BatchReader {
     private struct CommitMark: Decodable {
@@ -161,7 +206,7 @@ extension BatchReader {
                 throw malformed("a batch header does not say where the batch ends")
             }
             self.header = header
-            state = .batch
+            state = .opening
             return .batchBegin(header)
         }
         if line.after("-- walrelay barrier ") != nil {
@@ -194,12 +239,13 @@ extension BatchReader {
         guard state == .beforePreamble || state == .between else { throw malformed("a preamble stands in a batch") }
         struct Format: Decodable { let format: Int }
         let format = try decode(Format.self, json).format
-        guard format == BatchPreamble.currentFormat else {
+        guard 1...BatchPreamble.currentFormat ~= format else {
             throw BatchError(
                 .unsupportedFormat,
-                "the text is of format \(format), this version reads \(BatchPreamble.currentFormat); use one version "
-                    + "of transform and replay", line: lineNumber)
+                "the text is of format \(format), this version reads up to \(BatchPreamble.currentFormat); use one "
+                    + "version of transform and replay", line: lineNumber)
         }
+        self.format = format
         state = .preamble
         return .preamble(try decode(BatchPreamble.self, json))
     }

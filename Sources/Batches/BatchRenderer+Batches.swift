@@ -12,7 +12,6 @@ extension BatchRenderer {
             try beginStreamed(transaction)
         }
         try strategy.takeAll { try write($0) }
-        if strategy.tookWrites { open?.hasWrites = true }
     }
 
     func beginStreamed(_ transaction: OpenTransaction) throws {
@@ -23,7 +22,7 @@ extension BatchRenderer {
         BatchHeader(
             from: batchFrom, to: nil, commit: transaction.begin.finalLSN, transactions: 1,
             committedAt: transaction.begin.commitTime.description
-        ).write(to: frame)
+        ).write(to: frame, try progress())
         try writeFrame()
     }
 
@@ -32,8 +31,9 @@ extension BatchRenderer {
         try strategy.takeAll { try write($0) }
         try strategy.commit()
         frame.clear()
-        if !transaction.hasWrites && !strategy.tookWrites { writeTransactionID() }
-        writeOriginSetup(position)
+        // Its end was not known at its beginning.
+        let time = lastCommitTime?.description
+        frame.append(string: try progress().moveLine(from: batchFrom, to: position, committedAt: time))
         try finishBatch(position)
     }
 
@@ -58,12 +58,10 @@ extension BatchRenderer {
         BatchHeader(
             from: batchFrom, to: batch.end, transactions: batch.transactions, changes: batch.changes,
             committedAt: batch.transactions > 0 ? lastCommitTime?.description : nil
-        ).write(to: frame)
-        writeOriginSetup(batch.end)
+        ).write(to: frame, try progress())
         try writeFrame()
         try strategy.takeCompleted { try write($0) }
         frame.clear()
-        if !strategy.tookWrites { writeTransactionID() }
         try finishBatch(batch.end)
     }
 
@@ -76,17 +74,6 @@ extension BatchRenderer {
         statistics.batches += 1
         try flush()
         try sink.completed(to: end)
-    }
-
-    private func writeOriginSetup(_ end: LSN) {
-        let time = lastCommitTime ?? Timestamp(rawValue: 0)
-        frame.append(
-            string: "SELECT pg_catalog.pg_replication_origin_xact_setup('\(end)', '\(time)');\n")
-    }
-
-    /// A transaction that gets no id writes no commit record, and the origin would stay where it is.
-    private func writeTransactionID() {
-        frame.append("SELECT pg_catalog.txid_current();\n")
     }
 
     func writeFrame() throws {

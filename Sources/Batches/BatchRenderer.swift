@@ -24,6 +24,8 @@ public final class BatchRenderer {
     let frame = TextBuffer(capacity: 4 << 10)
     var isDirty = false
 
+    /// How a target's position is moved; nil before ``start(_:)``.
+    private var known: ProgressSQL?
     var batchFrom = LSN.zero
     var pending = Pending()
     var open: OpenTransaction?
@@ -53,8 +55,6 @@ public final class BatchRenderer {
         var isSkipped = false
         /// Its batch is already being written.
         var isStreamed = false
-        /// What is already written of its batch changes rows.
-        var hasWrites = false
     }
 
     /// A renderer that writes to `sink`.
@@ -77,26 +77,40 @@ public final class BatchRenderer {
     }
 
     /// Says where the following messages come from. The first call writes the preamble; later ones, for the headers of
-    /// further segments, check that the source is the same and that nothing is missing between them.
+    /// further segments, check that the source is the same and that nothing is missing between them. A source that was
+    /// promoted has another timeline, and the batches from there on a preamble of their own.
     ///
     /// - Throws: ``BatchError`` with `foreignStream`, `gap` or `unsupportedFormat`; the sink's errors.
     public func start(_ next: StreamIdentity) throws {
+        var next = next
+        next.logID = next.logID ?? options.logID
         if let identity {
             try identity.check(isContinuedBy: next, at: max(position, lastWatermark))
-            return
+            guard identity.timeline != next.timeline else { return }
+            try inputIdle()
+        } else {
+            let from = resumedAt ?? options.from ?? next.start
+            try next.check(hasAllAfter: from)
+            position = from
+            batchFrom = from
         }
-        let from = resumedAt ?? options.from ?? next.start
-        try next.check(hasAllAfter: from)
         identity = next
-        position = from
-        batchFrom = from
+        known = ProgressSQL(stream: options.stream, source: ProgressSource(next))
         isDirty = true
         try sink.begin(
             BatchPreamble(
-                identity: next, from: from, origin: options.origin, order: options.order,
+                identity: next, from: batchFrom, stream: options.stream, order: options.order,
                 isSelection: options.tables.isSelection,
                 filter: options.tables.mappings.isEmpty ? options.tables.filter : nil, lanes: options.lanes,
                 tool: options.tool))
+    }
+
+    /// How a target's position is moved.
+    func progress() throws(BatchError) -> ProgressSQL {
+        guard let known else {
+            throw BatchError(.unexpectedMessage, "a batch comes before the stream's header; the log is damaged")
+        }
+        return known
     }
 
     /// Remembers what the source's catalog says about a table, for the Relation message that follows.

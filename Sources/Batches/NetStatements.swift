@@ -24,7 +24,6 @@ final class NetStatements: StatementStrategy {
     private var touched: [NetTable] = []
     private var lastTable: NetTable?
     private var netBytes = 0
-    private(set) var tookWrites = false
 
     /// Text is handed out in parts of about this size, in bytes.
     private static let partBytes = 1 << 20
@@ -102,12 +101,7 @@ final class NetStatements: StatementStrategy {
     }
 
     func takeCompleted(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
-        var wrote = false
-        try drain { part in
-            wrote = wrote || ordered.tookWrites
-            try body(part)
-        }
-        tookWrites = wrote
+        try drain(body)
     }
 
     func takeAll(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
@@ -249,7 +243,7 @@ extension NetStatements {
     private func writeOut(_ table: NetTable) throws(BatchError) {
         guard !table.entries.isEmpty else { return }
         try ordered.closeRun()
-        if try writer.write(table) { ordered.wrote() }
+        try writer.write(table)
         netBytes -= table.byteCount
         table.clear()
     }

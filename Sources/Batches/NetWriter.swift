@@ -40,16 +40,14 @@ final class NetWriter {
         self.lanes = lanes
     }
 
-    /// Writes all that `table` holds. False when that changes nothing.
-    func write(_ table: NetTable) throws(BatchError) -> Bool {
-        let start = text.count
+    /// Writes all that `table` holds.
+    func write(_ table: NetTable) throws(BatchError) {
         for number in 0..<lanes {
             lane = number
             writeDeletes(table)
             writeUpdates(table)
             writeInserts(table)
         }
-        return text.count > start
     }
 
     private func writeDeletes(_ table: NetTable) {

@@ -26,7 +26,6 @@ extension OrderedStatements {
             throw error
         }
         text.appendStatementEnd(rows: 1, lane: lane(of: table))
-        wrote()
     }
 
     func delete(
@@ -43,7 +42,6 @@ extension OrderedStatements {
             throw error
         }
         text.appendStatementEnd(rows: 1, lane: lane(of: table))
-        wrote()
     }
 
     /// The tuple whose columns say which row is meant.

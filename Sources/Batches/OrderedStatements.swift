@@ -12,9 +12,6 @@ final class OrderedStatements: StatementStrategy {
     /// Where the open transaction's text begins; the end of the text when none is open.
     private var openStart = 0
     private var isOpen = false
-    private var completedWrites = false
-    private var openWrites = false
-    private(set) var tookWrites = false
 
     /// - Parameters:
     ///   - maxRunRows: the most rows that one INSERT or COPY may have.
@@ -41,24 +38,16 @@ final class OrderedStatements: StatementStrategy {
         text.truncate(to: openStart)
         for lane in runs.indices { runs[lane].rollback() }
         isOpen = false
-        openWrites = false
     }
 
     func commit() {
         isOpen = false
         openStart = text.count
         completeRuns()
-        completedWrites = completedWrites || openWrites
-        openWrites = false
     }
 
     private func completeRuns() {
         for lane in runs.indices { runs[lane].complete() }
-    }
-
-    /// Notes that the statement just written changes rows.
-    func wrote() {
-        if isOpen { openWrites = true } else { completedWrites = true }
     }
 
     func layout(_ table: TablePlan) {}
@@ -69,7 +58,6 @@ final class OrderedStatements: StatementStrategy {
         if runTable !== table || runs[lane].rows >= maxRunRows || runs[lane].byteCount >= maxRunBytes {
             try closeRun()
         }
-        wrote()
         if table.writableCount > 0 {
             runTable = table
             return try runs[lane].append(table, new, message: message)
@@ -89,7 +77,6 @@ final class OrderedStatements: StatementStrategy {
         if restartIdentity { text.append(" RESTART IDENTITY") }
         if cascade { text.append(" CASCADE") }
         text.append(";\n")
-        wrote()
     }
 
     func comment(_ line: UnsafeRawBufferPointer) throws(BatchError) {
@@ -134,20 +121,15 @@ final class OrderedStatements: StatementStrategy {
 
     func takeCompleted(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
         try settleCompletedRows()
-        tookWrites = completedWrites
         try body(text.bytes(0..<openStart))
         text.removeFirst(openStart)
         openStart = 0
-        completedWrites = false
     }
 
     func takeAll(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
         try closeRun()
-        tookWrites = completedWrites || openWrites
         try body(text.bytes)
         text.clear()
         openStart = 0
-        completedWrites = false
-        openWrites = false
     }
 }

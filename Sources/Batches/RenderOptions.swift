@@ -4,8 +4,10 @@ import Postgres
 public struct RenderOptions: Sendable {
     /// How changes become statements.
     public var order: BatchPreamble.Order
-    /// The replication origin on the target that records the progress.
-    public var origin: String
+    /// The name that the position has on the target.
+    public var stream: String
+    /// The log that segments are of which do not say it themselves; nil where it is not known.
+    public var logID: String?
     /// A batch is closed at the first commit at which it holds this many changes.
     public var maxChanges: Int
     /// A batch is closed at the first commit at which its text is this long, in bytes; a longer transaction is written
@@ -25,13 +27,14 @@ public struct RenderOptions: Sendable {
 
     /// The defaults, and what differs from them.
     public init(
-        order: BatchPreamble.Order = .net, origin: String = "walrelay", maxChanges: Int = 200_000,
+        order: BatchPreamble.Order = .net, stream: String = "walrelay", logID: String? = nil, maxChanges: Int = 200_000,
         maxBytes: Int = 16 << 20,
         from: LSN? = nil,
         to: LSN? = nil, tables: TableRules = TableRules(), lanes: Int = 1, tool: String = "walrelay"
     ) {
         self.order = order
-        self.origin = origin
+        self.stream = stream
+        self.logID = logID
         self.maxChanges = max(1, maxChanges)
         self.maxBytes = max(1, maxBytes)
         self.from = from

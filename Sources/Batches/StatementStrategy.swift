@@ -37,6 +37,4 @@ protocol StatementStrategy: AnyObject {
     func takeCompleted(_ body: (UnsafeRawBufferPointer) throws -> Void) throws
     /// Hands out all statements so far, the open transaction's too, and forgets them.
     func takeAll(_ body: (UnsafeRawBufferPointer) throws -> Void) throws
-    /// True when what ``takeCompleted(_:)`` or ``takeAll(_:)`` last handed out changes rows.
-    var tookWrites: Bool { get }
 }

@@ -60,11 +60,35 @@ public struct StreamIdentity: Sendable, Equatable {
                     + "began with system \(systemIdentifier), database \"\(database)\"; give it the segments of one "
                     + "source only", lsn: next.start)
         }
+        guard logID == nil || next.logID == nil || logID == next.logID else {
+            throw BatchError(
+                .foreignStream,
+                "the stream goes on with the log \(next.logID ?? ""), but it began with the log \(logID ?? ""); give it the "
+                    + "segments of one log only", lsn: next.start)
+        }
+        try check(isFollowedBy: next, at: reached)
         guard next.start <= reached else {
             throw BatchError(
                 .gap,
                 "the log ends at \(reached) and goes on at \(next.start): a segment is missing between them; name all "
                     + "segments, in order", lsn: next.start)
+        }
+    }
+
+    /// Checks that another timeline of the source branched off no earlier than where this stream is.
+    private func check(isFollowedBy next: StreamIdentity, at reached: LSN) throws(BatchError) {
+        guard timeline != next.timeline else { return }
+        guard let end = next.history.end(of: timeline) else {
+            throw BatchError(
+                .foreignStream,
+                "the stream goes on with timeline \(next.timeline), whose history does not have timeline \(timeline), with "
+                    + "which it began; give it the segments of one history only", lsn: next.start)
+        }
+        guard reached <= end else {
+            throw BatchError(
+                .foreignStream,
+                "the stream has everything up to \(reached), but timeline \(next.timeline), with which it goes on, branched "
+                    + "off at \(end): what lies between is not part of it. Start from a new copy", lsn: next.start)
         }
     }
 }

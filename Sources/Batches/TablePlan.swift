@@ -66,7 +66,9 @@ final class TablePlan {
         let (schema, table) = rules.name(schema: relation.namespace, table: relation.name)
         name = SQLText.qualified(schema, table)
         laneSeed = Lane.seed(table: name)
-        let isIncluded = rules.selection.includesData(schema: relation.namespace, table: relation.name)
+        // A source that was a target itself has a table of positions, which are not this target's.
+        let isOurs = relation.namespace == "walrelay" && relation.name == "progress"
+        let isIncluded = !isOurs && rules.selection.includesData(schema: relation.namespace, table: relation.name)
         operations = isIncluded ? rules.selection.operations : []
         start = rules.selection.start(schema: relation.namespace, table: relation.name).map { LSN(rawValue: $0) }
         let isOrdered = rules.isOrdered(schema: relation.namespace, table: relation.name)

@@ -30,8 +30,8 @@ public struct CaptureOptions: Sendable {
     public var minFreeDisk: UInt64 = 0
     /// Connect again when the connection is lost.
     public var reconnects = true
-    /// The target whose replication origin decides what is acknowledged, when there is no spool that is durable.
-    public var acknowledgingTarget: (string: ConnectionString, origin: String)?
+    /// The target whose position decides what is acknowledged, when there is no spool that is durable.
+    public var acknowledgingTarget: (string: ConnectionString, stream: String)?
     /// Values are sent in binary form (14 and newer).
     public var binary = false
     /// The user's wish to seal the open segment.

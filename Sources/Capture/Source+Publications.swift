@@ -184,7 +184,7 @@ extension Source {
           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
           LEFT JOIN tree ON tree.oid = c.oid
          WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'
-           AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+           AND n.nspname <> 'information_schema' AND n.nspname <> 'walrelay' AND n.nspname !~ '^pg_'
          ORDER BY n.nspname, c.relname
         """
 }

@@ -14,8 +14,8 @@ public final class SpoolKeeper: Sendable {
         public var archive: ArchiveCommand?
         /// Removes segments that are past the rule: what the target has, or what is old enough.
         public var prunes = false
-        /// The server whose replication origin says what the target has.
-        public var target: (string: ConnectionString, origin: String)?
+        /// The server whose position under this name says what the target has.
+        public var target: (string: ConnectionString, stream: String)?
         /// Seconds that a segment must be old, if that is a condition.
         public var age: Int?
 
@@ -147,8 +147,8 @@ public final class SpoolKeeper: Sendable {
         var rule = SpoolDirectory.Retention(age: options.age)
         if let target = options.target {
             let session = try Connection(target.string, applicationName: "walrelay receive")
-            // Without an origin nothing is known to be there.
-            rule.position = try session.replayPosition(target.origin) ?? .zero
+            // Without a position nothing is known to be there.
+            rule.position = try session.durablePosition(target.stream) ?? .zero
         }
         let names = try spool.prunable(rule)
         var bytes: UInt64 = 0

@@ -3,21 +3,21 @@ import Postgres
 import Synchronization
 import Threading
 
-/// Follows the durable position of the target's replication origin, on a thread of its own.
+/// Follows the durable position of a stream on the target, on a thread of its own.
 ///
 /// Without a spool nothing on this side is durable, so only what the target has may be acknowledged to the source.
 final class TargetAcknowledger: Sendable {
     private let value: Atomic<UInt64>
     private let stopping = StopRequest()
     private let wake: WakePipe
-    private let origin: String
+    private let stream: String
     private let string: ConnectionString
     private let logger: Logger
 
-    init(_ string: ConnectionString, origin: String, from position: LSN, wake: WakePipe, logger: Logger) throws {
+    init(_ string: ConnectionString, stream: String, from position: LSN, wake: WakePipe, logger: Logger) throws {
         value = Atomic(position.rawValue)
         self.string = string
-        self.origin = origin
+        self.stream = stream
         self.wake = wake
         self.logger = logger
         guard Worker.start(name: "acknowledger", { self.run() }) != nil else {
@@ -47,7 +47,7 @@ final class TargetAcknowledger: Sendable {
     }
 
     private func read(_ session: Connection) throws {
-        guard let position = try session.replayPosition(origin), position > self.position else { return }
+        guard let position = try session.durablePosition(stream), position > self.position else { return }
         value.store(position.rawValue, ordering: .releasing)
         wake.wake()
     }

@@ -52,7 +52,7 @@ public enum Failpoint: String, CaseIterable, Sendable {
 
     /// All lanes of a batch have done their share; some may be committed.
     case duringLaneCommits = "during-lane-commits"
-    /// All lanes of a batch but the first, whose origin counts, are committed.
+    /// All lanes of a batch but the first, whose position counts, are committed.
     case betweenLaneCommits = "between-lane-commits"
     /// The share of the lanes that were behind is on the target, and not committed.
     case beforeLevelCommit = "before-level-commit"
@@ -85,7 +85,7 @@ public enum Failpoint: String, CaseIterable, Sendable {
     case afterCatchUp = "after-catch-up"
     /// All indexes and constraints are on the target.
     case afterIndexes = "after-indexes"
-    /// The copy has set the sequences; the origin is not yet where the copy is.
+    /// The copy has set the sequences; the position is not yet where the copy is.
     case afterSequences = "after-sequences"
     /// Everything of the copy is on the target; the journal does not say so.
     case beforeCopyIsDone = "before-copy-done"
@@ -102,12 +102,12 @@ public enum Failpoint: String, CaseIterable, Sendable {
     /// The journal says that the switchover is made; nobody was told.
     case afterSwitchIsDone = "after-switch-done"
 
-    /// Everything up to the end position is on the target, with its sequences; slot and origin are there still.
+    /// Everything up to the end position is on the target, with its sequences; slot and position are there still.
     case beforeEnd = "before-end"
     /// The slot is dropped; its publications are not.
     case afterSlotDrop = "after-slot-drop"
-    /// Slot and publications are dropped; the origin is not.
-    case beforeOriginDrop = "before-origin-drop"
+    /// Slot and publications are dropped; the position is not.
+    case beforePositionDrop = "before-position-drop"
     /// Nothing of the migration is left on either side; the journal does not say so.
     case beforeDone = "before-done"
 
@@ -161,7 +161,7 @@ public enum Failpoint: String, CaseIterable, Sendable {
             .afterTable, .afterEarlyKey, .afterLargeObjects, .afterRows, .afterKeys, .afterCatchUp, .afterIndexes,
             .afterSequences, .beforeCopyIsDone, .afterCopyIsDone, .afterTakeOver, .afterFence, .afterDrain,
             .beforeSwitchIsDone,
-            .afterSwitchIsDone, .beforeEnd, .afterSlotDrop, .beforeOriginDrop, .beforeDone:
+            .afterSwitchIsDone, .beforeEnd, .afterSlotDrop, .beforePositionDrop, .beforeDone:
             .clone
         default: .receive
         }

@@ -243,15 +243,16 @@ private final class OrderedWriter: @unchecked Sendable {
 
     private func write() throws {
         var piece = 0
-        var hasPreamble = false
+        var written: BatchPreamble?
         while true {
             let worker = workers[piece % workers.count]
             guard let item = worker.pop() else { return }
             switch item {
             case .preamble(let preamble):
-                // Each worker's own stream begins with one.
-                if !hasPreamble { try sink.begin(preamble) }
-                hasPreamble = true
+                // Each worker's own stream begins with one; all but the first say nothing new, unless the source has
+                // another timeline from here on.
+                if written?.timeline != preamble.timeline { try sink.begin(preamble) }
+                written = preamble
             case .text(let text):
                 try text.bytes.withUnsafeBytes { try sink.write($0) }
                 worker.recycle(text)

@@ -4,7 +4,7 @@ import Observability
 import Postgres
 import Spool
 
-/// Gives up following: no slot, no publication of ours, no origin.
+/// Gives up following: no slot, no publication of ours, no position.
 public struct CloneCleanup {
     private let options: CloneOptions
     private let logger: Logger
@@ -21,17 +21,17 @@ public struct CloneCleanup {
     public func run() throws {
         let spool = SpoolDirectory(options.spool)
         guard var journal = try CloneJournal.read(spool) else {
-            return try CloneEnd(options, logger: logger).dropSlotAndOrigin()
+            return try CloneEnd(options, logger: logger).dropSlotAndPosition()
         }
         let lock = try spool.lockForClone()
         defer { withExtendedLifetime(lock) {} }
-        guard journal.slot == options.slot, journal.origin == options.origin else {
+        guard journal.slot == options.slot, journal.stream == options.stream else {
             throw MigrationError(
                 .foreign,
-                "\(options.spool) belongs to a migration with slot \"\(journal.slot)\" and origin \"\(journal.origin)\"; "
+                "\(options.spool) belongs to a migration with slot \"\(journal.slot)\" and position \"\(journal.stream)\"; "
                     + "name them with --slot-name and --origin")
         }
-        try CloneEnd(options, logger: logger).dropSlotAndOrigin(follows: journal.follows)
+        try CloneEnd(options, logger: logger).dropSlotAndPosition(follows: journal.follows)
         // An incomplete copy stays known as one, so that the next run can drop it.
         guard journal.phase == .following else { return }
         Failpoint.beforeDone.reach()

@@ -53,12 +53,12 @@ public struct CloneEnd: Sendable {
             """, [slot], doing: "ending the session that still makes slot \"\(slot)\"")
     }
 
-    /// Drops the slot, the publications that were made with it, and the origin. What is not there is fine.
-    public func dropSlotAndOrigin() throws {
-        try dropSlotAndOrigin(follows: true)
+    /// Drops the slot, the publications that were made with it, and the target's position. What is not there is fine.
+    public func dropSlotAndPosition() throws {
+        try dropSlotAndPosition(follows: true)
     }
 
-    func dropSlotAndOrigin(follows: Bool) throws {
+    func dropSlotAndPosition(follows: Bool) throws {
         if follows {
             let source = try Source(options.source)
             // The walsender of a receive that was killed takes a moment to see it.
@@ -77,10 +77,9 @@ public struct CloneEnd: Sendable {
             Failpoint.afterSlotDrop.reach()
             for name in try source.dropPublications(of: options.slot) { logger.info("dropped publication \"\(name)\"") }
         }
-        Failpoint.beforeOriginDrop.reach()
+        Failpoint.beforePositionDrop.reach()
         let target = try TargetDatabase(options.target)
-        guard try TargetDatabase.hasOrigin(options.origin, on: target.connection) else { return }
-        try target.dropOrigin(options.origin)
-        logger.info("dropped replication origin \"\(options.origin)\"")
+        guard try target.dropPosition(options.stream) else { return }
+        logger.info("removed the target's position \"\(options.stream)\"")
     }
 }

@@ -69,8 +69,8 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var follows: Bool
     /// The slot on the source.
     public var slot: String
-    /// The replication origin on the target.
-    public var origin: String
+    /// The name of the target's position.
+    public var stream: String
     /// The publications that the user named; empty for those that were made with the slot.
     public var publications: [String]
     /// Extensions that were on the target before.
@@ -87,7 +87,7 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var isBehindRows: Bool?
     /// So are indexes and keys.
     public var isBehindKeys: Bool?
-    /// The origin is placed for bringing tables of several snapshots to one moment.
+    /// The target's position is placed for bringing tables of several snapshots to one moment.
     public var isCatchingUp: Bool?
     /// All tables are of one moment.
     public var isCaughtUp: Bool?
@@ -99,14 +99,16 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var tables: [Table] = []
     /// The end position of the switchover that is done.
     public var switchedAt: LSN?
-    /// The end position is on the target, with the sequences; slot and origin are of no use any more.
+    /// The end position is on the target, with the sequences; slot and position are not needed any more.
     public var isEnding: Bool?
     /// When a switchover made the source read-only, in UTC; nil once that is undone.
     public var fencedAt: String?
 
     enum CodingKeys: String, CodingKey {
-        case format, phase, pid, tool, started, source, target, follows, slot, origin, publications, extensions,
+        case format, phase, pid, tool, started, source, target, follows, slot, publications, extensions,
             filters, planned, steps, tables
+        // What version 0.1 called it.
+        case stream = "origin"
         case consistentPoint = "consistent_point"
         case isBehindRows = "is_behind_rows"
         case isBehindKeys = "is_behind_keys"

@@ -17,8 +17,8 @@ public struct CloneOptions: Sendable {
     public var slot = "walrelay"
     /// The publications to decode; empty for those that are made with the slot.
     public var publications: [String] = []
-    /// The replication origin on the target.
-    public var origin = "walrelay"
+    /// The name of the target's position.
+    public var stream = "walrelay"
     /// How many connections apply the changes.
     public var applyJobs = 1
     /// The most that ``applyJobs`` can be.

@@ -54,7 +54,7 @@ public struct CloneRun: Sendable {
             return .done(journal)
         }
         if journal.isEnding == true {
-            logger.info("everything up to the end position is there; dropping what is left of the slot and the origin")
+            logger.info("everything up to the end position is there; dropping what is left of slot and position")
             return .done(try await Worker.run(name: "finishing") { try end(journal) })
         }
         guard options.follows else {
@@ -104,7 +104,7 @@ public struct CloneRun: Sendable {
         }
         do {
             try await Worker.run(name: "giving up") {
-                try CloneEnd(options, logger: logger).dropSlotAndOrigin()
+                try CloneEnd(options, logger: logger).dropSlotAndPosition()
             }
         } catch {
             logger.error(
@@ -169,7 +169,7 @@ public struct CloneRun: Sendable {
         var journal = journal
         journal.isEnding = true
         try journal.write(spool)
-        try CloneEnd(options, logger: logger).dropSlotAndOrigin()
+        try CloneEnd(options, logger: logger).dropSlotAndPosition()
         Failpoint.beforeDone.reach()
         journal.phase = .done
         try journal.write(spool)

@@ -53,12 +53,13 @@ struct CloneStart {
         try preflight.checkUnused(logger: logger)
         var journal = CloneJournal(
             tool: options.tool, started: Timestamp.now.description, source: here, target: there,
-            follows: options.follows, slot: options.slot, origin: options.origin, publications: options.publications,
+            follows: options.follows, slot: options.slot, stream: options.stream, publications: options.publications,
             extensions: try target.extensions())
         journal.filters = options.filters
         if options.skipsLargeObjects { journal.skipsLargeObjects = true }
         try journal.write(spool)
         Failpoint.afterJournal.reach()
+        if journal.follows { try journal.makeSpool(spool) }
         // Looked at before: nothing but what the source has, too, and what is selected.
         if options.dropsIfExists { try target.clear(keeping: journal.extensions) }
         return journal
@@ -67,12 +68,12 @@ struct CloneStart {
     private func check(_ old: CloneJournal, _ source: Connection, _ target: TargetDatabase) throws {
         let here = try TargetDatabase.identity(source)
         let there = try TargetDatabase.identity(target.connection)
-        guard old.source == here, old.target == there, old.slot == options.slot, old.origin == options.origin else {
+        guard old.source == here, old.target == there, old.slot == options.slot, old.stream == options.stream else {
             throw MigrationError(
                 .foreign,
                 "\(options.spool) belongs to another migration, from database \"\(old.source.name)\" of system "
                     + "\(old.source.systemIdentifier) to \"\(old.target.name)\" of \(old.target.systemIdentifier) by slot "
-                    + "\"\(old.slot)\" and origin \"\(old.origin)\"; use another --dir, or name the same servers")
+                    + "\"\(old.slot)\" and position \"\(old.stream)\"; use another --dir, or name the same servers")
         }
     }
 
@@ -134,7 +135,7 @@ struct CloneStart {
         try target.endOtherSessions()
         if !options.restarts { try checkIsCopy(source, target) }
         try target.clear(keeping: old.extensions)
-        try CloneEnd(options, logger: logger).dropSlotAndOrigin(follows: old.follows)
+        try CloneEnd(options, logger: logger).dropSlotAndPosition(follows: old.follows)
         try spool.removeLog()
         unlink(spool.definitionsPath)
         try CloneJournal.remove(spool)

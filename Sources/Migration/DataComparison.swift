@@ -42,7 +42,7 @@ public struct DataComparison: Sendable {
 
     let options: CloneOptions
 
-    /// A comparison of the servers in the options, which also name the replication origin.
+    /// A comparison of the servers in the options, which also name the target's position.
     public init(_ options: CloneOptions) {
         self.options = options
     }
@@ -164,7 +164,7 @@ public struct DataComparison: Sendable {
             try source.execute(
                 "SELECT pg_catalog.pg_logical_emit_message(true, 'walrelay', 'compare')", doing: "passing a position")
             let patience = Deadline.after(milliseconds: 30_000)
-            while try target.replicationOriginProgress(options.origin) ?? .zero < wanted, !patience.hasPassed {
+            while try target.committedPosition(options.stream) ?? .zero < wanted, !patience.hasPassed {
                 try stop.check()
                 _ = Polling.wait(stop.descriptor, until: .after(milliseconds: 100))
             }

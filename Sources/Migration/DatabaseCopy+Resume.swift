@@ -94,16 +94,16 @@ extension DatabaseCopy {
     }
 
     /// Brings all tables to one position, each from its own. Batches go through files, so that this can be done by one
-    /// thread, and the origin says what is done.
+    /// thread, and the target's position says what is done.
     func catchUp(to end: LSN) throws {
         guard let start = journal.consistentPoint else { return }
         let target = try TargetDatabase(options.target)
         if journal.isCatchingUp != true {
-            try target.placeOrigin(options.origin, at: start)
+            try target.placePosition(options, journal, at: start)
             try target.makeDurable()
             try note { $0.isCatchingUp = true }
         }
-        let begin = max(start, try TargetDatabase.settledPosition(options).position)
+        let begin = max(start, try TargetDatabase.settledPosition(options, stop: stop, logger: logger).position)
         // Something must pass the position, on a source that is idle too.
         try Connection(options.source, applicationName: TargetDatabase.applicationName).execute(
             "SELECT pg_catalog.pg_logical_emit_message(true, 'walrelay', 'catch-up')", doing: "passing a position")
@@ -112,16 +112,16 @@ extension DatabaseCopy {
         try run(
             "transform",
             [
-                "--follow", "--origin", options.origin, "--from", "\(begin)", "--to", "\(end)", "--filters", filters,
+                "--follow", "--origin", options.stream, "--from", "\(begin)", "--to", "\(end)", "--filters", filters,
                 "--output", spool.catchUpPath, "--compress", "lz4", options.spool,
             ])
         try run(
             "replay",
             [
-                "--origin", options.origin, "--spool", options.spool, "--filters", filters, "--target",
+                "--origin", options.stream, "--spool", options.spool, "--filters", filters, "--target",
                 options.target.withoutSecrets, spool.catchUpPath,
             ])
-        let position = try target.connection.replicationOriginProgress(options.origin) ?? .zero
+        let position = try target.connection.durablePosition(options.stream) ?? .zero
         guard position >= end else {
             throw MigrationError(
                 .incomplete, "the target is at \(position), before \(end), to which it was to catch up")

@@ -54,7 +54,7 @@ final class DatabaseCopy {
         // From here on the target says by itself what it has; without that it would take what the copy has again.
         let target = try TargetDatabase(options.target)
         if journal.laterPoint == nil, let start = journal.consistentPoint {
-            try target.placeOrigin(options.origin, at: start)
+            try target.placePosition(options, journal, at: start)
         }
         try target.makeDurable()
         journal.phase = options.follows ? .following : .done

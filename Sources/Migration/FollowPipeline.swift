@@ -113,7 +113,7 @@ public struct FollowPipeline: Sendable {
         let stages: [Stage]
         do {
             stages = try await make()
-        } catch let error as any ExitStatusError where error.exitStatus == .originBusy {
+        } catch let error as any ExitStatusError where error.exitStatus == .positionBusy {
             logger.warning("\(error)")
             return StageFailure(stage: "replay", code: error.exitStatus.rawValue)
         } catch let error as PostgresError where error.code == .cannotConnect || error.code == .connectionLost {
@@ -167,13 +167,13 @@ public struct FollowPipeline: Sendable {
         return [
             Stage(
                 name: "transform",
-                arguments: ["--follow", "--origin", options.origin, "--from", "\(target.position)"] + end
+                arguments: ["--follow", "--origin", options.stream, "--from", "\(target.position)"] + end
                     + Self.batchSize(roundTrip: target.roundTrip) + (jobs > 1 ? ["--lanes", "\(jobs)"] : [])
                     + options.filterArguments + [options.spool],
                 input: try Self.null(), output: pipe.writeEnd),
             Stage(
                 name: "replay",
-                arguments: ["--origin", options.origin, "--spool", options.spool] + options.filterArguments
+                arguments: ["--origin", options.stream, "--spool", options.spool] + options.filterArguments
                     + (options.end == nil ? [] : ["--until-end"]) + (jobs > 1 ? ["--jobs", "\(jobs)"] : []),
                 input: pipe.readEnd, output: try Self.null()),
         ]
@@ -182,7 +182,9 @@ public struct FollowPipeline: Sendable {
     /// Where the target is: what it has need not be rendered again.
     private func position() async throws -> (position: LSN, roundTrip: Duration) {
         let options = self.options
-        let target = try await Worker.run(name: "target") { try TargetDatabase.settledPosition(options) }
+        let target = try await Worker.run(name: "target") { [logger] in
+            try TargetDatabase.settledPosition(options, logger: logger)
+        }
         progress.noteApplying(from: target.position)
         return target
     }

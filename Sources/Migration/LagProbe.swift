@@ -8,7 +8,7 @@ import Threading
 final class LagProbe {
     private let source: Connection
     private let target: Connection
-    private let origin: String
+    private let stream: String
     private var waiting: [(position: LSN, since: Deadline)] = []
     private var isKnown = false
     /// Older messages need not be remembered one by one.
@@ -17,7 +17,7 @@ final class LagProbe {
     init(_ options: CloneOptions) throws {
         source = try SourceFence.connect(options.source)
         target = try Connection(options.target, applicationName: TargetDatabase.applicationName)
-        origin = options.origin
+        stream = options.stream
     }
 
     /// The lag at this moment.
@@ -31,7 +31,7 @@ final class LagProbe {
             throw PostgresError(.unexpectedAnswer, "the answer cannot be read", doing: doing)
         }
         if waiting.count < Self.waitingMax { waiting.append((position, since)) }
-        let reached = try target.replicationOriginProgress(origin) ?? .zero
+        let reached = try target.committedPosition(stream) ?? .zero
         if let first = waiting.first, first.position <= reached { isKnown = true }
         waiting.removeAll { $0.position <= reached }
         let seconds = waiting.first.map { Deadline.now.seconds(since: $0.since) }

@@ -37,11 +37,11 @@ extension Preflight {
                 "slot \"\(options.slot)\" exists on the source, and \(options.spool) has no journal of its copy",
                 "choose another --slot-name, or drop it with receive --drop-slot --slot \(options.slot)", .slotMismatch)
         }
-        if try TargetDatabase.hasOrigin(options.origin, on: target) {
+        if let position = try target.committedPosition(options.stream) {
             fail(
-                .target, "origin", "replication origin \"\(options.origin)\" exists on the target already",
-                "choose another --origin, or run there: "
-                    + "SELECT pg_replication_origin_drop(\(Quoting.literal(options.origin)));")
+                .target, "position", "the target has a position \"\(options.stream)\" already, \(position)",
+                "choose another --origin, or, if no migration uses it, run there: DELETE FROM walrelay.progress WHERE "
+                    + "stream = \(Quoting.literal(options.stream));")
         }
     }
 

@@ -7,27 +7,43 @@ import Spool
 // The target, and what is copied once or not at all.
 extension Preflight {
     func lookAtTargetRole() throws {
-        do {
+        do throws(PostgresError) {
             try target.execute("SET session_replication_role = replica", doing: "switching off triggers")
             try target.execute("RESET session_replication_role", doing: "switching on triggers")
-            try target.query(
-                "SELECT pg_catalog.pg_replication_origin_oid($1)", [options.origin], doing: "looking for an origin")
-            pass(.target, "role", "\"\(target.user)\" may switch off triggers and use replication origins")
+            pass(.target, "role", "\"\(target.user)\" may switch off triggers and foreign keys")
         } catch {
             guard error.sqlState == .insufficientPrivilege else { throw error }
-            guard error.doing == "switching off triggers" else {
-                return fail(
-                    .target, "role", "role \"\(target.user)\" lacks a privilege", Self.originAdvice(target, error),
-                    .privilege)
-            }
             fail(
                 .target, "role",
                 "the role \(Quoting.identifier(target.user)) may not switch off triggers and foreign keys on the target",
                 TargetPrivileges.replicaRoleAdvice(target), .privilege)
         }
-        let limit = target.serverVersion >= 180_000 ? "max_active_replication_origins" : "max_replication_slots"
-        try lookForRoom(
-            .target, limit, needed: 1, "SELECT count(*) FROM pg_catalog.pg_replication_origin_status")
+        guard try !mayKeepPosition() else {
+            return pass(.target, "position", "\"\(target.user)\" may keep it in walrelay.progress")
+        }
+        fail(
+            .target, "position", "role \"\(target.user)\" may not keep the target's position in walrelay.progress",
+            TargetPrivileges.progressGrant(target), .privilege)
+    }
+
+    private func mayKeepPosition() throws -> Bool {
+        let query =
+            switch try target.progressTableState() {
+            case .none: "pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')"
+            case .schema:
+                "pg_catalog.has_schema_privilege('walrelay', 'USAGE') "
+                    + "AND pg_catalog.has_schema_privilege('walrelay', 'CREATE')"
+            case .old:
+                "(SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class c JOIN "
+                    + "pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+                    + "WHERE n.nspname = 'walrelay' AND c.relname = 'progress')"
+            case .present:
+                "pg_catalog.has_schema_privilege('walrelay', 'USAGE') AND "
+                    + ["SELECT", "INSERT", "UPDATE", "DELETE"].map {
+                        "pg_catalog.has_table_privilege('walrelay.progress', '\($0)')"
+                    }.joined(separator: " AND ")
+            }
+        return try text(target, "SELECT \(query)") == "t"
     }
 
     func lookAtTarget() throws {

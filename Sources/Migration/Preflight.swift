@@ -98,17 +98,4 @@ public final class Preflight {
         let shown = names.prefix(8).joined(separator: ", ")
         return names.count > 8 ? shown + " and \(names.count - 8) more" : shown
     }
-
-    /// The GRANT for the functions that clone and replay call, with the signatures that this server has.
-    static func originPrivilege(_ target: Connection, _ error: PostgresError) -> MigrationError {
-        MigrationError(.privilege, originAdvice(target, error))
-    }
-
-    static func originAdvice(_ target: Connection, _ error: PostgresError) -> String {
-        let functions = [
-            "create", "drop", "oid", "advance", "session_setup", "session_reset", "session_progress", "progress",
-            "xact_setup",
-        ]
-        return TargetPrivileges.originAdvice(target, functions: functions, error)
-    }
 }

@@ -39,7 +39,7 @@ struct SchemaArchive {
     func dump(_ source: ConnectionString, snapshot: String?) throws {
         var arguments = [
             "--format=custom", "--section=\(Section.before.rawValue)", "--section=\(Section.after.rawValue)",
-            "--no-blobs",
+            "--no-blobs", "--exclude-schema=walrelay",
             "--no-publications", "--no-subscriptions", "--file=\(path)",
         ]
         if let snapshot { arguments.append("--snapshot=\(snapshot)") }

@@ -81,7 +81,8 @@ public struct SchemaComparison: Sendable {
     private func definitions(_ server: ConnectionString, _ stop: StopRequest) throws -> [String: String] {
         let program = try ClientProgram.connecting(
             "pg_dump", to: server,
-            ["--schema-only", "--no-publications", "--no-subscriptions"] + options.restoreOptions)
+            ["--schema-only", "--exclude-schema=walrelay", "--no-publications", "--no-subscriptions"]
+                + options.restoreOptions)
         var parser = DumpParser()
         var last = ""
         let code = try program.run(password: server.parameters["password"], stop: stop) { line in

@@ -13,7 +13,7 @@ public struct StageFailure: Sendable, Equatable {
     var isMendable: Bool {
         if code >= 128 { return true }
         return switch ExitStatus(rawValue: code) {
-        case .done, .connection, .slotActive, .originBusy, .incomplete: true
+        case .done, .connection, .slotActive, .positionBusy, .positionMoved, .incomplete: true
         default: false
         }
     }

@@ -206,7 +206,7 @@ public struct Switchover: Sendable {
             throw MigrationError(
                 .inputOutput, "\(options.spool) holds no journal of a clone; name its folder with --dir")
         }
-        guard journal.phase == .following, journal.slot == options.slot, journal.origin == options.origin else {
+        guard journal.phase == .following, journal.slot == options.slot, journal.stream == options.stream else {
             throw MigrationError(
                 .conflict,
                 "there is nothing to switch: the migration in \(options.spool) with slot \"\(journal.slot)\" is "
@@ -243,7 +243,7 @@ public struct Switchover: Sendable {
         }
     }
 
-    /// A transaction of ours is the last that the target must have: when its origin is past that, it has all before.
+    /// A transaction of ours is the last that the target must have: when its position is past that, it has all before.
     private func endPosition() throws -> (marker: LSN, end: LSN) {
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
         let writers =
@@ -270,10 +270,10 @@ public struct Switchover: Sendable {
 
     private func verify(_ marker: LSN, _ end: LSN) throws {
         let target = try TargetDatabase(options.target)
-        let position = try target.connection.replicationOriginProgress(options.origin) ?? .zero
+        let position = try target.connection.durablePosition(options.stream) ?? .zero
         guard position >= marker else {
             throw MigrationError(
-                .incomplete, "the target's origin is at \(position), before the last transaction up to \(end)")
+                .incomplete, "the target is at \(position), before the last transaction up to \(end)")
         }
     }
 }

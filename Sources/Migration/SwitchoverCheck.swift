@@ -74,10 +74,10 @@ struct SwitchoverCheck {
     }
 
     private mutating func lookAtPosition() throws {
-        guard let position = try target.replicationOriginProgress(options.origin) else {
+        guard let position = try target.committedPosition(options.stream) else {
             return add(
-                .fail, .target, "position", "there is no replication origin \"\(options.origin)\" on the target",
-                "name it with --origin; if it was dropped: a new copy", .gap)
+                .fail, .target, "position", "the target has no position \"\(options.stream)\"",
+                "name it with --origin; if it was removed, start from a new copy", .gap)
         }
         add(.pass, .target, "position", "\(position)")
     }

@@ -163,95 +163,11 @@ struct TargetDatabase {
     }
 }
 
-// The origin.
-extension TargetDatabase {
-    /// Makes the origin and puts it to where the copy is: what the source committed before is there.
-    func placeOrigin(_ origin: String, at position: LSN) throws {
-        let doing = "setting replication origin \"\(origin)\" to \(position)"
-        do throws(PostgresError) {
-            try connection.query(
-                """
-                SELECT pg_catalog.pg_replication_origin_create($1) WHERE NOT EXISTS
-                  (SELECT FROM pg_catalog.pg_replication_origin WHERE roname OPERATOR(pg_catalog.=) $1)
-                """, [origin], doing: doing)
-            try connection.query(
-                "SELECT pg_catalog.pg_replication_origin_advance($1, $2::pg_catalog.pg_lsn)",
-                [origin, position.description], doing: doing)
-        } catch {
-            guard error.sqlState == .insufficientPrivilege else { throw error }
-            throw Preflight.originPrivilege(connection, error)
-        }
-        let placed = try connection.replicationOriginProgress(origin)
-        guard placed == position else {
-            throw PostgresError(.unexpectedAnswer, "the target says \(placed ?? .zero)", doing: doing)
-        }
-    }
-
-    /// The origin's position once nobody moves it any more: a replay that was killed, or whose parent was, may still be
-    /// applying what it had. Also how far away the target is.
-    static func settledPosition(_ options: CloneOptions) throws -> (position: LSN, roundTrip: Duration) {
-        let connection = try Connection(options.target, applicationName: applicationName)
-        let origin = options.origin
-        do throws(PostgresError) {
-            return try whileInUse(forMilliseconds: 30_000) { () throws(PostgresError) in
-                // The session takes the origin, and lets it go when it ends.
-                try connection.query(
-                    """
-                    SELECT pg_catalog.pg_replication_origin_session_setup(roname)
-                      FROM pg_catalog.pg_replication_origin WHERE roname OPERATOR(pg_catalog.=) $1
-                    """, [origin], doing: "taking replication origin \"\(origin)\"")
-                return (try connection.replicationOriginProgress(origin) ?? .zero, try connection.roundTrip())
-            }
-        } catch {
-            guard error.sqlState == .objectInUse else { throw error }
-            throw MigrationError(.originBusy, "\(error.message); another replay may still run: let it end")
-        }
-    }
-
-    /// Tries again while another session holds what `attempt` wants, but not for longer than that.
-    private static func whileInUse<Result>(
-        forMilliseconds patience: Int, _ attempt: () throws(PostgresError) -> Result
-    ) throws(PostgresError) -> Result {
-        let deadline = Deadline.after(milliseconds: patience)
-        while true {
-            do throws(PostgresError) {
-                return try attempt()
-            } catch {
-                guard error.sqlState == .objectInUse, !deadline.hasPassed else { throw error }
-            }
-            _ = Polling.wait(-1, until: .after(milliseconds: 50))
-        }
-    }
-
-    /// Has the server flush everything that was committed, whatever settings it was committed with.
-    func makeDurable() throws {
-        try connection.makeCommitsDurable()
-    }
-
-    static func hasOrigin(_ origin: String, on connection: Connection) throws -> Bool {
-        try connection.query(
-            "SELECT 1 FROM pg_catalog.pg_replication_origin WHERE roname OPERATOR(pg_catalog.=) $1", [origin],
-            doing: "looking for the replication origin"
-        ).rowCount == 1
-    }
-
-    /// Forgets the origin, and those of the connections that replay may have had beside the first. A replay that has just
-    /// ended may hold them for a moment longer.
-    func dropOrigin(_ origin: String) throws {
-        let lanes = "SELECT roname FROM (\(BatchPreamble.lanePositions(origin: origin))) AS l"
-        try Self.whileInUse(forMilliseconds: 10_000) { () throws(PostgresError) in
-            _ = try connection.query(
-                """
-                SELECT pg_catalog.pg_replication_origin_drop(roname) FROM pg_catalog.pg_replication_origin
-                 WHERE roname OPERATOR(pg_catalog.=) $1 OR roname IN (\(lanes))
-                """, [origin], doing: "dropping replication origin \"\(origin)\"")
-        }
-    }
-}
-
 // The queries.
 extension TargetDatabase {
-    static let userNamespace = "n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'"
+    /// Namespaces that users made. Ours has the target's position, and is not a part of what is moved.
+    static let userNamespace =
+        "n.nspname <> 'information_schema' AND n.nspname <> 'walrelay' AND n.nspname !~ '^pg_'"
 
     /// Relations, routines, types and schemas.
     private static let contentsQuery = """

@@ -35,12 +35,14 @@ public enum ExitStatus: Int32, Sendable, CaseIterable {
     case straddling = 15
     /// The target refuses a change, or a statement touched an unexpected number of rows.
     case conflict = 16
-    /// The target's replication origin is in use by another session.
-    case originBusy = 17
+    /// The target's position is in use by another session.
+    case positionBusy = 17
     /// A file cannot be read or written.
     case inputOutput = 18
     /// The target is farther behind the source than was allowed.
     case lagging = 19
+    /// Something else than the batches moved the target's position; nothing of the batch is applied.
+    case positionMoved = 20
 }
 
 /// An error that knows its own exit code.

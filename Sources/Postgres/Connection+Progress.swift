@@ -1,60 +1,111 @@
+/// A row of `walrelay.progress`: how far one lane of a stream is on this target, and what that is a position of.
+public struct ProgressRow: Sendable, Equatable {
+    /// 0 for the stream's own position; others for connections that apply beside the first.
+    public var lane: Int
+    /// How many lanes there are.
+    public var lanes: Int
+    /// The end of the last commit that the target has.
+    public var position: LSN
+    /// The source's timeline there.
+    public var timeline: UInt32
+    /// The source cluster's `system_identifier`.
+    public var systemIdentifier: String
+    /// The source database.
+    public var database: String
+    /// The slot that the changes came through.
+    public var slot: String
+    /// The log that they came through; nil where that is not known yet.
+    public var logID: String?
+
+    /// A row with these values.
+    public init(
+        lane: Int = 0, lanes: Int = 1, position: LSN, timeline: UInt32, systemIdentifier: String, database: String,
+        slot: String, logID: String?
+    ) {
+        self.lane = lane
+        self.lanes = lanes
+        self.position = position
+        self.timeline = timeline
+        self.systemIdentifier = systemIdentifier
+        self.database = database
+        self.slot = slot
+        self.logID = logID
+    }
+}
+
+/// What a database has of the table of positions.
+public enum ProgressTableState: Sendable, Equatable {
+    /// No schema of ours.
+    case none
+    /// The schema, which an administrator may have made, without the table.
+    case schema
+    /// The table of version 0.1, which had one row for a name, and no more than its position.
+    case old
+    /// The table.
+    case present
+}
+
 extension Connection {
-    /// The table that has the positions where the role may not use replication origins, quoted.
+    /// The table that has the positions, quoted.
     public static let progressTable = "\"walrelay\".\"progress\""
 
-    /// How far replay has come, durably, under the name of a replication origin: by the table where that has the name,
-    /// else by the origin. Nil when nothing was replayed under it.
+    /// What the database has of the table of positions.
+    ///
+    /// - Throws: ``PostgresError``.
+    public func progressTableState() throws(PostgresError) -> ProgressTableState {
+        let result = try execute(
+            """
+            SELECT c.oid IS NOT NULL, EXISTS (SELECT FROM pg_catalog.pg_attribute a
+                WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attname OPERATOR(pg_catalog.=) 'origin')
+              FROM pg_catalog.pg_namespace n LEFT JOIN pg_catalog.pg_class c
+                ON c.relnamespace OPERATOR(pg_catalog.=) n.oid AND c.relname OPERATOR(pg_catalog.=) 'progress'
+             WHERE n.nspname OPERATOR(pg_catalog.=) 'walrelay'
+            """, doing: "looking for the table of positions")
+        guard result.rowCount > 0 else { return .none }
+        guard result.text(0, 0) == "t" else { return .schema }
+        return result.text(0, 1) == "t" ? .old : .present
+    }
+
+    /// The rows of a stream, as they are committed now, the first lane's first. None where there is no table.
     ///
     /// - Throws: ``PostgresError``, with SQLSTATE 42501 when the role may not look.
-    public func replayPosition(_ origin: String) throws(PostgresError) -> LSN? {
-        if let position = try progressTablePosition(origin) {
-            try makeCommitsDurable()
-            return position
+    public func progressRows(_ stream: String) throws(PostgresError) -> [ProgressRow] {
+        guard try progressTableState() == .present else { return [] }
+        let doing = "reading the target's position"
+        let result = try query(
+            """
+            SELECT lane, lanes, position, timeline, source_system, source_database, slot, log_id
+              FROM \(Connection.progressTable) WHERE stream OPERATOR(pg_catalog.=) $1 ORDER BY lane
+            """, [stream], doing: doing)
+        var rows: [ProgressRow] = []
+        for index in 0..<result.rowCount {
+            let row = result.row(index)
+            guard let lane = row[0].flatMap({ Int($0) }), let lanes = row[1].flatMap({ Int($0) }),
+                let position = row[2].flatMap({ LSN($0) }), let timeline = row[3].flatMap({ UInt32($0) }),
+                let system = row[4], let database = row[5], let slot = row[6]
+            else { throw PostgresError(.unexpectedAnswer, "the row of walrelay.progress cannot be read", doing: doing) }
+            rows.append(
+                ProgressRow(
+                    lane: lane, lanes: lanes, position: position, timeline: timeline, systemIdentifier: system,
+                    database: database, slot: slot, logID: row[7]))
         }
-        return try replicationOriginProgress(origin)
+        return rows
     }
 
-    /// How far a replication origin has come, durably: the server flushes its WAL first. Nil when there is no such
-    /// origin, or nothing was replayed under it.
+    /// How far a stream is on this target, as it is committed now; nil when nothing is known of it.
     ///
-    /// - Throws: ``PostgresError``, with SQLSTATE 42501 when the role may not call the origin functions.
-    public func replicationOriginProgress(_ origin: String) throws(PostgresError) -> LSN? {
-        let doing = "reading the position of replication origin \"\(origin)\""
-        // Where there is no origin, the role needs no privilege to learn that.
-        guard try hasReplicationOrigin(origin) else { return nil }
-        let result = try query(
-            """
-            SELECT pg_catalog.pg_replication_origin_progress(roname, true)
-              FROM pg_catalog.pg_replication_origin WHERE roname OPERATOR(pg_catalog.=) $1
-            """, [origin], doing: doing)
-        return result.text(0, 0).flatMap { LSN($0) }.flatMap { $0 == .zero ? nil : $0 }
+    /// - Throws: ``PostgresError``, with SQLSTATE 42501 when the role may not look.
+    public func committedPosition(_ stream: String) throws(PostgresError) -> LSN? {
+        try progressRows(stream).first { $0.lane == 0 }?.position
     }
 
-    /// The server has a replication origin of that name, in whatever database it is used.
-    public func hasReplicationOrigin(_ name: String) throws(PostgresError) -> Bool {
-        try query(
-            "SELECT 1 FROM pg_catalog.pg_replication_origin WHERE roname OPERATOR(pg_catalog.=) $1", [name],
-            doing: "looking for the replication origin"
-        ).rowCount > 0
-    }
-
-    /// The database has the table of positions.
-    public func hasProgressTable() throws(PostgresError) -> Bool {
-        try execute(
-            """
-            SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-             WHERE n.nspname = 'walrelay' AND c.relname = 'progress'
-            """, doing: "looking for the table of positions"
-        ).rowCount > 0
-    }
-
-    /// What the table of positions says, as it is committed now; nil where it says nothing of that name.
-    public func progressTablePosition(_ name: String) throws(PostgresError) -> LSN? {
-        guard try hasProgressTable() else { return nil }
-        let result = try query(
-            "SELECT position FROM \(Connection.progressTable) WHERE origin OPERATOR(pg_catalog.=) $1", [name],
-            doing: "reading the table of positions")
-        return result.text(0, 0).flatMap { LSN($0) }
+    /// The same, once it is durable.
+    ///
+    /// - Throws: ``PostgresError``, with SQLSTATE 42501 when the role may not look.
+    public func durablePosition(_ stream: String) throws(PostgresError) -> LSN? {
+        guard let position = try committedPosition(stream) else { return nil }
+        try makeCommitsDurable()
+        return position
     }
 
     /// Returns when all that was committed before is durable: the commit of a transaction that waits for its own record
@@ -65,5 +116,38 @@ extension Connection {
             BEGIN; SET LOCAL synchronous_commit = local;
             SELECT pg_catalog.pg_logical_emit_message(true, 'walrelay', 'durable'); COMMIT
             """, doing: "waiting for commits to be durable")
+    }
+}
+
+// What version 0.1 left.
+extension Connection {
+    /// The replication origins in which version 0.1 kept the position of a stream, and how far they are. The name of a
+    /// connection beside the first ends in `_lane_K_of_N`.
+    ///
+    /// - Throws: ``PostgresError``, with SQLSTATE 42501 when there are some and the role may not call the functions.
+    public func oldOrigins(_ stream: String) throws(PostgresError) -> [(name: String, position: LSN)] {
+        let prefix = "\(stream)_lane_"
+        let found = try query(
+            """
+            SELECT roname, pg_catalog.pg_replication_origin_progress(roname, true) FROM pg_catalog.pg_replication_origin
+             WHERE roname OPERATOR(pg_catalog.=) $1
+                OR pg_catalog.starts_with(roname, $2) AND pg_catalog.substr(roname, \(prefix.unicodeScalars.count + 1))
+                     OPERATOR(pg_catalog.~) '^[0-9]+_of_[0-9]+$'
+            """, [stream, prefix], doing: "looking for the replication origin of version 0.1")
+        return (0..<found.rowCount).compactMap { index in
+            guard let name = found.text(index, 0), let at = found.text(index, 1).flatMap({ LSN($0) }) else {
+                return nil
+            }
+            return (name, at)
+        }
+    }
+
+    /// Drops replication origins.
+    public func dropOrigins(_ names: [String]) throws(PostgresError) {
+        for name in names {
+            try query(
+                "SELECT pg_catalog.pg_replication_origin_drop($1)", [name],
+                doing: "dropping the replication origin of version 0.1")
+        }
     }
 }

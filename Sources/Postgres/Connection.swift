@@ -85,6 +85,11 @@ public final class Connection {
         PQparameterStatus(handle, name).map { String(cString: $0) }
     }
 
+    /// The server is inside a transaction block, by what it said last.
+    public var isInTransaction: Bool {
+        PQtransactionStatus(handle) != PQTRANS_IDLE
+    }
+
     /// The socket, for `poll`; -1 once the connection is gone.
     public var socket: Int32 {
         PQsocket(handle)

@@ -19,9 +19,9 @@ public struct SQLState: RawRepresentable, Hashable, Sendable {
     public static let readOnlyTransaction = SQLState(rawValue: "25006")
     /// 42704: no such slot, publication, role or the like.
     public static let undefinedObject = SQLState(rawValue: "42704")
-    /// 42710: the slot, publication or origin exists already.
+    /// 42710: the slot or publication exists already.
     public static let duplicateObject = SQLState(rawValue: "42710")
-    /// 55006: the slot or origin is in use by another session.
+    /// 55006: the slot, or what else is asked for, is in use by another session.
     public static let objectInUse = SQLState(rawValue: "55006")
     /// 55000: the object is not in a state that allows this (a lost slot, wal_level too low).
     public static let objectNotInPrerequisiteState = SQLState(rawValue: "55000")
@@ -37,6 +37,12 @@ public struct SQLState: RawRepresentable, Hashable, Sendable {
     public static let invalidPassword = SQLState(rawValue: "28P01")
     /// 28000: the role may not log in this way.
     public static let invalidAuthorization = SQLState(rawValue: "28000")
+    /// 02000: what was looked for is not there.
+    public static let noData = SQLState(rawValue: "02000")
+    /// 55P03: a lock was not to be had in the time allowed.
+    public static let lockNotAvailable = SQLState(rawValue: "55P03")
+    /// 2BP01: other objects depend on what is to be dropped.
+    public static let dependentObjects = SQLState(rawValue: "2BP01")
     /// 57P01: the session was ended by an administrator or a shutdown.
     public static let adminShutdown = SQLState(rawValue: "57P01")
     /// 40P01: a deadlock.

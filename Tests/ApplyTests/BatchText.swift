@@ -4,22 +4,29 @@ import Postgres
 /// Batch text written by hand, so that it may also be what transform never writes.
 struct BatchText {
     private(set) var text = ""
-    private let origin: String
+    private let stream: String
+    private let logID: String?
 
     /// Batches that go on behind others: without a preamble.
-    init() { origin = "" }
+    init() { (stream, logID) = ("", nil) }
 
-    init(origin: String, system: String = "7", from: Int = 100) {
-        self.origin = origin
-        preamble(system: system, from: from)
+    init(stream: String, system: String = "7", from: Int = 100, logID: String? = nil, timeline: Int = 1) {
+        self.stream = stream
+        self.logID = logID
+        preamble(system: system, from: from, timeline: timeline)
     }
 
     static func lsn(_ position: Int) -> LSN { LSN(rawValue: UInt64(position)) }
 
-    mutating func preamble(system: String = "7", from: Int = 100) {
+    /// - Parameter fork: where the timeline before this one ended.
+    mutating func preamble(system: String = "7", from: Int = 100, timeline: Int = 1, fork: Int? = nil) {
+        let log = logID.map { "\"log_id\":\"\($0)\"," } ?? ""
+        let history =
+            fork.map { "\"history\":[{\"timeline\":\(timeline - 1),\"end\":\"\(Self.lsn($0))\"}]," } ?? ""
         text += """
-            -- walrelay preamble {"format":1,"origin":"\(origin)","encoding":"UTF8","system_identifier":"\(system)",\
-            "timeline":1,"database":"app","slot":"s","server_version":150000,"from":"\(Self.lsn(from))","tool":"test"}
+            -- walrelay preamble {"format":2,"stream":"\(stream)","encoding":"UTF8","system_identifier":"\(system)",\
+            "timeline":\(timeline),\(history)\(log)"database":"app","slot":"s","server_version":150000,\
+            "from":"\(Self.lsn(from))","tool":"test"}
             -- walrelay preamble end
 
             """
@@ -37,10 +44,11 @@ struct BatchText {
         text += """
             -- walrelay batch {"from":"\(Self.lsn(from))","to":null,"commit":"\(Self.lsn(commit))","transactions":1}
             BEGIN;
+            WITH held AS (SELECT FROM "walrelay"."progress" …
 
             """
         lines.forEach { line($0) }
-        progress(to)
+        line(Self.move)
         self.commit(to)
     }
 
@@ -49,10 +57,13 @@ struct BatchText {
             -- walrelay batch {"from":"\(Self.lsn(from))","to":"\(Self.lsn(to))","transactions":\(transactions),\
             "changes":\(transactions)}
             BEGIN;
+            \(Self.move)
 
             """
-        progress(to)
     }
+
+    /// Replay does not run it, and so does not read the rest.
+    static let move = "WITH moved AS (UPDATE \"walrelay\".\"progress\" SET …"
 
     mutating func line(_ line: String) { text += line + "\n" }
 
@@ -63,8 +74,4 @@ struct BatchText {
     mutating func rollback() { text += "ROLLBACK;\n-- walrelay rollback {}\n" }
 
     mutating func end(_ to: Int) { text += "-- walrelay end {\"to\":\"\(Self.lsn(to))\",\"reason\":\"test\"}\n" }
-
-    private mutating func progress(_ to: Int) {
-        text += "SELECT pg_catalog.pg_replication_origin_xact_setup('\(Self.lsn(to))', '2024-01-01 00:00:00+00');\n"
-    }
 }

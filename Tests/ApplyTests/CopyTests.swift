@@ -27,7 +27,7 @@ struct CopyTests {
     @Test(arguments: sizes)
     func copiesAreDoneWhereTheyStand(_ sendBytes: Int) async throws {
         try await Target.run(Self.schema) { target in
-            var text = BatchText(origin: target.origin)
+            var text = BatchText(stream: target.stream)
             text.batch(
                 100, 200, copy("a", [(1, "x"), (2, "x")]), update("a", "1", rows: 2), copy("b", []),
                 copy("a", [(3, String(repeating: "y", count: 300))]), copy("b", [(1, "z")]), update("a", "2", rows: 3),
@@ -50,7 +50,7 @@ struct CopyTests {
             var options = ApplyOptions()
             options.sendBytes = sendBytes
             for wrong in 0..<3 {
-                var text = BatchText(origin: target.origin)
+                var text = BatchText(stream: target.stream)
                 text.begin(100, 200)
                 for number in 0..<3 {
                     text.line(copy("a", [(number, "x")], expecting: number == wrong ? 2 : 1))
@@ -73,7 +73,7 @@ struct CopyTests {
             options.sendBytes = sendBytes
             options.reportFolder = folder.path
             for wrong in 1...3 {
-                var text = BatchText(origin: target.origin)
+                var text = BatchText(stream: target.stream)
                 text.begin(100, 200)
                 for number in 1...3 {
                     let taken = number == wrong ? number * 10 + 1 : number * 10 + 2
@@ -96,7 +96,7 @@ struct CopyTests {
         try await Target.run(Self.schema) { target in
             var options = ApplyOptions()
             options.sendBytes = sendBytes
-            var text = BatchText(origin: target.origin)
+            var text = BatchText(stream: target.stream)
             text.begin(100, 200)
             text.line(copy("a", [(1, "x")]))
             var cut = text

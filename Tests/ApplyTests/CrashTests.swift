@@ -7,15 +7,14 @@ import Testing
 /// A target that crashes.
 @Suite(.serialized, .timeLimit(.minutes(5)))
 struct CrashTests {
-    @Test(arguments: [false, true])
-    func rowsAndPositionAreLostTogetherOrNotAtAll(_ usesTable: Bool) async throws {
-        let options = ApplyOptions(usesProgressTable: usesTable, reconnects: false)
+    @Test func rowsAndPositionAreLostTogetherOrNotAtAll() async throws {
+        let options = ApplyOptions(reconnects: false)
         let cluster = try await Cluster.start(name: "crash", settings: ["fsync": "on"])
         try await Target.run("CREATE TABLE t (id int PRIMARY KEY)", cluster: cluster) { target in
             for mode in [ServerStopMode.immediate, .fast] {
                 let before = try await rows(target)
                 // Without an end, so that it is at work when the server falls over, however long that takes.
-                async let applied = target.apply("", options: options, from: EndlessBatches(target.origin))
+                async let applied = target.apply("", options: options, from: EndlessBatches(target.stream))
                 try await cluster.awaitSQL(
                     "SELECT count(*) >= \(before + 100) FROM t", equals: "t", database: target.database)
                 try await cluster.restart(mode: mode)
@@ -24,7 +23,7 @@ struct CrashTests {
                 try await expectAgreement(target)
             }
             let all = try await rows(target) + 1000
-            let text = EndlessBatches.text(target.origin, count: all)
+            let text = EndlessBatches.text(target.stream, count: all)
             // A commit that was only in the server's memory is gone together with its rows.
             _ = try await target.apply(text, options: options)
             try await cluster.killServer()
@@ -35,14 +34,13 @@ struct CrashTests {
         }
     }
 
-    @Test(arguments: [false, true])
-    func thereIsAPositionBeforeTheFirstRow(_ usesTable: Bool) async throws {
+    @Test func thereIsAPositionBeforeTheFirstRow() async throws {
         // Nobody makes a commit durable that does not wait for it.
         let cluster = try await Cluster.start(name: "first crash", settings: ["wal_writer_delay": "10s"])
         try await Target.run("CREATE TABLE t (id int PRIMARY KEY)", cluster: cluster) { target in
-            var text = BatchText(origin: target.origin)
+            var text = BatchText(stream: target.stream)
             text.batch(100, 200, "INSERT INTO \"public\".\"t\" (\"id\") VALUES (1); -- rows:1")
-            let options = ApplyOptions(usesProgressTable: usesTable, allowsOpenEnd: true)
+            let options = ApplyOptions(allowsOpenEnd: true)
             #expect(try await target.apply(text.text, options: options).outcome == .inputEnded(BatchText.lsn(200)))
             try await cluster.killServer()
             try await cluster.startAgain()
@@ -50,7 +48,7 @@ struct CrashTests {
             #expect(try await target.position() == BatchText.lsn(rows == "0" ? 100 : 200))
 
             // What comes next does not pass where the first is missing.
-            text = BatchText(origin: target.origin, from: 200)
+            text = BatchText(stream: target.stream, from: 200)
             text.batch(200, 300, "INSERT INTO \"public\".\"t\" (\"id\") VALUES (2); -- rows:1")
             let next = try await target.apply(text.text, options: options)
             #expect(rows == "0" ? next.error?.code == .gap : next.outcome != nil)
@@ -58,7 +56,7 @@ struct CrashTests {
         try await cluster.remove()
     }
 
-    /// Batch n makes row n and takes the origin to (n + 1) * 100.
+    /// Batch n makes row n and takes the target to (n + 1) * 100.
     private func expectAgreement(_ target: Target) async throws {
         let rows = try await rows(target)
         #expect(try await target.sql("SELECT count(*) FROM t") == "\(rows)")

@@ -1,19 +1,19 @@
 import Batches
 
-/// Batches without an end: batch n makes row n and takes the origin to (n + 1) * 100.
+/// Batches without an end: batch n makes row n and takes the target to (n + 1) * 100.
 final class EndlessBatches: ByteSource, @unchecked Sendable {
-    private let origin: String
+    private let stream: String
     private var number = 0
     private var bytes: ArraySlice<UInt8>
 
-    init(_ origin: String) {
-        self.origin = origin
-        bytes = ArraySlice(BatchText(origin: origin).text.utf8)
+    init(_ stream: String) {
+        self.stream = stream
+        bytes = ArraySlice(BatchText(stream: stream).text.utf8)
     }
 
     /// The first batches, with an end behind them.
-    static func text(_ origin: String, count: Int) -> String {
-        var text = BatchText(origin: origin)
+    static func text(_ stream: String, count: Int) -> String {
+        var text = BatchText(stream: stream)
         for number in 1...count { add(number, to: &text) }
         text.end(count * 100 + 100)
         return text.text

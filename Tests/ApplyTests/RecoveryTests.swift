@@ -25,7 +25,7 @@ struct RecoveryTests {
 
     /// One batch of three rows.
     private func text(_ target: Target, _ parts: String..., transactions: Int = 1) -> String {
-        var text = BatchText(origin: target.origin)
+        var text = BatchText(stream: target.stream)
         text.begin(100, 200, transactions: transactions)
         for (number, part) in parts.enumerated() { text.line(part + insert(number + 1)) }
         text.commit(200)
@@ -33,8 +33,7 @@ struct RecoveryTests {
         return text.text
     }
 
-    @Test(arguments: [false, true])
-    func aBatchOfTheLogThatWasCutOffIsNotTakenForWhole(_ usesTable: Bool) async throws {
+    @Test func aBatchOfTheLogThatWasCutOffIsNotTakenForWhole() async throws {
         try await Target.run("CREATE TABLE t (id int PRIMARY KEY)") { target in
             // Too large to be kept, and cut off: it is taken from the log. That is cut off after its second row.
             let large = "SELECT length('" + String(repeating: "x", count: 65 << 20) + "');\n@"
@@ -44,7 +43,7 @@ struct RecoveryTests {
                 try InterruptedText(text(target, "", "", ""), mark: "@", target),
             ])
             // Statements go at once, so that the first session notices in time.
-            let options = ApplyOptions(usesProgressTable: usesTable, log: log, sendBytes: 1)
+            let options = ApplyOptions(log: log, sendBytes: 1)
             let applied = try await target.apply(
                 "", options: options, from: try InterruptedText(whole, mark: "@", target))
             #expect(applied.outcome == .reachedEnd(BatchText.lsn(200)), "\(applied.error?.description ?? "")")
@@ -68,7 +67,7 @@ struct RecoveryTests {
         try await Target.run("CREATE TABLE t (id int PRIMARY KEY)") { target in
             // A row is there already, so that the range comes from the log; the stop ends that before its first batch.
             try await target.sql("INSERT INTO t VALUES (1)")
-            let log = Log([try InterruptedText(BatchText(origin: target.origin).text, mark: "@", target)])
+            let log = Log([try InterruptedText(BatchText(stream: target.stream).text, mark: "@", target)])
             let whole = text(target, "", "", transactions: 2)
             let applied = try await target.apply(whole, stopping: "COMMIT;", options: ApplyOptions(log: log))
             #expect(applied.outcome == .stopped(BatchText.lsn(100)), "\(applied.error?.description ?? "")")

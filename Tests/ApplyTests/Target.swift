@@ -6,12 +6,12 @@ import TestSupport
 import Testing
 import Threading
 
-/// A target database with an origin of its own, and the applier on it.
+/// A target database with a position of its own, and the applier on it.
 struct Target: Sendable {
     let cluster: Cluster
     let database: String
-    /// Origins are shared by all databases of a server.
-    var origin: String { "origin_\(database)" }
+    /// The name of its position.
+    let stream = "relay"
 
     /// Runs `body` with a new database, which goes afterwards.
     static func run(_ schema: String, cluster: Cluster? = nil, _ body: (Target) async throws -> Void) async throws {
@@ -30,9 +30,6 @@ struct Target: Sendable {
 
     private func remove() async throws {
         try await cluster.dropDatabase(database)
-        try await cluster.awaitSQL(
-            "SELECT count(pg_replication_origin_drop(roname)) FROM pg_replication_origin WHERE roname = '\(origin)'",
-            equals: "0")
     }
 
     @discardableResult
@@ -49,7 +46,7 @@ struct Target: Sendable {
     ///
     /// - Parameters:
     ///   - stopping: asks to stop when the input comes to this text.
-    ///   - options: how; the origin is the one that the text names.
+    ///   - options: how; the position is the one that the text names.
     ///   - other: read in place of `text`.
     func apply(
         _ text: String, stopping: String? = nil, options: ApplyOptions = ApplyOptions(),
@@ -70,15 +67,12 @@ struct Target: Sendable {
         }
     }
 
-    /// The origin's position, read by other means; nil before any progress.
+    /// The target's position, read by other means; nil before any progress.
     func position() async throws -> LSN? {
         let table = try await sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'walrelay'")
-        if table == "1" {
-            return LSN(try await sql("SELECT position FROM walrelay.progress WHERE origin = '\(origin)'"))
-        }
-        let text = try await sql(
-            "SELECT pg_replication_origin_progress(roname, true) FROM pg_replication_origin WHERE roname = '\(origin)'")
-        return LSN(text)
+        guard table == "1" else { return nil }
+        return LSN(
+            try await sql("SELECT position FROM walrelay.progress WHERE stream = '\(stream)' AND lane = 0"))
     }
 
     private static let silent = Logger(label: "apply") { _ in SwiftLogNoOpLogHandler() }

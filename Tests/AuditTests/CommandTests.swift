@@ -216,7 +216,7 @@ import Testing
         let path = other.path(try other.writeParts())
         let cut = try await Program.shell(
             "inspect cat --from 0/1500 --to 0/1700 '\(path)' | tee '\(other.folder.path)/cut' | inspect show - | cut -c1-32; "
-                + "transform --origin o - <'\(other.folder.path)/cut' | grep -a -c '^COPY\\|^INSERT'")
+                + "transform --origin o - <'\(other.folder.path)/cut' | grep -a -c '^COPY\\|^INSERT INTO \"public'")
         #expect(
             cut.outputLines.filter { !$0.contains("INSERT") } == [
                 "SEGMENT 0/1500 database=app slot", "BEGIN 0/15F8 xid=6 time=\"2000-01",

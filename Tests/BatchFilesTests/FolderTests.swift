@@ -15,12 +15,12 @@ struct FolderTests {
         temporary = try TemporaryFolder("batches")
     }
 
-    private static func preamble(_ from: Int, system: String = "7", origin: String = "walrelay") -> BatchPreamble {
+    private static func preamble(_ from: Int, system: String = "7", stream: String = "walrelay") -> BatchPreamble {
         let identity = StreamIdentity(
             systemIdentifier: system, timeline: 1, database: "app", slot: "s", encoding: "UTF8", serverVersion: 150_000,
             start: NameTests.lsn(from))
         return BatchPreamble(
-            identity: identity, from: NameTests.lsn(from), origin: origin, order: .net, isSelection: false, tool: "test"
+            identity: identity, from: NameTests.lsn(from), stream: stream, order: .net, isSelection: false, tool: "test"
         )
     }
 
@@ -40,6 +40,7 @@ struct FolderTests {
             """
             -- walrelay batch {"from":"\(NameTests.lsn(from))","to":"\(NameTests.lsn(to))","transactions":1,"changes":1}
             BEGIN;
+            WITH moved AS (UPDATE "walrelay"."progress" SET …;
             SELECT '\(String(repeating: "x", count: bytes))';
             COMMIT;
             -- walrelay commit {"to":"\(NameTests.lsn(to))"}
@@ -91,7 +92,7 @@ struct FolderTests {
         let list = try BatchFileList(path)
         #expect(
             try events(list.paths(after: nil)) == ["from 0/10", "0/20", "0/30", "from 0/30", "0/40", "end"])
-        #expect(try list.origin() == "walrelay")
+        #expect(try list.stream() == "walrelay")
     }
 
     @Test func otherToolsReadCompressedFiles() async throws {
@@ -172,7 +173,7 @@ struct FolderTests {
         #expect(try events(BatchFileList(path).paths(after: NameTests.lsn(0x30))) == ["from 0/30", "end"])
     }
 
-    @Test func anotherSourceOrOriginOrWriterIsRefused() throws {
+    @Test func anotherSourceOrPositionOrWriterIsRefused() throws {
         do {
             let folder = try folder()
             try folder.begin(Self.preamble(0x10))
@@ -181,7 +182,7 @@ struct FolderTests {
             #expect(error?.code == .locked)
             try end(folder, 0x20)
         }
-        for preamble in [Self.preamble(0x20, system: "8"), Self.preamble(0x20, origin: "other")] {
+        for preamble in [Self.preamble(0x20, system: "8"), Self.preamble(0x20, stream: "other")] {
             let error = #expect(throws: BatchError.self) { try folder().begin(preamble) }
             #expect(error?.code == .foreignStream)
         }

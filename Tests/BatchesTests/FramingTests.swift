@@ -13,10 +13,14 @@ import Testing
                 "-- walrelay batch {\"from\":\"0/10\",\"to\":\"0/208\",\"transactions\":2,\"changes\":2,"
                     + "\"committed_at\":\"\(zero)\"}",
                 "BEGIN;",
-                "SELECT CASE WHEN o.at IS NULL OR o.at = '0/10' THEN 1 ELSE CAST(pg_catalog.concat('walrelay: this "
-                    + "batch continues from 0/10 but the target is at ', o.at) AS pg_catalog.int4) END AS continues "
-                    + "FROM pg_catalog.pg_replication_origin_session_progress(false) AS o(at);",
-                "SELECT pg_catalog.pg_replication_origin_xact_setup('0/208', '\(zero)');",
+                "WITH moved AS (UPDATE \"walrelay\".\"progress\" SET position = '0/208', timeline = 1, committed_at = "
+                    + "'\(zero)', applied_at = pg_catalog.clock_timestamp() WHERE stream OPERATOR(pg_catalog.=) "
+                    + "'walrelay' AND lane OPERATOR(pg_catalog.=) 0 AND log_id IS NULL AND position "
+                    + "OPERATOR(pg_catalog.=) '0/10' RETURNING 1) SELECT CASE WHEN pg_catalog.count(*) "
+                    + "OPERATOR(pg_catalog.=) 1 THEN 1 ELSE CAST(pg_catalog.concat('walrelay: this batch continues from "
+                    + "0/10 but the target is at ', coalesce((SELECT p.position FROM \"walrelay\".\"progress\" AS p "
+                    + "WHERE p.stream OPERATOR(pg_catalog.=) 'walrelay' AND p.lane OPERATOR(pg_catalog.=) 0)"
+                    + "::pg_catalog.text, 'no position')) AS pg_catalog.int4) END AS moved FROM moved;",
                 "INSERT INTO \"public\".\"t\" (\"id\",\"v\") OVERRIDING SYSTEM VALUE VALUES ('1','a'); -- rows:1",
                 "DELETE FROM \"public\".\"t\" WHERE \"id\" = '1'; -- rows:1",
                 "COMMIT;",
@@ -29,7 +33,7 @@ import Testing
         let lines = try Rendering().sink.text.split(separator: "\n").map(String.init)
         #expect(
             lines.first
-                == "-- walrelay preamble {\"format\":1,\"origin\":\"walrelay\",\"encoding\":\"UTF8\","
+                == "-- walrelay preamble {\"format\":2,\"stream\":\"walrelay\",\"encoding\":\"UTF8\","
                 + "\"system_identifier\":\"7\",\"timeline\":1,\"database\":\"app\",\"slot\":\"s\","
                 + "\"server_version\":150018,\"from\":\"0/10\",\"order\":\"source\",\"tool\":\"walrelay\"}")
         #expect(lines[1] == "SET exit_on_error = on;")
@@ -52,7 +56,6 @@ import Testing
         try it.renderer.end(at: LSN(rawValue: 0x400), reason: "endpos")
         let body = try it.body()
         #expect(body.first?.contains("\"from\":\"0/10\",\"to\":\"0/400\",\"transactions\":1,\"changes\":0") == true)
-        #expect(body.contains("SELECT pg_catalog.txid_current();"))
         #expect(body.last == "-- walrelay end {\"to\":\"0/400\",\"reason\":\"endpos\"}")
     }
 

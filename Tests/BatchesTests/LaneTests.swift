@@ -32,7 +32,7 @@ import Testing
         for change in changes {
             for key in Self.keys {
                 let written = try lines([Build.simple, change(key)])
-                #expect(written.count == 1 || written == ["SELECT pg_catalog.txid_current();"])
+                #expect(written.count <= 1)
                 lanes[key, default: []].formUnion(written.map(lane))
             }
         }
@@ -40,8 +40,8 @@ import Testing
         #expect(Set(lanes.values.flatMap { $0 }) == [0, 1, 2], "every lane has some")
     }
 
-    /// After a crash the lanes of the next run must be those of the last: a change here needs other names for their
-    /// origins.
+    /// After a crash the lanes of the next run must be those of the last: a change here needs another way to tell what an
+    /// older version left.
     @Test func theDivisionStaysWhatItIs() throws {
         let written = try Self.keys.prefix(12).map {
             lane(try lines([Build.simple, Build.insert(1, [.text($0), "a"])])[0])

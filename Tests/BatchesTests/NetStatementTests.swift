@@ -29,7 +29,7 @@ import Testing
 
     @Test func aRowThatComesAndGoesIsNotWritten() throws {
         let lines = try net(nil, [Build.simple, Build.insert(1, ["1", "a"])], [Build.delete(1, key: ["1", nil])])
-        #expect(lines == ["SELECT pg_catalog.txid_current();"])
+        #expect(lines == [])
     }
 
     @Test func deletesComeBeforeUpdatesBeforeInserts() throws {
@@ -146,7 +146,7 @@ import Testing
             facts, [layout, Build.insert(1, ["1", "x"]), Build.update(1, full: ["1", "y"], ["2", "y"])])
         #expect(moved.count == 2 && moved[1].hasPrefix("UPDATE"), "\(moved)")
         let same = try net(facts, [layout, Build.insert(1, ["1", "x"]), Build.delete(1, full: ["1", "x"])])
-        #expect(same == ["SELECT pg_catalog.txid_current();"])
+        #expect(same == [])
     }
 
     @Test func truncateComesAfterWhatWasThereAndBeforeWhatFollows() throws {
@@ -216,8 +216,8 @@ import Testing
             let error = #expect(throws: BatchError.self) { try net(facts, messages) }
             #expect(error?.code == .noReplicaIdentity)
         }
-        #expect(try net(facts(["id"], ["id", "twice"]), messages) == ["SELECT pg_catalog.txid_current();"])
-        #expect(try net(facts([], ["id"]), messages).count == 1)
+        #expect(try net(facts(["id"], ["id", "twice"]), messages) == [])
+        #expect(try net(facts([], ["id"]), messages).isEmpty)
     }
 
     @Test func aLargeTransactionIsWrittenInSeveralFlushesOfOneBatch() throws {

@@ -21,6 +21,9 @@ struct MemorySource: ByteSource {
 }
 
 @Suite struct ReaderTests {
+    /// The line that moves the position.
+    private static let move = "WITH moved AS (UPDATE \"walrelay\".\"progress\" SET …;\n"
+
     private func events(_ text: String, step: Int = .max, bufferBytes: Int = 1 << 16) throws -> [String] {
         var reader = BatchReader(source: MemorySource(text, step: step), bufferBytes: bufferBytes)
         var found: [String] = []
@@ -96,7 +99,7 @@ struct MemorySource: ByteSource {
         ("", BatchError.Code.truncated),
         ("SELECT 1;\n", .malformedBatches),
         ("-- a comment\n", .malformedBatches),
-        ("-- walrelay preamble {\"format\":2}\n", .unsupportedFormat),
+        ("-- walrelay preamble {\"format\":3}\n", .unsupportedFormat),
         ("-- walrelay preamble {}\n", .malformedBatches),
         ("-- walrelay preamble {\n", .malformedBatches),
         ("@SELECT 1;\n", .malformedBatches),
@@ -116,9 +119,18 @@ struct MemorySource: ByteSource {
         ("@#-- walrelay commit {\"to\":\"0/2\"}\n", .malformedBatches),
         ("@#-- walrelay end {\"to\":\"0/2\",\"reason\":\"\"}\n", .malformedBatches),
         ("@##", .malformedBatches),
+        ("@#\(move)", .malformedBatches),
+        ("@-- walrelay batch {\"from\":\"0/1\",\"to\":\"0/2\",\"transactions\":1}\nCOMMIT;\n", .malformedBatches),
+        (
+            "@-- walrelay batch {\"from\":\"0/1\",\"to\":\"0/2\",\"transactions\":1}\nBEGIN;\nCOMMIT;\n",
+            .malformedBatches
+        ),
+        ("@#commit;\n", .malformedBatches),
+        ("@#SELECT 1;END;\n", .malformedBatches),
     ]) func malformedTextIsRefused(text: String, code: BatchError.Code) throws {
         let preamble = try Rendering().sink.text
-        let batch = "-- walrelay batch {\"from\":\"0/1\",\"to\":\"0/2\",\"transactions\":1}\nBEGIN;\n"
+        let batch =
+            "-- walrelay batch {\"from\":\"0/1\",\"to\":\"0/2\",\"transactions\":1}\nBEGIN;\n\(Self.move)"
         let whole = text.map { $0 == "@" ? preamble : $0 == "#" ? batch : String($0) }.joined()
         let error = #expect(throws: BatchError.self) { try events(whole) }
         #expect(error?.code == code)

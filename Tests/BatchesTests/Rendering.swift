@@ -55,8 +55,7 @@ final class Rendering {
     func statements() throws -> [String] {
         try body().filter { line in
             !line.hasPrefix("-- walrelay batch") && !line.hasPrefix("-- walrelay commit") && line != "BEGIN;"
-                && line != "COMMIT;" && !line.hasPrefix("SELECT CASE")
-                && !line.hasPrefix("SELECT pg_catalog.pg_replication_origin_xact_setup")
+                && line != "COMMIT;" && !line.hasPrefix("WITH moved AS") && !line.hasPrefix("WITH held AS")
         }
     }
 }

@@ -101,17 +101,17 @@ extension CloneBlow {
                     "after-catch-up": 1,
                     "after-indexes": 1, "after-sequences": 1, "before-copy-done": 1, "after-copy-done": 1,
                 ]
-            case .copyAnew: ["after-slot-drop": 1, "before-origin-drop": 1, "after-journal": 1]
+            case .copyAnew: ["after-slot-drop": 1, "before-position-drop": 1, "after-journal": 1]
             case .plainCopy:
                 ["during-table": 30, "after-rows": 1, "after-keys": 1, "after-indexes": 1, "before-copy-done": 1]
-            case .bounded: ["before-end": 1, "after-slot-drop": 1, "before-origin-drop": 1, "before-done": 1]
+            case .bounded: ["before-end": 1, "after-slot-drop": 1, "before-position-drop": 1, "before-done": 1]
             case .following: [:]
             case .switchover:
                 [
                     "after-take-over": 1, "after-fence": 1, "after-drain": 1, "before-switch-done": 1,
                     "after-switch-done": 1,
                 ]
-            case .cleanup: ["after-slot-drop": 1, "before-origin-drop": 1, "before-done": 1]
+            case .cleanup: ["after-slot-drop": 1, "before-position-drop": 1, "before-done": 1]
             }
         return names.map { .point($0.key, $0.value) }
     }

@@ -258,7 +258,6 @@ extension Rig {
         for server in [source, target] {
             try await server.awaitSQL(left, equals: "0")
             #expect(try await server.sql("SELECT slot_name FROM pg_replication_slots") == "", sourceLocation: location)
-            #expect(try await server.sql("SELECT roname FROM pg_replication_origin") == "", sourceLocation: location)
         }
     }
 }

@@ -41,14 +41,23 @@ struct CloneRefusalTests {
         }
     }
 
-    @Test func aSlotOrAnOriginOfSomebodyElseIsLeftAlone() async throws {
+    @Test func aSlotOrAPositionOfAnotherStreamIsLeftAlone() async throws {
         try await Rig.run("", publication: nil) { rig in
             try await rig.onSource("CREATE TABLE t (id int PRIMARY KEY)")
             expect(try await rig.clone("--follow"), .slotMismatch, "slot \"\(rig.name)\" exists")
             try await rig.receive("--drop-slot").checked("receive")
-            try await rig.onTarget("SELECT pg_replication_origin_create('\(rig.name)')")
-            expect(try await rig.clone("--follow"), .unsuitableServer, "replication origin \"\(rig.name)\" exists")
-            try await rig.onTarget("SELECT pg_replication_origin_drop('\(rig.name)')")
+            try await rig.onTarget(
+                """
+                CREATE SCHEMA walrelay; CREATE TABLE walrelay.progress (stream text, lane int, lanes int, position pg_lsn,
+                  timeline int8, committed_at timestamptz, source_system text, source_database text, slot text, log_id text,
+                  applied_at timestamptz DEFAULT now(), tool text, PRIMARY KEY (stream, lane));
+                INSERT INTO walrelay.progress VALUES ('\(rig.name)', 0, 1, '0/1', 1, NULL, '7', 'd', 's', 'l', now(), 't')
+                """)
+            let refused = try await rig.clone("--follow")
+            expect(refused, .unsuitableServer, "has a position \"\(rig.name)\" already, 0/1")
+            // The statement that the refusal gives is the way out.
+            let advice = try #require(refused.stderr.firstRange(of: "DELETE FROM"))
+            try await rig.onTarget(String(refused.stderr[advice.lowerBound...]))
             try await rig.onSource("CREATE PUBLICATION \(rig.name) FOR ALL TABLES")
             expect(try await rig.clone("--follow"), .slotMismatch, "that walrelay did not make")
             #expect(try await rig.onSource("SELECT count(*) FROM pg_publication") == "1")

@@ -101,7 +101,7 @@ extension Rig {
         #expect(definitions.succeeded, "\(definitions)", sourceLocation: location)
     }
 
-    /// Nothing is left of slot, publications and origin.
+    /// Nothing is left of slot, publications and position.
     func expectCleanedUp(_ location: SourceLocation = #_sourceLocation) async throws {
         let left = try await source.sql(
             """
@@ -109,7 +109,8 @@ extension Rig {
              UNION ALL SELECT pubname FROM pg_publication
             """, database: sourceDatabase)
         #expect(left.isEmpty, sourceLocation: location)
-        let origin = "SELECT roname FROM pg_replication_origin WHERE roname = '\(name)'"
-        #expect(try await target.sql(origin).isEmpty, sourceLocation: location)
+        let schema = try await target.sql(
+            "SELECT nspname FROM pg_namespace WHERE nspname = 'walrelay'", database: targetDatabase)
+        #expect(schema.isEmpty, sourceLocation: location)
     }
 }

@@ -100,8 +100,8 @@ struct LoadTests {
             try await rig.catchUp()
             try await rig.expectEqual()
 
-            let origin = "\(rig.name)_psql"
-            let psql = "transform --origin \(origin) \"$SPOOL\" | psql -Xq -v ON_ERROR_STOP=1 -d '\(string)' >applied"
+            let stream = "\(rig.name)_psql"
+            let psql = "transform --origin \(stream) \"$SPOOL\" | psql -Xq -v ON_ERROR_STOP=1 -d '\(string)' >applied"
             try await rig.shell(psql).checked("psql")
             let target = (rig.target, second)
             let source = (rig.source, rig.sourceDatabase)
@@ -110,10 +110,9 @@ struct LoadTests {
             // The first batch finds the target further than it should be and ends the session.
             #expect(try await !rig.shell(psql).succeeded)
             // Nor does a psql that goes on after errors change anything.
-            _ = try await rig.shell("transform --origin \(origin) \"$SPOOL\" | psql -Xq -d '\(string)' >applied")
+            _ = try await rig.shell("transform --origin \(stream) \"$SPOOL\" | psql -Xq -d '\(string)' >applied")
             #expect(try await DatabaseComparison.differences(source: source, target: target) == [])
             try await rig.target.dropDatabase(second)
-            try await rig.target.sql("SELECT pg_replication_origin_drop('\(origin)')")
         }
     }
 }

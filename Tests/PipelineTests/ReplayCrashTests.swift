@@ -27,7 +27,6 @@ struct ReplayCrashTests {
     enum Mode: String, CaseIterable, CustomTestStringConvertible {
         case asynchronous = ""
         case synchronous = "--synchronous-commit on"
-        case table = "--progress-table"
         case lanes = "--jobs 3 --jobs-min-changes 1"
 
         var testDescription: String { rawValue }

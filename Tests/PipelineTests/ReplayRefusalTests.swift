@@ -103,33 +103,4 @@ struct ReplayRefusalTests {
             try await rig.onTarget("DROP OWNED BY \(role) CASCADE; DROP ROLE \(role)")
         }
     }
-
-    @Test func anOriginThatAnotherSessionHolds() async throws {
-        try await Rig.run(Self.schema) { rig in
-            try await rig.onSource("INSERT INTO t VALUES (1)")
-            try await rig.catchUp()
-            try await rig.onSource("INSERT INTO t VALUES (2)")
-            try await rig.capture()
-            let holder = try rig.start(
-                """
-                exec psql -Xq -d "$TARGET" -c "SELECT pg_replication_origin_session_setup('$NAME')" \
-                -c "SELECT pg_backend_pid()" -c 'SELECT pg_sleep(60)'
-                """)
-            try await rig.target.awaitSQL(
-                "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = '\(rig.targetDatabase)'",
-                equals: "1")
-            let pid = try await rig.onTarget(
-                "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()")
-            let replay = "transform -q --from \(try await rig.position()) \"$SPOOL\" | replay -q"
-            expectRefusal(
-                try await rig.shell(replay + " --origin-wait 0"), .originBusy, "replay", "pg_terminate_backend(\(pid))")
-            // Within the time to wait it may come free.
-            let waiting = try rig.start(replay + " --origin-wait 30")
-            try await waiting.awaitLog(containing: "waiting for the replication origin")
-            holder.killGroup()
-            try await rig.onTarget("SELECT pg_terminate_backend(\(pid))")
-            #expect(try await waiting.wait().exitCode == 0, "\(waiting.stderr)")
-            try await rig.expectEqual()
-        }
-    }
 }

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// A source and a target database with a publication, a slot, an origin and a spool of their own.
+/// A source and a target database with a publication, a slot, a position and a spool of their own.
 ///
 ///     try await Rig.run("CREATE TABLE t (id int PRIMARY KEY)") { rig in
 ///         try await rig.onSource("INSERT INTO t VALUES (1)")
@@ -13,7 +13,7 @@ struct Rig: Sendable {
     let target: Cluster
     let sourceDatabase: String
     let targetDatabase: String
-    /// Unique on both servers; the slot and the replication origin, which are shared by all databases, have this name.
+    /// Unique on the source, whose databases share their slots; the slot and the target's position have this name.
     let name: String
     let folder: TemporaryFolder
     /// How receive is told of the publication.
@@ -26,7 +26,7 @@ struct Rig: Sendable {
 
     private static let counter = NameCounter()
 
-    /// Makes a rig, runs `body` with it, and removes its databases, slot and origin again.
+    /// Makes a rig, runs `body` with it, and removes its databases and slot again.
     ///
     /// - Parameters:
     ///   - schema: SQL for both databases.
@@ -62,10 +62,6 @@ struct Rig: Sendable {
     private func remove() async throws {
         try await source.dropDatabase(sourceDatabase)
         try await target.dropDatabase(targetDatabase)
-        // An origin keeps one of max_replication_slots, and the session that held it may take a moment to end.
-        try await target.awaitSQL(
-            "SELECT count(pg_replication_origin_drop(roname)) FROM pg_replication_origin WHERE roname ~ '^\(name)(_lane|$)'",
-            equals: "0")
     }
 }
 
@@ -137,7 +133,7 @@ extension Rig {
 
         """
 
-    /// Runs a script in which `receive`, `transform` and `replay` know their servers, slot and origin.
+    /// Runs a script in which `receive`, `transform` and `replay` know their servers, slot and position.
     func shell(_ script: String, timeout: Duration = .seconds(60)) async throws -> Finished {
         try await Program.shell(Rig.prelude + script, environment: environment, timeout: timeout)
     }

@@ -13,9 +13,14 @@ import Testing
         #expect(try spool.segments() == [])
         #expect(try spool.end() == nil)
         let lock = try spool.open(for: Sample.identity)
-        #expect(try spool.identity() == Sample.identity)
+        var identity = try #require(try spool.identity())
+        let logID = try #require(identity.logID)
+        #expect(logID.count == 32 && logID.allSatisfy(\.isHexDigit))
+        identity.logID = nil
+        #expect(identity == Sample.identity)
         let json = String(decoding: try folder.read("s/spool.json"), as: UTF8.self)
-        #expect(json == #"{"database":"app","format":1,"slot":"relay","system_identifier":"7001"}"# + "\n")
+        let rest = #""slot":"relay","system_identifier":"7001"}"#
+        #expect(json == #"{"database":"app","format":1,"log_id":"\#(logID)",\#(rest)"# + "\n")
         #expect(try FileNames.list(spool.path) == ["receive.lock", "segments", "spool.json", "state"])
         withExtendedLifetime(lock) {}
     }

@@ -61,7 +61,7 @@ struct ComparedSide: Sendable {
         try await run(script).checked("psql")
     }
 
-    private static let userSchema = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+    private static let userSchema = "n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'walrelay')"
 
     private static func literal(_ text: String) -> String {
         "'" + text.replacing("'", with: "''") + "'"

@@ -7,7 +7,7 @@ import Threading
 /// Gives up following.
 struct CleanupCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "cleanup", abstract: "Drop the slot, its publications and the replication origin.",
+        commandName: "cleanup", abstract: "Drop the slot and its publications, and remove the target's position.",
         discussion: """
             The copied data stays, and so does the log. What is not there any more is fine.
 
@@ -22,6 +22,6 @@ struct CleanupCommand: AsyncParsableCommand {
         let logger = servers.log.logger("clone")
         let options = try servers.options()
         try await Program.run { _ in try CloneCleanup(options, logger: logger).run() }
-        logger.info("nothing of the migration is left on the source, and no replication origin on the target")
+        logger.info("nothing of the migration is left on the source, and no position on the target")
     }
 }

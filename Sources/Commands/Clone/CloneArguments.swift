@@ -18,7 +18,7 @@ struct CloneArguments: ParsableArguments {
     @Option(help: ArgumentHelp("The logical replication slot.", valueName: "name"))
     var slotName = "walrelay"
 
-    @Option(help: ArgumentHelp("The replication origin on the target.", valueName: "name"))
+    @Option(help: ArgumentHelp("The name of the target's position.", valueName: "name"))
     var origin = "walrelay"
 
     @OptionGroup(title: "Logging")
@@ -30,7 +30,7 @@ struct CloneArguments: ParsableArguments {
             target: try ConnectionArgument.resolve(target, option: "--target", variable: "WALRELAY_TARGET"),
             spool: dir, tool: Program.tool)
         options.slot = slotName
-        options.origin = origin
+        options.stream = origin
         return options
     }
 }

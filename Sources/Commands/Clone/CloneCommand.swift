@@ -64,7 +64,7 @@ struct CopyCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "With --follow: end once everything up to this LSN is replayed, or 'current'; then set the sequences and drop "
-                + "slot and origin.", valueName: "lsn"))
+                + "slot and position.", valueName: "lsn"))
     var endpos: EndPosition = .none
 
     @Option(help: ArgumentHelp("How many tables to copy at once.", valueName: "number"))
@@ -189,7 +189,8 @@ struct CopyCommand: AsyncParsableCommand {
             CopySummary(journal).print(seconds: seconds)
             logger.info(
                 options.end == nil
-                    ? "done" : "the end position is replayed; sequences are set, the slot and the origin are dropped")
+                    ? "done"
+                    : "the end position is replayed; sequences are set, the slot and the target's position are dropped")
         }
     }
 }

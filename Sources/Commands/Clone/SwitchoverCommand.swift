@@ -14,7 +14,7 @@ struct SwitchoverCommand: AsyncParsableCommand {
             Waits until the target is nearly there, while clone goes on following. Then ends that clone, applies everything \
             up to the source's present position and proves it, sets the sequences, and refreshes materialized views. Stop \
             the application before, or have --fence keep it from writing. Until the last step a failure undoes the fence, \
-            and clone --follow goes on. Slot and origin stay until clone cleanup.
+            and clone --follow continues. The slot and the target's position stay until clone cleanup.
 
             EXAMPLES
               clone switchover --dry-run
@@ -122,7 +122,7 @@ struct SwitchoverCommand: AsyncParsableCommand {
                  instead of the source: \(options.source.redacted)
             """,
             """
-            clone cleanup --dir \(options.spool) --slot-name \(options.slot) --origin \(options.origin) drops the slot, \
+            clone cleanup --dir \(options.spool) --slot-name \(options.slot) --origin \(options.stream) drops the slot, \
             which keeps WAL on the source until then
             """,
         ]

@@ -102,11 +102,11 @@ struct ReceiveCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "With --stdout: acknowledge what this server's replication origin has. With --prune: remove what it has.",
+            "With --stdout: acknowledge what this server has by its position. With --prune: remove what it has.",
             valueName: "conninfo"))
     var target: String?
 
-    @Option(help: ArgumentHelp("The replication origin on --target.", valueName: "name"))
+    @Option(help: ArgumentHelp("The name of the position on --target.", valueName: "name"))
     var origin = "walrelay"
 
     @OptionGroup(title: "Retention")
@@ -147,7 +147,7 @@ struct ReceiveCommand: AsyncParsableCommand {
     func run() async throws {
         let logger = log.logger("receive")
         if retention.prune && !streams {
-            let (retention, dir, target) = (retention, dir, try targetOrigin())
+            let (retention, dir, target) = (retention, dir, try targetPosition())
             try await Program.run { _ in try retention.pruneNow(dir, target: target, logger: logger) }
             // Nothing else needs the source.
             guard slotActions.createSlot else { return }
@@ -182,12 +182,12 @@ struct ReceiveCommand: AsyncParsableCommand {
         options.syncInterval = fsyncInterval
         options.segmentSize = segmentSize.bytes
         options.segmentAge = segmentAge
-        if stdout { options.acknowledgingTarget = try targetOrigin() }
-        options.keeper = retention.keeperOptions(target: try targetOrigin())
+        if stdout { options.acknowledgingTarget = try targetPosition() }
+        options.keeper = retention.keeperOptions(target: try targetPosition())
         return options
     }
 
-    private func targetOrigin() throws -> (string: ConnectionString, origin: String)? {
+    private func targetPosition() throws -> (string: ConnectionString, stream: String)? {
         try target.map { (try ConnectionString($0), origin) }
     }
 

@@ -16,7 +16,7 @@ struct RetentionOptions: ParsableArguments {
 
     @Flag(
         help: ArgumentHelp(
-            "Remove segments that the origin on --target is past, or that are older than --prune-older-than, or both when "
+            "Remove segments that the position on --target is past, or that are older than --prune-older-than, or both when "
                 + "both are given, and that are archived if this spool ever was; then exit, unless --start is given too."
         ))
     var prune = false
@@ -38,7 +38,7 @@ struct RetentionOptions: ParsableArguments {
         if archiveCommand?.isEmpty == true { throw ValidationError("--archive-command must not be empty") }
     }
 
-    func keeperOptions(target: (string: ConnectionString, origin: String)?) -> SpoolKeeper.Options {
+    func keeperOptions(target: (string: ConnectionString, stream: String)?) -> SpoolKeeper.Options {
         var options = SpoolKeeper.Options()
         options.archive = archiveCommand.map { ArchiveCommand($0) }
         options.prunes = prune
@@ -48,7 +48,7 @@ struct RetentionOptions: ParsableArguments {
     }
 
     /// Prunes once, without any connection to the source.
-    func pruneNow(_ dir: String, target: (string: ConnectionString, origin: String)?, logger: Logger) throws {
+    func pruneNow(_ dir: String, target: (string: ConnectionString, stream: String)?, logger: Logger) throws {
         let spool = SpoolDirectory(dir)
         guard try spool.identity() != nil else {
             throw SpoolError(.missing, "there is no spool here; name its folder with --dir", file: dir)

@@ -24,7 +24,7 @@ struct ReplayCommand: AsyncParsableCommand {
         abstract: "Apply SQL batches to the target, each exactly once.",
         discussion: """
             Reads batches from standard input, from files, compressed ones too, or from a folder that transform wrote. \
-            Each is one transaction on the target, in which the replication origin moves too: after any interruption \
+            Each is one transaction on the target, which also moves its position, a row of walrelay.progress: after any interruption \
             the target knows what it has, and the same batches again change nothing.
 
             EXAMPLES
@@ -37,7 +37,7 @@ struct ReplayCommand: AsyncParsableCommand {
             EXIT CODES
               0 done: the end mark was reached; 1 failure; 2 usage; 3 connection; 4 privilege; 10 gap; 11 foreign; \
             13 malformed batches; 14 the input ended before its end mark; 15 a batch straddles the target's position; \
-            16 the target refused a change; 17 origin in use (see docs/exit-codes.md)
+            16 the target refused a change; 17 the position is in use; 20 it was moved by something else (see docs/exit-codes.md)
             """,
         version: Program.tool
     )
@@ -48,19 +48,21 @@ struct ReplayCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The target server, as libpq takes it.", valueName: "conninfo"))
     var target: String?
 
-    @Option(help: ArgumentHelp("The replication origin. (default: the one that the batches name)", valueName: "name"))
+    @Option(
+        help: ArgumentHelp(
+            "The name of the target's position. (default: the one that the batches name)", valueName: "name"))
     var origin: String?
 
-    @Flag(
+    @Option(
         help: ArgumentHelp(
-            "Keep the position in the table walrelay.progress, as is done without asking where the role may not use "
-                + "replication origins."))
-    var progressTable = false
+            "Continue with this log where the target's position is of another one: a new spool of the same slot, which "
+                + "has all that follows. The refusal names it.", valueName: "id"))
+    var acceptLog: String?
 
-    @Flag(help: "Print the target's position and exit; 0/0 if nothing was applied.")
+    @Flag(help: "Print the target's position and exit; 0/0 if it has none.")
     var position = false
 
-    @Option(help: ArgumentHelp("How long to wait for an origin that another session holds.", valueName: "seconds"))
+    @Option(help: ArgumentHelp("How long to wait for a position that another session holds.", valueName: "seconds"))
     var originWait = 30
 
     @Option(
@@ -151,9 +153,9 @@ struct ReplayCommand: AsyncParsableCommand {
             tables.filter = SelectionOptions.fingerprint(contents)
         }
         let options = ApplyOptions(
-            origin: origin, usesProgressTable: progressTable, synchronousCommit: synchronousCommit,
-            originWaitSeconds: originWait, onMismatch: onMissing, reconnects: !noLoop, jobs: jobs,
-            jobsMinChanges: jobsMinChanges, skips: Set(skip),
+            stream: origin, acceptedLog: acceptLog, synchronousCommit: synchronousCommit,
+            positionWaitSeconds: originWait, onMismatch: onMissing, reconnects: !noLoop, jobs: jobs,
+            jobsMinChanges: jobsMinChanges, skips: Set(skip), tool: Program.tool,
             reportFolder: reportDir ?? spool.map { SpoolDirectory($0).statePath } ?? ".")
         let monitor = ApplyMonitor(
             path: spool.map { SpoolDirectory($0).statePath + "/replay.json" }, lineSeconds: statusInterval,
@@ -172,20 +174,20 @@ struct ReplayCommand: AsyncParsableCommand {
                 monitor.stop()
                 watching?.join()
             }
-            let inputs = try ReplayFiles(files).paths(target, origin: options.origin, logger)
+            let inputs = try ReplayFiles(files).paths(target, stream: options.stream, logger)
             var reader = BatchReader(source: try ReplayInput(inputs, stop: stop))
             return (try applier.run(reader: &reader), applier.statistics)
         }
         conclude(outcome, counts, logger)
         if untilEnd, case .stopped = outcome {
-            throw ProgramFailure(.incomplete, "stopped before the end mark; the same batches again go on")
+            throw ProgramFailure(.incomplete, "stopped before the end mark; run the same command again to continue")
         }
     }
 
     private func printPosition(_ target: ConnectionString) async throws {
         let origin = self.origin ?? "walrelay"
         let position = try await Program.run { _ in
-            try Connection(target, applicationName: "walrelay replay").replayPosition(origin)
+            try Connection(target, applicationName: "walrelay replay").durablePosition(origin)
         }
         Output.line("\(position ?? .zero)")
     }

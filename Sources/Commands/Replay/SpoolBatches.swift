@@ -22,7 +22,8 @@ final class SpoolBatches: BatchLog {
 
     func batches(_ range: BatchRange) throws -> any ByteSource {
         var options = RenderOptions(
-            order: range.order, origin: range.origin, from: range.from, to: range.to, tables: tables,
+            order: range.order, stream: range.stream, logID: try SpoolDirectory(path).identity()?.logID,
+            from: range.from, to: range.to, tables: tables,
             lanes: range.lanes, tool: Program.tool)
         if let maxBytes = range.maxBytes { options.maxBytes = maxBytes }
         if range.isSplit { options.maxChanges = 1 }

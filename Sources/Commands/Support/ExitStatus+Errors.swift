@@ -68,7 +68,8 @@ extension ExitStatus {
         case .connectionLost: self = .connection
         case .privilege: self = .privilege
         case .unsuitableSession: self = .unsuitableServer
-        case .originBusy: self = .originBusy
+        case .positionBusy: self = .positionBusy
+        case .positionMoved: self = .positionMoved
         case .straddling: self = .straddling
         case .gap: self = .gap
         case .rowCountMismatch, .constraint, .conflict, .lanesDepend, .server: self = .conflict

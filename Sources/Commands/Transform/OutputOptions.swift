@@ -55,7 +55,7 @@ struct OutputOptions: ParsableArguments {
         for input in inputs {
             guard let source = try SpoolDirectory(input).identity() else { continue }
             try folder.check(
-                systemIdentifier: source.systemIdentifier, database: source.database, origin: options.origin)
+                systemIdentifier: source.systemIdentifier, database: source.database, stream: options.stream)
         }
         options.from = last.to
         return folder

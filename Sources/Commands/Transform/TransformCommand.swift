@@ -23,9 +23,9 @@ struct TransformCommand: AsyncParsableCommand {
         abstract: "Turn change segments into SQL batches.",
         discussion: """
             Reads a spool, segment files, or standard input, and writes plain SQL to standard output: each batch is one \
-            target transaction, which also records its position in a replication origin. replay applies it, and so \
+            target transaction, which also moves the target's position. replay applies it, and so \
             does psql. With --output, the batches go to files, which replay reads from their folder; the same command \
-            again goes on behind the last whole file.
+            again continues after the last whole file.
 
             EXAMPLES
               transform spool | replay --target 'host=db2 dbname=shop'
@@ -69,7 +69,7 @@ struct TransformCommand: AsyncParsableCommand {
     @OptionGroup(title: "Files")
     var files: OutputOptions
 
-    @Option(help: ArgumentHelp("The replication origin on the target.", valueName: "name"))
+    @Option(help: ArgumentHelp("The name that the position has on the target.", valueName: "name"))
     var origin = "walrelay"
 
     @Option(help: ArgumentHelp("Close a batch at this many changes.", valueName: "n"))
@@ -150,7 +150,7 @@ struct TransformCommand: AsyncParsableCommand {
         tables.ordered = try orderedTable.map { try TablePattern($0) }
         tables.mappings = try map.map { try TableMapping($0) }
         let options = RenderOptions(
-            order: ordered ? .source : .net, origin: origin, maxChanges: maxChanges, maxBytes: Int(maxBytes.bytes),
+            order: ordered ? .source : .net, stream: origin, maxChanges: maxChanges, maxBytes: Int(maxBytes.bytes),
             tables: tables, lanes: lanes, tool: Program.tool)
         let paths = self.paths.isEmpty ? ["-"] : self.paths
         let (follow, endless, files, format, from, to) = (follow, endless, files, format, from, to)
@@ -158,6 +158,8 @@ struct TransformCommand: AsyncParsableCommand {
         try await Program.run { stop in
             var options = options
             try TransformRange(from: from, to: to).resolve(paths, &options)
+            // Segments of version 0.1 do not say it.
+            if let first = paths.first, first != "-" { options.logID = try SpoolDirectory(first).identity()?.logID }
             let output = try files.open(&options, inputs: paths)
             let inputs = try TransformInputs(
                 paths, from: options.from, follows: follow, isEndless: endless || options.to != nil)

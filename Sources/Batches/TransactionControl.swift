@@ -11,7 +11,7 @@ enum TransactionControl {
 
     /// The first such word of a line that begins one of its statements; nil when there is none.
     static func word(in line: UnsafeRawBufferPointer) -> String? {
-        guard let base = line.baseAddress else { return nil }
+        guard let base = line.baseAddress, !line.isEmpty else { return nil }
         if !isLetter(line[0]) || wordLength(line, at: 0) != nil { return lex(line) }
         // Nearly all lines have one semicolon, at their end. In others it is mostly part of a value.
         var index = 0

@@ -10,7 +10,7 @@ struct CrashTests {
     @Test(arguments: [false, true])
     func rowsAndPositionAreLostTogetherOrNotAtAll(_ usesTable: Bool) async throws {
         let options = ApplyOptions(usesProgressTable: usesTable, reconnects: false)
-        let cluster = try await Cluster.start(name: "crash", settings: ["fsync": "on"])
+        let cluster = try await Cluster.start(role: .target, name: "crash", settings: ["fsync": "on"])
         try await Target.run("CREATE TABLE t (id int PRIMARY KEY)", cluster: cluster) { target in
             for mode in [ServerStopMode.immediate, .fast] {
                 let before = try await rows(target)
@@ -38,7 +38,7 @@ struct CrashTests {
     @Test(arguments: [false, true])
     func thereIsAPositionBeforeTheFirstRow(_ usesTable: Bool) async throws {
         // Nobody makes a commit durable that does not wait for it.
-        let cluster = try await Cluster.start(name: "first crash", settings: ["wal_writer_delay": "10s"])
+        let cluster = try await Cluster.start(role: .target, name: "first crash", settings: ["wal_writer_delay": "10s"])
         try await Target.run("CREATE TABLE t (id int PRIMARY KEY)", cluster: cluster) { target in
             var text = BatchText(origin: target.origin)
             text.batch(100, 200, "INSERT INTO \"public\".\"t\" (\"id\") VALUES (1); -- rows:1")

@@ -24,7 +24,7 @@ struct CloneBlowTests {
         var settings = ["synchronous_commit": "off"]
         let source = try await Cluster.start(name: "source that is hit", settings: settings)
         settings["wal_writer_delay"] = "10s"
-        let target = try await Cluster.start(name: "target that is hit", settings: settings)
+        let target = try await Cluster.start(role: .target, name: "target that is hit", settings: settings)
         let isCampaign = Self.text("WALRELAY_CRASH_SEED") != nil
         let blows = CloneBlow.all.enumerated().filter { _, blow in
             guard isCampaign else { return Self.share.contains(blow.testDescription) }

@@ -104,7 +104,7 @@ struct CloneSwitchoverTests {
             _ = try await second.wait()
             let done = try await rig.shell(
                 "export WALRELAY_SOURCE=\"$SOURCE password=hidden\" WALRELAY_TARGET=\"$TARGET password=hidden\"; "
-                    + "PATH=\"\(rig.source.installation.bindir):$PATH\" clone switchover --fence --compare --dir \"$SPOOL\" "
+                    + "clone switchover --fence --compare --dir \"$SPOOL\" "
                     + "--slot-name \"$NAME\" --origin \"$NAME\""
             ).checked("switchover")
             #expect(done.output.contains("tables were compared and are equal"), "\(done)")

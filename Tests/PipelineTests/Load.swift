@@ -34,8 +34,7 @@ enum Load {
 
     /// Makes pgbench's tables and the ledger on the source.
     static func prepare(_ rig: Rig) async throws {
-        let pgbench = "\(rig.source.installation.bindir)/pgbench"
-        try await rig.shell("\(pgbench) -iq -s 1 \"$SOURCE\"").checked("pgbench -i")
+        try await rig.shell("pgbench -iq -s 1 \"$SOURCE\"").checked("pgbench -i")
         try await rig.onSource(ledger)
     }
 
@@ -46,7 +45,7 @@ enum Load {
         try rig.folder.write("ledger.sql", script)
         return try rig.start(
             """
-            exec \(rig.source.installation.bindir)/pgbench -n -c 8 -j 2 -T \(seconds) -R \(rate) \
+            exec pgbench -n -c 8 -j 2 -T \(seconds) -R \(rate) \
             --random-seed=\(seed) -b tpcb-like@2 -f ledger.sql@1 "$SOURCE"
             """)
     }
@@ -58,7 +57,7 @@ enum Load {
             """
             trap 'kill $writers; wait $writers; exit 0' TERM
             while :; do
-              \(rig.source.installation.bindir)/pgbench -n -c 4 -j 1 -T 36000 -R 120 --random-seed=\(seed) \
+              pgbench -n -c 4 -j 1 -T 36000 -R 120 --random-seed=\(seed) \
                 -b tpcb-like@2 -f ledger.sql@1 "$SOURCE" >/dev/null 2>&1 &
               writers=$!
               wait $writers
@@ -91,7 +90,7 @@ enum Load {
         try rig.folder.write("swap.sql", swap)
         return try rig.start(
             """
-            exec \(rig.source.installation.bindir)/pgbench -n -c 4 -j 1 -T 36000 -R 200 --random-seed=\(seed) \
+            exec pgbench -n -c 4 -j 1 -T 36000 -R 200 --random-seed=\(seed) \
             -b tpcb-like@50 -f ledger.sql@45 -f swap.sql@5 "$SOURCE"
             """)
     }
@@ -116,7 +115,7 @@ enum Load {
         try rig.folder.write("large.sql", large)
         return try rig.start(
             """
-            exec \(rig.source.installation.bindir)/pgbench -n -c 4 -j 1 -T 36000 -R 60 --random-seed=\(seed) \
+            exec pgbench -n -c 4 -j 1 -T 36000 -R 60 --random-seed=\(seed) \
             -b tpcb-like@60 -f ledger.sql@40 -f large.sql@2 "$SOURCE"
             """)
     }

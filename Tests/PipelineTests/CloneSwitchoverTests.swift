@@ -141,8 +141,9 @@ struct CloneSwitchoverTests {
         }
     }
 
-    @Test func severalConnectionsApply() async throws {
-        try await Rig.runClone { rig in
+    @Test(arguments: try await PostgresInstallation.targetMajors())
+    func severalConnectionsApply(_ targetMajor: Int) async throws {
+        try await Rig.runClone(targetMajor: targetMajor) { rig in
             try await Load.prepare(rig)
             let follower = try await rig.startFollower("--apply-jobs 2")
             let load = try Load.start(rig, seconds: 5)

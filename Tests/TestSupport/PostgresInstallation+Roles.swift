@@ -49,6 +49,12 @@ extension PostgresInstallation {
         return majors.enumerated().filter { !majors[..<$0.offset].contains($0.element) }.map(\.element)
     }
 
+    /// Each value with the newest target, and the first also with the others of ``targetMajors()``: arguments of a test.
+    public static func withTargetMajors<Value>(_ values: [Value]) async throws -> [(Value, Int)] {
+        let majors = try await targetMajors()
+        return values.map { ($0, majors[0]) } + majors.dropFirst().map { (values[0], $0) }
+    }
+
     /// The newer of two.
     public static func newer(_ one: PostgresInstallation, _ other: PostgresInstallation) -> PostgresInstallation {
         one.major >= other.major ? one : other

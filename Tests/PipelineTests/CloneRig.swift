@@ -85,11 +85,17 @@ extension Rig {
     }
 
     /// Both sides have the same definitions, rows and sequences; unlogged tables are copied and not followed.
-    func expectCloned(sequences: Bool = true, _ location: SourceLocation = #_sourceLocation) async throws {
+    @discardableResult
+    func expectCloned(
+        sequences: Bool = true, _ location: SourceLocation = #_sourceLocation
+    ) async throws -> DatabaseComparison.RowCounts {
+        var counts = DatabaseComparison.RowCounts()
         let found = try await DatabaseComparison.differences(
-            source: (source, sourceDatabase), target: (target, targetDatabase), includingSequences: sequences)
+            source: (source, sourceDatabase), target: (target, targetDatabase), includingSequences: sequences,
+            counts: &counts)
         #expect(found == [], sourceLocation: location)
         try await expectEqualDefinitions(location)
+        return counts
     }
 
     /// The definitions are those of the source. A newer server may print the same definitions otherwise (18 has names for

@@ -9,7 +9,7 @@ import Testing
 struct CrashTests {
     @Test func rowsAndPositionAreLostTogetherOrNotAtAll() async throws {
         let options = ApplyOptions(reconnects: false)
-        let cluster = try await Cluster.start(name: "crash", settings: ["fsync": "on"])
+        let cluster = try await Cluster.start(role: .target, name: "crash", settings: ["fsync": "on"])
         try await Target.run("CREATE TABLE t (id int PRIMARY KEY)", cluster: cluster) { target in
             for mode in [ServerStopMode.immediate, .fast] {
                 let before = try await rows(target)
@@ -36,7 +36,7 @@ struct CrashTests {
 
     @Test func thereIsAPositionBeforeTheFirstRow() async throws {
         // Nobody makes a commit durable that does not wait for it.
-        let cluster = try await Cluster.start(name: "first crash", settings: ["wal_writer_delay": "10s"])
+        let cluster = try await Cluster.start(role: .target, name: "first crash", settings: ["wal_writer_delay": "10s"])
         try await Target.run("CREATE TABLE t (id int PRIMARY KEY)", cluster: cluster) { target in
             var text = BatchText(stream: target.stream)
             text.batch(100, 200, "INSERT INTO \"public\".\"t\" (\"id\") VALUES (1); -- rows:1")

@@ -49,7 +49,7 @@ struct AckTests {
             let busy = try await rig.source.createDatabase(prefix: "busy")
             try await rig.source.sql(
                 "CREATE TABLE t AS SELECT g, repeat('x', 500) AS v FROM generate_series(1, 20000) g", database: busy)
-            let position = try await rig.source.sql("SELECT pg_current_wal_insert_lsn()")
+            let position = try await rig.source.sql(Cluster.commitPositionQuery)
             try await rig.source.awaitSQL(
                 """
                 SELECT confirmed_flush_lsn >= '\(position)' FROM pg_replication_slots WHERE slot_name = '\(rig.name)'

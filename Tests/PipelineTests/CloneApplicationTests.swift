@@ -48,7 +48,7 @@ struct CloneApplicationTests {
             let application = try rig.start(
                 """
                 export PGOPTIONS='-c lock_timeout=10000'
-                exec \(rig.source.installation.bindir)/pgbench -n -c 3 -j 1 -T 36000 -R 60 -f app.sql "$SOURCE"
+                exec pgbench -n -c 3 -j 1 -T 36000 -R 60 -f app.sql "$SOURCE"
                 """)
             func go(_ name: String, _ arguments: String) async throws {
                 _ = try await rig.shell(rig.cloneCommand(arguments))
@@ -85,7 +85,7 @@ struct CloneApplicationTests {
             #expect(differing == [])
             try await rig.shell(rig.cloneCommand("cleanup")).checked("cleanup")
             // It can go on where it was, too.
-            try await rig.shell("\(rig.source.installation.bindir)/pgbench -n -t 3 -f app.sql \"$SOURCE\"").checked(
+            try await rig.shell("pgbench -n -t 3 -f app.sql \"$SOURCE\"").checked(
                 "pgbench")
             try await rig.expectCleanedUp()
         }

@@ -32,7 +32,7 @@ struct CloneBehindRowsTests {
 
     /// The n-th part that comes behind the rows is made, and then something fails.
     private static func failBehind(_ part: Int, _ rig: Rig) throws {
-        let restore = "'\(rig.source.installation.bindir)/pg_restore' \"$@\""
+        let restore = "'\(rig.clientFolder)/pg_restore' \"$@\""
         try rig.wrap(
             "pg_restore",
             "case \"$*\" in *post-data*) echo >>\"$FOLDER/n\"; "
@@ -104,7 +104,7 @@ struct CloneBehindRowsTests {
 
     @Test func anEmptiedUnloggedTableIsSaid() async throws {
         let source = try await Cluster.start(name: "source of unlogged rows")
-        let target = try await Cluster.start(name: "target that loses unlogged rows")
+        let target = try await Cluster.start(role: .target, name: "target that loses unlogged rows")
         try await Rig.run(source: source, target: target, publication: nil, createsSlot: false) { rig in
             try await rig.onSource(Rig.wholeSchema + Rig.wholeRows)
             #expect(try await rig.clone("--follow", failpoint: "after-keys").signal == SIGKILL)

@@ -62,7 +62,8 @@ struct CloneBlowRun {
             try await complete("cleanup", .cleanup)
             try await end(load)
         }
-        try await rig.expectCloned(sequences: !blow.movesSequences)
+        let counts = try await rig.expectCloned(sequences: !blow.movesSequences)
+        Campaign.report("each step", rig, kills: 1, migrations: 1, counts)
         try await rig.expectNothingLeft()
         #expect(Int(try await rig.onTarget("SELECT count(*) FROM ledger")) ?? 0 > 5)
     }

@@ -8,11 +8,6 @@ import Testing
 /// `tools/crash clone` strikes every blow; without it this is a small fixed share.
 @Suite(.serialized, .timeLimit(.minutes(60)))
 struct CloneBlowTests {
-    private static func text(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
-
-    private static let seed = text("WALRELAY_CRASH_SEED").flatMap { UInt64($0) } ?? 1
-    /// Part of the names of the blows that are wanted.
-    private static let wanted = text("WALRELAY_CRASH_ONLY") ?? ""
     private static let share = [
         "target, copy, after-definitions", "target, copy, after-copy-done",
         "clone, copy, before-slot + SELECT pg_catalog.txid_current()", "source, copy, after-slot",
@@ -24,11 +19,11 @@ struct CloneBlowTests {
         var settings = ["synchronous_commit": "off"]
         let source = try await Cluster.start(name: "source that is hit", settings: settings)
         settings["wal_writer_delay"] = "10s"
-        let target = try await Cluster.start(name: "target that is hit", settings: settings)
-        let isCampaign = Self.text("WALRELAY_CRASH_SEED") != nil
+        let target = try await Cluster.start(role: .target, name: "target that is hit", settings: settings)
+        let isCampaign = Campaign.isRunning
         let blows = CloneBlow.all.enumerated().filter { _, blow in
             guard isCampaign else { return Self.share.contains(blow.testDescription) }
-            return Self.wanted.isEmpty || blow.testDescription.contains(Self.wanted)
+            return Campaign.only.isEmpty || blow.testDescription.contains(Campaign.only)
         }
         try #require(!blows.isEmpty && (isCampaign || blows.count == Self.share.count))
         for (index, blow) in blows {
@@ -37,11 +32,11 @@ struct CloneBlowTests {
                 try await Rig.run(source: source, target: target, publication: nil, createsSlot: false) { rig in
                     try await rig.onSource(Rig.wholeSchema + Rig.wholeRows)
                     var run = CloneBlowRun(
-                        rig, blow, seed: Self.seed &+ UInt64(index), notices: isCampaign ? nil : false)
+                        rig, blow, seed: Campaign.seed &+ UInt64(index), notices: isCampaign ? nil : false)
                     do {
                         try await run.run()
                     } catch {
-                        Issue.record("\(blow.testDescription), seed \(Self.seed): \(error)")
+                        Issue.record("\(blow.testDescription), seed \(Campaign.seed): \(error)")
                         try? await source.startAgain()
                         try? await target.startAgain()
                     }
@@ -51,7 +46,7 @@ struct CloneBlowTests {
                     }
                 }
             } catch {
-                Issue.record("\(blow.testDescription), seed \(Self.seed): \(error)")
+                Issue.record("\(blow.testDescription), seed \(Campaign.seed): \(error)")
             }
         }
         try await source.remove()

@@ -5,12 +5,8 @@ import Testing
 /// A copy that is killed again and again while the source is written to; `tools/crash clone` runs many kills.
 @Suite(.serialized, .timeLimit(.minutes(30)))
 struct CloneCrashTests {
-    private static func number(_ name: String) -> Int? {
-        getenv(name).flatMap { Int(String(cString: $0)) }
-    }
-
-    private static let seed = number("WALRELAY_CRASH_SEED") ?? 1
-    private static let kills = number("WALRELAY_CRASH_KILLS") ?? 4
+    private static let seed = Int(Campaign.seed)
+    private static let kills = Campaign.size ?? 4
 
     /// Mostly while rows are copied, where the copy is gone on with.
     private static func point(_ random: inout SeededRandom) -> String {
@@ -33,6 +29,7 @@ struct CloneCrashTests {
                 "SELECT count(*) > 50 FROM pgbench_history", equals: "t", database: rig.sourceDatabase)
             let arguments = "--follow --table-jobs 3 --split-tables-larger-than 256kB"
             var follower: RunningProgram?
+            var kills = 0
             for kill in 0...Self.kills where follower == nil {
                 let point = kill < Self.kills ? Self.point(&random) : ""
                 let clone = try rig.start("export WALRELAY_FAILPOINT='\(point)'; " + rig.cloneCommand(arguments))
@@ -41,13 +38,15 @@ struct CloneCrashTests {
                     follower = clone
                 } catch {
                     let finished = try await clone.wait()
+                    kills += 1
                     #expect(finished.signal == SIGKILL, "kill \(kill) at \(point), seed \(Self.seed): \(finished)")
                 }
             }
             try await load.wait().checked("pgbench")
             try await rig.shell(rig.cloneCommand("switchover"), timeout: .seconds(300)).checked("switchover")
             _ = try await follower?.wait()
-            try await rig.expectCloned()
+            #expect(kills > 0)
+            Campaign.report("one copy, random points", rig, kills: kills, migrations: 1, try await rig.expectCloned())
             try await rig.shell(rig.cloneCommand("cleanup")).checked("cleanup")
             try await rig.expectCleanedUp()
         }

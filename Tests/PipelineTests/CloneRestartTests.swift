@@ -45,7 +45,7 @@ struct CloneRestartTests {
 
     @Test func eitherServerMayFallOver() async throws {
         let source = try await Cluster.start(name: "source that falls over")
-        let target = try await Cluster.start(name: "target that falls over")
+        let target = try await Cluster.start(role: .target, name: "target that falls over")
         try await Rig.run(source: source, target: target, publication: nil, createsSlot: false) { rig in
             try await Load.prepare(rig)
             let follower = try await rig.startFollower()
@@ -54,7 +54,7 @@ struct CloneRestartTests {
             let load = try rig.start(
                 """
                 while [ -e go ]; do
-                  '\(rig.source.installation.bindir)/pgbench' -n -c 2 -T 1 -R 100 "$SOURCE" >/dev/null 2>&1 || sleep 0.1
+                  pgbench -n -c 2 -T 1 -R 100 "$SOURCE" >/dev/null 2>&1 || sleep 0.1
                 done
                 """)
             // A stage that dies while its server is away is started again until that is back.

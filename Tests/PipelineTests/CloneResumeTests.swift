@@ -65,8 +65,9 @@ struct CloneResumeTests {
         }
     }
 
-    @Test func itIsResumedUnderLoad() async throws {
-        try await Rig.runClone { rig in
+    @Test(arguments: try await PostgresInstallation.targetMajors())
+    func itIsResumedUnderLoad(_ targetMajor: Int) async throws {
+        try await Rig.runClone(targetMajor: targetMajor) { rig in
             try await Load.prepare(rig)
             let load = try Load.start(rig, seconds: 8)
             try await rig.source.awaitSQL(

@@ -17,7 +17,8 @@ struct CloneRoleTests {
         """
 
     @Test func theyAreMadeWhereTheyAreMissing() async throws {
-        let (source, target) = (try await Cluster.start(name: "roles"), try await Cluster.start(name: "noroles"))
+        let source = try await Cluster.start(name: "roles")
+        let target = try await Cluster.start(role: .target, name: "noroles")
         try await Rig.run(source: source, target: target, publication: nil, createsSlot: false) { rig in
             try await rig.onSource(
                 """

@@ -48,7 +48,7 @@ struct CloneStatusTests {
     @Test func aCopyIsSeenFromElsewhere() async throws {
         try await Rig.runClone { rig in
             // One table is held up on the target for as long as we look.
-            let restore = "'\(rig.source.installation.bindir)/pg_restore'"
+            let restore = "'\(rig.clientFolder)/pg_restore'"
             try rig.wrap(
                 "pg_restore",
                 """

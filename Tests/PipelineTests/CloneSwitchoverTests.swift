@@ -104,7 +104,7 @@ struct CloneSwitchoverTests {
             _ = try await second.wait()
             let done = try await rig.shell(
                 "export WALRELAY_SOURCE=\"$SOURCE password=hidden\" WALRELAY_TARGET=\"$TARGET password=hidden\"; "
-                    + "PATH=\"\(rig.source.installation.bindir):$PATH\" clone switchover --fence --compare --dir \"$SPOOL\" "
+                    + "clone switchover --fence --compare --dir \"$SPOOL\" "
                     + "--slot-name \"$NAME\" --origin \"$NAME\""
             ).checked("switchover")
             #expect(done.output.contains("tables were compared and are equal"), "\(done)")
@@ -141,8 +141,9 @@ struct CloneSwitchoverTests {
         }
     }
 
-    @Test func severalConnectionsApply() async throws {
-        try await Rig.runClone { rig in
+    @Test(arguments: try await PostgresInstallation.targetMajors())
+    func severalConnectionsApply(_ targetMajor: Int) async throws {
+        try await Rig.runClone(targetMajor: targetMajor) { rig in
             try await Load.prepare(rig)
             let follower = try await rig.startFollower("--apply-jobs 2")
             let load = try Load.start(rig, seconds: 5)

@@ -169,7 +169,7 @@ extension Rig {
     /// Puts a script before one of PostgreSQL's programs.
     func wrap(_ program: String, _ script: String) throws {
         mkdir(folder.path("first"), 0o755)
-        let real = "\(source.installation.bindir)/\(program)"
+        let real = "\(clientFolder)/\(program)"
         let path = try folder.write("first/\(program)", "#!/bin/bash\n\(script)\nexec '\(real)' \"$@\"\n")
         chmod(path, 0o755)
     }

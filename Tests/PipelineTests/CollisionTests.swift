@@ -32,9 +32,9 @@ struct CollisionTests {
         try await rig.capture()
     }
 
-    @Test(arguments: ["", "--max-changes 5", "--max-bytes 1kB"])
-    func theyAreAppliedInTheSourcesOwnOrder(_ cut: String) async throws {
-        try await Rig.run(Self.schema) { rig in
+    @Test(arguments: try await PostgresInstallation.withTargetMajors(["", "--max-changes 5", "--max-bytes 1kB"]))
+    func theyAreAppliedInTheSourcesOwnOrder(_ cut: String, _ targetMajor: Int) async throws {
+        try await Rig.run(Self.schema, targetMajor: targetMajor) { rig in
             try await prepare(rig)
             let applied = try await rig.shell(
                 "transform \(cut) --from \"$(replay --position)\" \"$SPOOL\" | replay --spool \"$SPOOL\"")

@@ -46,7 +46,7 @@ struct DiskFullTests {
             try await rig.onSource("INSERT INTO ledger VALUES (0, 'while full')")
             #expect(try await rig.onSource(behind) == "t")
             try await rig.shell("rm \"$SPOOL/filler\"").checked("rm")
-            let last = try await rig.onSource("SELECT pg_current_wal_lsn()")
+            let last = try await rig.onSource(Cluster.commitPositionQuery)
             try await source.awaitSQL(
                 "SELECT confirmed_flush_lsn >= '\(last)' FROM pg_replication_slots WHERE slot_name = '\(rig.name)'",
                 equals: "t")

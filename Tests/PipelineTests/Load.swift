@@ -34,8 +34,7 @@ enum Load {
 
     /// Makes pgbench's tables and the ledger on the source.
     static func prepare(_ rig: Rig) async throws {
-        let pgbench = "\(rig.source.installation.bindir)/pgbench"
-        try await rig.shell("\(pgbench) -iq -s 1 \"$SOURCE\"").checked("pgbench -i")
+        try await rig.shell("pgbench -iq -s 1 \"$SOURCE\"").checked("pgbench -i")
         try await rig.onSource(ledger)
     }
 
@@ -46,20 +45,22 @@ enum Load {
         try rig.folder.write("ledger.sql", script)
         return try rig.start(
             """
-            exec \(rig.source.installation.bindir)/pgbench -n -c 8 -j 2 -T \(seconds) -R \(rate) \
+            exec pgbench -n -c 8 -j 2 -T \(seconds) -R \(rate) \
             --random-seed=\(seed) -b tpcb-like@2 -f ledger.sql@1 "$SOURCE"
             """)
     }
 
     /// Starts writers that come back when the source does, and go on until SIGTERM.
-    static func startThatComesBack(_ rig: Rig, seed: Int) throws -> RunningProgram {
+    static func startThatComesBack(_ rig: Rig, seed: Int, turns: Bool = false) throws -> RunningProgram {
         try rig.folder.write("ledger.sql", script)
+        try rig.folder.write("swap.sql", swap)
+        try rig.folder.write("turn.sql", turn)
         return try rig.start(
             """
             trap 'kill $writers; wait $writers; exit 0' TERM
             while :; do
-              \(rig.source.installation.bindir)/pgbench -n -c 4 -j 1 -T 36000 -R 120 --random-seed=\(seed) \
-                -b tpcb-like@2 -f ledger.sql@1 "$SOURCE" >/dev/null 2>&1 &
+              pgbench -n -c 4 -j 1 -T 36000 -R 120 --random-seed=\(seed) \
+                -b tpcb-like@2 -f ledger.sql@1 \(turns ? "-f swap.sql@1 -f turn.sql@2" : "") "$SOURCE" >/dev/null 2>&1 &
               writers=$!
               wait $writers
               sleep 0.5
@@ -85,13 +86,47 @@ enum Load {
     /// Makes the table for swaps on the source.
     static func preparePairs(_ rig: Rig) async throws { try await rig.onSource(pairs) }
 
+    /// Rows whose value only grows, and a trigger that runs on the target, too, and notes where it did not.
+    private static let turns = """
+        CREATE TABLE turns (id int PRIMARY KEY, turn int NOT NULL);
+        INSERT INTO turns SELECT i, 0 FROM generate_series(1, 20) i;
+        CREATE TABLE disorder (id int, old int, new int, PRIMARY KEY (id, old, new));
+        CREATE FUNCTION note_disorder() RETURNS trigger LANGUAGE plpgsql AS $f$
+        BEGIN
+          IF NEW.turn <= OLD.turn THEN INSERT INTO public.disorder VALUES (OLD.id, OLD.turn, NEW.turn) ON CONFLICT DO NOTHING; END IF;
+          RETURN NEW;
+        END $f$;
+        CREATE TRIGGER ordered BEFORE UPDATE ON turns FOR EACH ROW EXECUTE FUNCTION note_disorder();
+        ALTER TABLE turns ENABLE ALWAYS TRIGGER ordered;
+        """
+    private static let turn = """
+        \\set id random(1, 20)
+        UPDATE turns SET turn = turn + 1 WHERE id = :id;
+
+        """
+
+    /// Makes the table whose order is watched on the source.
+    static func prepareTurns(_ rig: Rig) async throws { try await rig.onSource(turns) }
+
+    /// Starts writers on all tables, with swaps if wanted, that go on until they are stopped.
+    static func startWithTurns(_ rig: Rig, seed: Int, swaps: Bool) throws -> RunningProgram {
+        try rig.folder.write("ledger.sql", script)
+        try rig.folder.write("swap.sql", swap)
+        try rig.folder.write("turn.sql", turn)
+        return try rig.start(
+            """
+            exec pgbench -n -c 4 -j 1 -T 36000 -R 200 --random-seed=\(seed) \
+            -b tpcb-like@40 -f ledger.sql@40 -f turn.sql@20 \(swaps ? "-f swap.sql@5" : "") "$SOURCE"
+            """)
+    }
+
     /// Starts writers that go on until they are stopped, with a swap now and then.
     static func startWithSwaps(_ rig: Rig, seed: Int) throws -> RunningProgram {
         try rig.folder.write("ledger.sql", script)
         try rig.folder.write("swap.sql", swap)
         return try rig.start(
             """
-            exec \(rig.source.installation.bindir)/pgbench -n -c 4 -j 1 -T 36000 -R 200 --random-seed=\(seed) \
+            exec pgbench -n -c 4 -j 1 -T 36000 -R 200 --random-seed=\(seed) \
             -b tpcb-like@50 -f ledger.sql@45 -f swap.sql@5 "$SOURCE"
             """)
     }
@@ -114,10 +149,11 @@ enum Load {
     static func startWithLargeTransactions(_ rig: Rig, seed: Int) throws -> RunningProgram {
         try rig.folder.write("ledger.sql", script)
         try rig.folder.write("large.sql", large)
+        try rig.folder.write("turn.sql", turn)
         return try rig.start(
             """
-            exec \(rig.source.installation.bindir)/pgbench -n -c 4 -j 1 -T 36000 -R 60 --random-seed=\(seed) \
-            -b tpcb-like@60 -f ledger.sql@40 -f large.sql@2 "$SOURCE"
+            exec pgbench -n -c 4 -j 1 -T 36000 -R 60 --random-seed=\(seed) \
+            -b tpcb-like@60 -f ledger.sql@40 -f large.sql@2 -f turn.sql@20 "$SOURCE"
             """)
     }
 }

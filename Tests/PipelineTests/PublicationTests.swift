@@ -54,7 +54,7 @@ struct PublicationTests {
             }.joined()
             try rig.folder.write("application.sql", "\\set n random(0, 1000000)\n" + script)
             let load = try rig.start(
-                "exec \(rig.source.installation.bindir)/pgbench -n -c 1 -T 4 -f application.sql \"$SOURCE\"")
+                "exec pgbench -n -c 1 -T 4 -f application.sql \"$SOURCE\"")
             try await rig.source.awaitSQL(
                 "SELECT count(*) > 0 FROM by_index", equals: "t", database: rig.sourceDatabase)
             let created = try await rig.receive("--create-slot").checked("receive")

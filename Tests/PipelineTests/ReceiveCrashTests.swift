@@ -5,35 +5,35 @@ import Testing
 
 /// `receive` killed at each named point and at random moments, under load, and the log that remains.
 ///
-/// `tools/crash` sets WALRELAY_CRASH_SEED and WALRELAY_CRASH_KILLS; without them this is a small fixed share.
+/// `tools/crash receive` runs many kills; without it this is a small fixed share.
 @Suite(.serialized, .timeLimit(.minutes(60)))
 struct ReceiveCrashTests {
-    private static let seed = number("WALRELAY_CRASH_SEED") ?? 1
-    private static let kills = number("WALRELAY_CRASH_KILLS") ?? 5
-
-    private static func number(_ variable: String) -> UInt64? {
-        getenv(variable).flatMap { UInt64(String(cString: $0)) }
-    }
+    private static let seed = Campaign.seed
+    private static let kills = Campaign.size ?? 5
 
     @Test func everyNamedPoint() async throws {
-        try await underLoad { rig, random in
+        try await underLoad("named points") { rig, random in
+            var kills = 0
             for point in Failpoint.allCases where point.owner == .receive {
+                kills += 1
                 switch point {
                 case .beforeRepair, .afterRepair:
                     // There must be something to repair.
                     try await die(rig, at: .tornWrite, time: 3)
                     try await die(rig, at: point, time: 1)
+                    kills += 1
                 case .beforeHeader, .tornHeader, .afterHeader, .beforeSplice, .duringSplice, .afterSplice:
                     try await die(rig, at: point, time: 1)
                 default:
                     try await die(rig, at: point, time: Int.random(in: 1...3, using: &random))
                 }
             }
+            return kills
         }
     }
 
     @Test func randomMoments() async throws {
-        try await underLoad { rig, random in
+        try await underLoad("random moments") { rig, random in
             var kills = 0
             while kills < Self.kills {
                 let receive = try start(rig)
@@ -46,6 +46,7 @@ struct ReceiveCrashTests {
                 // Now and then it gets time to catch up, so that the log grows.
                 if kills % 10 == 0 { try await rig.capture() }
             }
+            return kills
         }
     }
 
@@ -65,26 +66,27 @@ struct ReceiveCrashTests {
 
     // MARK: What remains
 
-    /// Runs `body` while writers are at work, then compares the log with the source.
-    private func underLoad(_ body: (Rig, inout SeededRandom) async throws -> Void) async throws {
+    /// Runs `body`, which says how many kills it made, while writers are at work, then compares the log with the source.
+    private func underLoad(_ part: String, _ body: (Rig, inout SeededRandom) async throws -> Int) async throws {
         let source = try await Cluster.start(
             name: "crash source", settings: ["logical_decoding_work_mem": "64kB", "max_wal_size": "4GB"])
         try await Rig.run(source: source, createsSlot: false) { rig in
             try await Load.prepare(rig)
+            try await Load.prepareTurns(rig)
             try await rig.copyByDump()
             try await rig.receive("--create-slot").checked("receive")
             // A second decoder, which nobody disturbs, says what was committed, and in which order.
             try await rig.onSource("SELECT pg_create_logical_replication_slot('witness', 'test_decoding')")
             var random = SeededRandom(seed: Self.seed)
             let load = try Load.startWithLargeTransactions(rig, seed: Int(Self.seed % 1_000_000))
-            try await body(rig, &random)
+            let kills = try await body(rig, &random)
             #expect(load.isRunning, "\(load.stderr)")
             load.signal(SIGINT)
             _ = try await load.wait()
             try await rig.capture()
             try await expectWholeLog(rig)
             try await rig.shell("transform \"$SPOOL\" | replay", timeout: .seconds(1_200)).checked("transform | replay")
-            try await rig.expectEqual()
+            try await rig.expectNothingLost(part, kills: kills)
             try await rig.onSource("SELECT pg_drop_replication_slot('witness')")
         }
         try await source.remove()

@@ -30,9 +30,9 @@ struct ReplaySkipTests {
         return String(words[to + 1].dropLast())
     }
 
-    @Test(arguments: ["", "--max-changes 2", "--ordered"])
-    func theLogLetsEverythingElsePass(_ cut: String) async throws {
-        try await Rig.run(Self.schema) { rig in
+    @Test(arguments: try await PostgresInstallation.withTargetMajors(["", "--max-changes 2", "--ordered"]))
+    func theLogLetsEverythingElsePass(_ cut: String, _ targetMajor: Int) async throws {
+        try await Rig.run(Self.schema, targetMajor: targetMajor) { rig in
             try await prepare(rig)
             let pipeline = "transform -q \(cut) --from \"$(replay --position)\" \"$SPOOL\" | replay --spool \"$SPOOL\""
             let end = try refusedEnd(try await rig.shell(pipeline))

@@ -3,9 +3,10 @@ import Glibc
 import TestSupport
 import Testing
 
-/// `transform --follow | replay` from where the target is, in small batches, and ways to let parts of it die.
+/// `transform --follow` into replay or psql, from where the target is, in small batches, and ways to let parts of it die.
 final class ReplayVictim {
     private let rig: Rig
+    private let mode: ReplayCrashTests.Mode
     private let shell: RunningProgram
     private let file: String
 
@@ -14,12 +15,13 @@ final class ReplayVictim {
     /// Starts the two.
     init(_ rig: Rig, _ mode: ReplayCrashTests.Mode, failpoint: String = "") async throws {
         self.rig = rig
+        self.mode = mode
         file = "replay.\(ReplayVictim.counter.next())"
         shell = try rig.start(
             """
             transform -q --max-changes 20 \(mode.transform) --from \(try await rig.position()) --follow "$SPOOL" |
-              (echo $BASHPID >\(file); export \(Failpoint.variable)='\(failpoint)'
-               exec replay --target "$TARGET" --origin "$NAME" --spool "$SPOOL" --report-dir "$FOLDER" \(mode.rawValue))
+              (echo $BASHPID >\(file); export PGAPPNAME='walrelay \(mode == .psql ? "psql" : "replay")'
+               export \(Failpoint.variable)='\(failpoint)'; exec \(mode.program))
             echo "${PIPESTATUS[@]}"
             """)
     }
@@ -34,28 +36,43 @@ final class ReplayVictim {
         return finished.outputLines.last?.split(separator: " ").last.flatMap { Int32($0) } ?? -1
     }
 
-    /// Kills replay.
-    func kill() async throws {
+    /// Kills the program that applies; false if it had ended by itself, which psql does when it loses its server.
+    func kill() async throws -> Bool {
         try await Glibc.kill(pid(), SIGKILL)
         let code = try await end()
-        #expect(code == 128 + SIGKILL || (code == 3 && !wasConnected), "\(log)")
+        #expect(code == 128 + SIGKILL || isEndWithoutTarget(code), "\(code): \(log)")
+        return code == 128 + SIGKILL
     }
 
-    /// It had a session with the target.
+    /// It has ended by itself because there was no target.
+    func expectEndWithItsTarget() async throws {
+        let code = try await end()
+        #expect(isEndWithoutTarget(code), "\(code): \(log)")
+    }
+
+    /// replay waits for a target that it has had before; psql ends with code 2 (or 3, in the middle of a script).
+    private func isEndWithoutTarget(_ code: Int32) -> Bool {
+        guard mode == .psql else { return code == 3 && !wasConnected }
+        let words = ["connection to server", "server closed the connection"]
+        return [2, 3].contains(code) && words.contains { log.contains($0) }
+    }
+
+    /// replay had a session with the target.
     var wasConnected: Bool { log.contains("connected to the target") }
 
     func signal(_ number: Int32) { if let pid { Glibc.kill(pid, number) } }
 
-    /// Kills the server process that serves replay, if it has one; the server then starts itself again.
-    func killBackend() async throws {
+    /// Kills the server process that serves the program, if it has one; the server then starts itself again.
+    func killBackend() async throws -> Bool {
         let found = try await rig.target.sql(
             """
             SELECT max(pid) FROM pg_stat_activity
-             WHERE datname = '\(rig.targetDatabase)' AND application_name = 'walrelay replay'
+             WHERE datname = '\(rig.targetDatabase)' AND application_name ~ '^walrelay (replay|psql)$'
             """)
-        guard let backend = Int32(found) else { return }
+        guard let backend = Int32(found) else { return false }
         Glibc.kill(backend, SIGKILL)
         try await rig.target.awaitSQL("SELECT count(*) FROM pg_stat_activity WHERE pid = \(backend)", equals: "0")
+        return true
     }
 
     /// Waits until replay has stopped at its failpoint.

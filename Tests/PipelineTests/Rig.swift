@@ -30,12 +30,19 @@ struct Rig: Sendable {
     ///
     /// - Parameters:
     ///   - schema: SQL for both databases.
+    ///   - targetMajor: the version of the target, which is a shared one; the source's is then that or an older one.
     ///   - publication: what follows the publication's name; nil for a test that leaves publications to receive.
     ///   - createsSlot: false for a test that makes the slot itself.
     static func run(
-        _ schema: String = "", source: Cluster? = nil, target: Cluster? = nil,
+        _ schema: String = "", source: Cluster? = nil, target: Cluster? = nil, targetMajor: Int? = nil,
         publication: String? = "FOR ALL TABLES", createsSlot: Bool = true, _ body: (Rig) async throws -> Void
     ) async throws {
+        var (source, target) = (source, target)
+        if let targetMajor {
+            target = try await .shared(.target, major: targetMajor)
+            let major = min(targetMajor, try await PostgresInstallation.of(.source).major)
+            source = try await .shared(.source, major: major)
+        }
         let rig = try await Rig(source: source, target: target, hasPublication: publication != nil)
         do {
             if !schema.isEmpty { try await rig.onBoth(schema) }
@@ -80,10 +87,8 @@ extension Rig {
 
     /// Copies schema and rows by pg_dump, before any load.
     func copyByDump() async throws {
-        try await shell(
-            "\(source.installation.bindir)/pg_dump -d \"$SOURCE\" | psql -Xq -v ON_ERROR_STOP=1 -d \"$TARGET\""
-        )
-        .checked("pg_dump | psql")
+        try await shell("pg_dump -d \"$SOURCE\" | psql -Xqo /dev/null -v ON_ERROR_STOP=1 -d \"$TARGET\"")
+            .checked("pg_dump | psql")
     }
 
     /// What differs between the two databases.
@@ -125,22 +130,28 @@ extension Rig {
     }
 
     /// Functions that spare scripts the arguments that are always the same.
-    private static let prelude = """
+    private var prelude: String {
+        """
+        PATH="\(clientFolder):$PATH"
         receive() { command receive --source "$SOURCE" --slot "$NAME" $PUBLICATION "$@"; }
         transform() { command transform --origin "$NAME" "$@"; }
         replay() { command replay --target "$TARGET" --origin "$NAME" "$@"; }
         cd "$FOLDER"
 
         """
+    }
+
+    /// The folder of PostgreSQL's programs that know both servers: pg_dump reads its own version and older ones.
+    var clientFolder: String { PostgresInstallation.newer(source.installation, target.installation).bindir }
 
     /// Runs a script in which `receive`, `transform` and `replay` know their servers, slot and position.
     func shell(_ script: String, timeout: Duration = .seconds(60)) async throws -> Finished {
-        try await Program.shell(Rig.prelude + script, environment: environment, timeout: timeout)
+        try await Program.shell(prelude + script, environment: environment, timeout: timeout)
     }
 
     /// Starts such a script in the background.
     func start(_ script: String) throws -> RunningProgram {
-        try Program.startShell(Rig.prelude + script, environment: environment)
+        try Program.startShell(prelude + script, environment: environment)
     }
 
     /// Starts one stage alone: the process of the result is the stage's own, so that signals reach it.

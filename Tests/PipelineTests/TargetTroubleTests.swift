@@ -100,7 +100,7 @@ struct TargetTroubleTests {
 
     @Test(.enabled(if: canMount, "mounting a tmpfs needs root"), arguments: ["", "--spool \"$SPOOL\""])
     func aFullDiskOfTheTargetStopsItAndNothingIsLost(_ log: String) async throws {
-        let target = try await Cluster.start(name: "small")
+        let target = try await Cluster.start(role: .target, name: "small")
         // Only a tablespace is small: with a full disk for its WAL a server ends itself.
         let small = target.folder + "/small"
         try await Program.shell(

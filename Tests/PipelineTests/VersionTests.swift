@@ -1,8 +1,8 @@
 import TestSupport
 import Testing
 
-/// The whole way from and to servers of other major versions. Without them only the installed one is tested, by all
-/// other suites.
+/// The whole way from and to servers of all major versions that are there. All other suites go from the installed version
+/// to the newest.
 @Suite(.serialized, .timeLimit(.minutes(10)))
 struct VersionTests {
     /// From each to the installed one, and to the newest, which is what people migrate to.
@@ -13,11 +13,34 @@ struct VersionTests {
         return OtherServers.majors.isEmpty ? [] : toInstalled + toNewest + [[newest, newest]]
     }()
 
-    @Test(.enabled(if: OtherServers.majors == OtherServers.known, "\(OtherServers.missing)"))
-    func everyMajorIsThere() {}
+    /// Skipped, and so reported, as long as one of them is not there.
+    @Test(.enabled(if: OtherServers.missing.isEmpty, "\(OtherServers.reason)"))
+    func everyMajorIsTheVersionThatItsFolderSays() async throws {
+        for major in OtherServers.known {
+            let installation = try await OtherServers.installation(major)
+            #expect(installation.major == major)
+            let cluster = try await Cluster.start(name: "\(major)", installation: installation)
+            #expect(try await cluster.sql("SHOW server_version_num").hasPrefix("\(major)"))
+            try await cluster.remove()
+        }
+    }
+
+    /// What the other suites prove, they prove with this one.
+    @Test func theSharedTargetIsTheNewestThatIsThere() async throws {
+        let there = OtherServers.majors + [try await PostgresInstallation.found().major]
+        let target = try await Cluster.shared(.target)
+        let wanted = try await PostgresInstallation.targetMajors()
+        #expect(try await target.sql("SHOW server_version_num").hasPrefix("\(wanted[0])"))
+        if wanted.count > 1 { #expect(wanted[0] == there.max()) }
+        for major in wanted {
+            let shared = try await Cluster.shared(.target, major: major)
+            #expect(try await shared.sql("SHOW server_version_num").hasPrefix("\(major)"))
+            #expect((shared === target) == (major == wanted[0]))
+        }
+    }
 
     /// - Parameter majors: source and target; 0 is the installed one.
-    @Test(.enabled(if: !OtherServers.majors.isEmpty, "\(OtherServers.missing)"), arguments: pairs)
+    @Test(.enabled(if: !OtherServers.majors.isEmpty, "\(OtherServers.reason)"), arguments: pairs)
     func everythingArrives(_ majors: [Int]) async throws {
         let source = try await start(majors[0], "source")
         let target = try await start(majors[1], "target")
@@ -63,8 +86,8 @@ struct VersionTests {
             installation: try await installation(major))
     }
 
-    private func installation(_ major: Int) async throws -> PostgresInstallation? {
-        major == 0 ? nil : try await OtherServers.installation(major)
+    private func installation(_ major: Int) async throws -> PostgresInstallation {
+        major == 0 ? try await .found() : try await OtherServers.installation(major)
     }
 
     private func allTypes(_ kind: String, _ source: Cluster, _ target: Cluster) async throws {

@@ -106,7 +106,7 @@ import Threading
             let regular = try Connection(string, applicationName: "tests")
             let slot = try walsender.createLogicalSlot(Self.slotName(walsender), options: SlotOptions())
             try regular.execute("INSERT INTO t VALUES (1)", doing: "inserting")
-            let sql = "SELECT pg_current_wal_lsn()"
+            let sql = Cluster.commitPositionQuery
             let end = try #require(try regular.execute(sql, doing: "asking").text(0, 0).flatMap { LSN($0) })
 
             let stream = try ReplicationStream(

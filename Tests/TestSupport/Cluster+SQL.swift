@@ -69,4 +69,15 @@ extension Cluster {
             try await Task.sleep(for: .milliseconds(20))
         }
     }
+
+    /// Asks for the end of the WAL, as the end of a commit there would be told.
+    ///
+    /// Where a record ends exactly with a WAL page, that is the page's end, while the server's insert position is already
+    /// behind the next page's header (24 bytes, or 40 at the beginning of a segment), which no commit reaches.
+    public static let commitPositionQuery = """
+        SELECT p - CASE
+            WHEN (p - '0/0') % segment = 40 THEN 40 WHEN (p - '0/0') % segment <> 24 AND (p - '0/0') % 8192 = 24 THEN 24
+            ELSE 0 END
+        FROM pg_current_wal_insert_lsn() p, (SELECT setting::numeric FROM pg_settings WHERE name = 'wal_segment_size') s (segment)
+        """
 }

@@ -1,16 +1,38 @@
+import Synchronization
+
 extension Cluster {
     /// A server that is started when the first test asks for it and goes with the test process.
     ///
-    /// Tests work in databases of their own, see ``createDatabase(prefix:)``, and neither stop it nor change settings.
+    /// Its version is that of ``PostgresInstallation/of(_:)``. Tests work in databases of their own, see
+    /// ``createDatabase(prefix:)``, and neither stop it nor change settings.
     public static func shared(_ role: SharedRole) async throws -> Cluster {
-        switch role {
-        case .source: try await source.value
-        case .target: try await target.value
-        }
+        try await shared(role, PostgresInstallation.of(role))
     }
 
-    // A static constant is made once, and a task keeps its value: no lock needed. Detached, so that the end of the
-    // first test does not cancel it.
-    private static let source = Task.detached { try await Cluster.start(name: "shared source") }
-    private static let target = Task.detached { try await Cluster.start(name: "shared target") }
+    /// The same of a certain major version.
+    public static func shared(_ role: SharedRole, major: Int) async throws -> Cluster {
+        try await shared(role, PostgresInstallation.of(major: major))
+    }
+
+    private struct SharedKey: Hashable {
+        let role: SharedRole
+        let installation: PostgresInstallation
+    }
+
+    private static let started = Mutex<[SharedKey: Task<Cluster, any Error>]>([:])
+
+    private static func shared(_ role: SharedRole, _ installation: PostgresInstallation) async throws -> Cluster {
+        let key = SharedKey(role: role, installation: installation)
+        let task = started.withLock { started in
+            if let task = started[key] { return task }
+            // Detached, so that the end of the first test does not cancel it.
+            let task = Task.detached {
+                try await Cluster.start(
+                    name: "shared \(role.rawValue) \(installation.major)", installation: installation)
+            }
+            started[key] = task
+            return task
+        }
+        return try await task.value
+    }
 }

@@ -60,16 +60,18 @@ public final class Cluster: Sendable {
     /// Makes and starts a server.
     ///
     /// - Parameters:
+    ///   - role: what the test needs it for, which decides the version, see ``PostgresInstallation/of(_:)``.
     ///   - name: for messages.
     ///   - settings: override the defaults in `postgresql.conf`.
-    ///   - installation: the version; ``PostgresInstallation/found()`` when nil.
+    ///   - installation: the version, if it is not the role's.
     public static func start(
+        role: SharedRole = .source,
         name: String,
         settings: [String: String] = [:],
         installation: PostgresInstallation? = nil
     ) async throws -> Cluster {
-        var version: PostgresInstallation
-        if let installation { version = installation } else { version = try await .found() }
+        let version: PostgresInstallation
+        if let installation { version = installation } else { version = try await .of(role) }
         let number = count.next()
         let supervisor = try ClusterSupervisor(
             folder: "\(temporaryRoot())/wr\(try Housekeeper.shared.get().token).\(number)",

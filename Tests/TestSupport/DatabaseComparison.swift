@@ -22,6 +22,33 @@ public enum DatabaseComparison {
         includingSequences: Bool = false,
         timeout: Duration = .seconds(600)
     ) async throws -> [String] {
+        var counts = RowCounts()
+        return try await differences(
+            source: source, target: target, ignoringTables: ignoringTables, comparingTypes: comparingTypes,
+            includingSequences: includingSequences, timeout: timeout, counts: &counts)
+    }
+
+    /// How many rows differ.
+    public struct RowCounts: Sendable {
+        /// Rows that the source has and the target has not, or not as often: lost.
+        public var onlyInSource = 0
+        /// Rows that the target has and the source has not, or not as often: doubled, or not deleted.
+        public var onlyInTarget = 0
+
+        /// No row yet.
+        public init() {}
+    }
+
+    /// The same, which also adds up the rows that differ.
+    public static func differences(
+        source: (Cluster, String),
+        target: (Cluster, String),
+        ignoringTables: Set<String> = [],
+        comparingTypes: Bool = true,
+        includingSequences: Bool = false,
+        timeout: Duration = .seconds(600),
+        counts: inout RowCounts
+    ) async throws -> [String] {
         let sides = [
             ComparedSide(name: "source", cluster: source.0, database: source.1, timeout: timeout),
             ComparedSide(name: "target", cluster: target.0, database: target.1, timeout: timeout),
@@ -36,7 +63,7 @@ public enum DatabaseComparison {
             differences += columns.map { "\(name): \($0)" }
             if columns.isEmpty { common.append((left, name)) }
         }
-        differences += try await rowDifferences(common, sides, timeout)
+        differences += try await rowDifferences(common, sides, timeout, &counts)
         if includingSequences { differences += try await sequenceDifferences(sides) }
         return differences
     }
@@ -72,7 +99,8 @@ public enum DatabaseComparison {
     }
 
     private static func rowDifferences(
-        _ tables: [(table: ComparedTable, name: String)], _ sides: [ComparedSide], _ timeout: Duration
+        _ tables: [(table: ComparedTable, name: String)], _ sides: [ComparedSide], _ timeout: Duration,
+        _ counts: inout RowCounts
     ) async throws -> [String] {
         guard !tables.isEmpty else { return [] }
         let folder = try TemporaryFolder("comparison")
@@ -94,17 +122,18 @@ public enum DatabaseComparison {
         var differences: [String] = []
         for number in unequal.outputLines.compactMap({ Int($0) }) {
             for side in ["source", "target"] {
-                let rows = try await rows(onlyIn: side, number, folder, timeout)
-                if !rows.isEmpty { differences.append("\(tables[number].name): \(rows)") }
+                guard let rows = try await rows(onlyIn: side, number, folder, timeout) else { continue }
+                if side == "source" { counts.onlyInSource += rows.count } else { counts.onlyInTarget += rows.count }
+                differences.append("\(tables[number].name): \(rows.words)")
             }
         }
         return differences
     }
 
-    /// Says which rows of a table one side has more of; `comm` counts duplicates.
+    /// How many rows of a table one side has more of, and which; `comm` counts duplicates.
     private static func rows(
         onlyIn side: String, _ number: Int, _ folder: TemporaryFolder, _ timeout: Duration
-    ) async throws -> String {
+    ) async throws -> (count: Int, words: String)? {
         let finished = try await Program.shell(
             """
             cd '\(folder.path)' || exit
@@ -116,9 +145,10 @@ public enum DatabaseComparison {
             timeout: timeout
         ).checked("comm")
         let lines = finished.outputLines
-        guard let count = lines.first.flatMap({ Int($0) }), count > 0 else { return "" }
+        guard let count = lines.first.flatMap({ Int($0) }), count > 0 else { return nil }
         let shown = lines.dropFirst().map { "[\($0)]" }.joined(separator: ", ")
-        return "\(count) \(count == 1 ? "row" : "rows") only in the \(side): \(shown)\(count > 5 ? ", …" : "")"
+        let words = "\(count) \(count == 1 ? "row" : "rows") only in the \(side): \(shown)\(count > 5 ? ", …" : "")"
+        return (count, words)
     }
 
     private static func sequenceDifferences(_ sides: [ComparedSide]) async throws -> [String] {

@@ -112,6 +112,19 @@ struct ClusterTests {
         try await cluster.dropDatabase(database)
     }
 
+    @Test func endsOfCommitsAreBeforeAPagesHeader() async throws {
+        let cluster = try await Cluster.shared(.source)
+        let cases = [
+            ("0/4616E018", "0/4616E000"), ("0/4616E000", "0/4616E000"), ("0/4616E028", "0/4616E028"),
+            ("0/47000028", "0/47000000"), ("0/47000018", "0/47000018"), ("1/28", "1/0"), ("0/4616E020", "0/4616E020"),
+        ]
+        for (insert, commit) in cases {
+            let query = Cluster.commitPositionQuery
+            let asked = query.replacing("pg_current_wal_insert_lsn()", with: "pg_lsn('\(insert)')")
+            #expect(try await cluster.sql(asked) == commit)
+        }
+    }
+
     @Test func dropsADatabaseInUse() async throws {
         let cluster = try await Cluster.shared(.target)
         let database = try await cluster.createDatabase(prefix: "used")

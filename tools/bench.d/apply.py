@@ -94,7 +94,7 @@ class Applying:
 
     def finish(self, database, origin):
         self.verify(database)
-        self.target.sql(database, f"SELECT pg_replication_origin_drop('{origin}')")
+        forget_position(self.target, database, origin)
         self.drop(database)
 
     def run_native(self, series, options):
@@ -124,6 +124,11 @@ class Applying:
 def lanes_and_jobs(connections):
     """What transform and replay are told to apply on so many connections."""
     return (["--lanes", str(connections)], ["--jobs", str(connections)]) if connections > 1 else ([], [])
+
+
+def forget_position(target, database, origin):
+    """Removes what replay keeps about its position outside of the database, which goes with it otherwise."""
+    target.sql(database, f"SELECT pg_replication_origin_drop('{origin}')")
 
 
 def wait_for_folder(path, patience_s=30):

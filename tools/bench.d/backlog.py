@@ -16,6 +16,25 @@ def number(text):
     return (int(high, 16) << 32) + int(low, 16)
 
 
+def text(position):
+    return f"{position >> 32:X}/{position & 0xFFFFFFFF:X}"
+
+
+WAL_PAGE = 8192
+PAGE_HEADER, SEGMENT_HEADER = 0x18, 0x28
+
+
+def commit_position(insert_position, segment_size=16 << 20):
+    """The same place as the end of a commit has it.
+
+    Where a record ends exactly with a WAL page, that is the page's end, while the server's insert and write positions
+    are already behind the next page's header. Waiting for a commit to reach those would never end.
+    """
+    position = number(insert_position)
+    header = SEGMENT_HEADER if position % segment_size < WAL_PAGE else PAGE_HEADER
+    return text(position - header) if position % WAL_PAGE == header else insert_position
+
+
 class Servers:
     """A source, and a target when a bench needs one; each is started at its first use."""
 
@@ -65,7 +84,7 @@ class Backlog:
         source.sql(name, self.workload.work)
         self.made_in_s = time.monotonic() - begun
         # Only a synchronous commit, or a look at the flush position, has all of it on its way.
-        self.end = source.sql(name, "SELECT pg_current_wal_insert_lsn()")
+        self.end = commit_position(source.sql(name, "SELECT pg_current_wal_insert_lsn()"), source.wal_segment_size())
         source.sql(name, "SELECT pg_switch_wal()")
         self.wal_bytes = number(self.end) - number(self.start)
         self.checksums = source.checksums(name)

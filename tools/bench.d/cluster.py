@@ -123,6 +123,9 @@ class Cluster:
     def version(self):
         return self.sql("postgres", "SHOW server_version")
 
+    def wal_segment_size(self):
+        return int(self.sql("postgres", "SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'"))
+
     def checksums(self, database):
         """For each table: rows, and a sum of hashes of the rows' text, which no order changes."""
         tables = self.sql(

@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 
-from apply import TARGET_PROCESSES, wait_for_origin
+from apply import TARGET_PROCESSES, forget_position, wait_for_origin
 from cluster import Session
 from processes import BenchError, Measured, Program, Sampler
 from results import Series
@@ -136,7 +136,7 @@ def live(bench, seconds):
         # Asked to stop in the middle, they may say that the stream has no end.
         transform.wait(allowed=(0, 14))
         replay.wait(allowed=(0, 14))
-    target.sql("latency", f"SELECT pg_replication_origin_drop('{origin}')")
+    forget_position(target, "latency", origin)
     shutil.rmtree(spool)
     return latencies, Measured(seconds - 1, sampler.costs())
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from apply import Applying
+from apply import Applying, forget_position
 from processes import BenchError, die_with_parent, timed
 from results import Series
 
@@ -64,5 +64,5 @@ def drain(bench, applying, series, target, options):
          ("replay", [f"{bench.binaries}/replay", "--target", target.conninfo(database)])],
         [applying.target.pid], [(f"postgres {database}", "backend")], bench.log))
     applying.verify(database)
-    applying.target.sql(database, f"SELECT pg_replication_origin_drop('{database}')")
+    forget_position(applying.target, database, database)
     applying.drop(database)

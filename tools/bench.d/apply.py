@@ -126,9 +126,13 @@ def lanes_and_jobs(connections):
     return (["--lanes", str(connections)], ["--jobs", str(connections)]) if connections > 1 else ([], [])
 
 
-def forget_position(target, database, origin):
-    """Removes what replay keeps about its position outside of the database, which goes with it otherwise."""
-    target.sql(database, f"SELECT pg_replication_origin_drop('{origin}')")
+def forget_position(target, database, stream):
+    """Removes the position that replay keeps, so that the next run in the same database begins anew."""
+    # Version 0.1, which is measured beside this one, keeps it in a replication origin.
+    target.sql(database, "SELECT count(pg_replication_origin_drop(roname)) FROM pg_replication_origin"
+                         f" WHERE roname = '{stream}'")
+    if target.sql(database, "SELECT to_regclass('walrelay.progress') IS NOT NULL").strip() == "t":
+        target.sql(database, f"DELETE FROM walrelay.progress WHERE stream = '{stream}'")
 
 
 def wait_for_folder(path, patience_s=30):

@@ -168,8 +168,6 @@ struct PositionPreparation {
     /// where there was nothing to do.
     func claim(_ row: ProgressRow) throws(PostgresError) -> Bool {
         guard row.isUnclaimed || row.logID != claim.source.logID else { return false }
-        // What names no log may not take a name away.
-        guard claim.source.logID != nil || row.isUnclaimed else { return false }
         try insert([sql.claimRows()])
         return true
     }

@@ -132,7 +132,7 @@ public final class TargetPosition {
 
     /// The changes that follow come from here: the source may have another timeline by now.
     func `continue`(with next: ProgressSource) throws(ApplyError) {
-        if let conflict = row.conflict(with: next, accepting: source.logID) {
+        if let conflict = row.conflict(with: next, accepting: source.logID ?? ProgressSource.noLog) {
             throw conflict.error(
                 row, Claim(stream: stream, source: next, start: nil, acceptedLog: nil, tool: ""))
         }
@@ -174,13 +174,13 @@ extension ProgressConflict {
                     + "system \(source.systemIdentifier). Nothing is applied: give the target that this source was copied "
                     + "to, or another name for its position (--origin)")
         case .log:
-            let accepts = source.logID.map { "--accept-log \(Self.shellWord($0))" } ?? "the folder of the spool"
             return ApplyError(
                 .foreignStream,
                 "the target's position \(name) is of log \(row.logID ?? "unknown") (slot \(Quoting.identifier(row.slot))), "
                     + "and the changes are of log \(source.logID ?? "unknown") (slot \(Quoting.identifier(source.slot))). "
                     + "Nothing is applied. If this log has all that the other one had after \(row.position), as a new "
-                    + "spool of the same slot has, run replay once with \(accepts)")
+                    + "spool of the same slot has, run replay once with --accept-log "
+                    + (source.logID ?? ProgressSource.noLog))
         case .unknownTimeline:
             return ApplyError(
                 .foreignStream,
@@ -194,9 +194,5 @@ extension ProgressConflict {
                     + "\(source.timeline) branched off before, at \(end): the target has changes that the source lost in "
                     + "its failover. Nothing is applied; start from a new copy")
         }
-    }
-
-    private static func shellWord(_ text: String) -> String {
-        text.contains(" ") ? "'\(text)'" : text
     }
 }

@@ -71,7 +71,8 @@ public final class Capture {
         monitor = CaptureMonitor(options, logger: logger, wake: wake)
         hasEnded = start.hasEnded
         acknowledger = try options.acknowledgingTarget.map {
-            try TargetAcknowledger($0.string, stream: $0.stream, from: start.durable, wake: wake, logger: logger)
+            try TargetAcknowledger(
+                $0.string, stream: $0.stream, source: start.source, from: start.durable, wake: wake, logger: logger)
         }
         let end: LSN? =
             switch options.end {

@@ -59,6 +59,13 @@ struct CaptureStart {
             previous: segments.last { !$0.isPartial }?.fileName, logID: try spool.identity()?.logID)
     }
 
+    /// What the changes come from.
+    var source: ProgressSource {
+        ProgressSource(
+            systemIdentifier: header.systemIdentifier, database: header.database, slot: header.slot,
+            logID: header.logID, timeline: header.timeline, history: header.history ?? [])
+    }
+
     private static func report(_ recovered: RecoveredSegment, _ logger: Logger) {
         logger.info("going on with open segment \(recovered.name.fileName), which ends at \(recovered.end)")
         if recovered.cutBytes > 0 {
@@ -80,7 +87,6 @@ struct CaptureStart {
             pluginOptions: Dictionary(plugin.map { ($0.name, $0.value) }) { first, _ in first },
             publications: options.publications, serverVersion: source.catalog.serverVersion,
             encoding: source.encoding, start: start, previous: previous,
-            // Without a spool it is the slot that every run continues.
-            logID: logID ?? "slot \(options.slot)", tool: options.tool)
+            logID: logID, tool: options.tool)
     }
 }

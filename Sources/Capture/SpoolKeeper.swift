@@ -146,14 +146,33 @@ public final class SpoolKeeper: Sendable {
         guard options.prunes else { return }
         var rule = SpoolDirectory.Retention(age: options.age)
         if let target = options.target {
-            let session = try Connection(target.string, applicationName: "walrelay receive")
             // Without a position nothing is known to be there.
-            rule.position = try session.durablePosition(target.stream) ?? .zero
+            rule.position = try position(target.string, target.stream) ?? .zero
         }
         let names = try spool.prunable(rule)
         var bytes: UInt64 = 0
         for name in names { bytes += try spool.remove(name) }
         guard let last = names.last else { return }
         logger.info("pruned \(names.count) segments, up to \(last.fileName): \(bytes >> 10) kB")
+    }
+
+    /// What the target durably has of this log; nil when it has no position.
+    private func position(_ target: ConnectionString, _ stream: String) throws -> LSN? {
+        let session = try Connection(target, applicationName: "walrelay receive")
+        guard let row = try session.progressRows(stream).first(where: { $0.lane == 0 }), !row.isUnclaimed,
+            let own = try spool.identity()
+        else { return nil }
+        let source = ProgressSource(
+            systemIdentifier: own.systemIdentifier, database: own.database, slot: own.slot, logID: own.logID,
+            // Whatever history the source has: what the target has is not needed.
+            timeline: 0)
+        guard row.conflict(with: source) == nil else {
+            throw SpoolError(
+                .foreign,
+                "nothing is pruned: the target's position \(Quoting.identifier(stream)) is of log "
+                    + "\(row.logID ?? "unknown") of database \(Quoting.identifier(row.database)), not of this one; name "
+                    + "the right target, or the right position with --origin", file: spool.path)
+        }
+        return try session.durablePosition(stream)
     }
 }

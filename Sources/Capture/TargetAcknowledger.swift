@@ -11,12 +11,14 @@ final class TargetAcknowledger: Sendable {
     private let stopping = StopRequest()
     private let wake: WakePipe
     private let stream: String
+    private let source: ProgressSource
     private let string: ConnectionString
     private let logger: Logger
 
-    init(_ string: ConnectionString, stream: String, from position: LSN, wake: WakePipe, logger: Logger) throws {
+    init(_ string: ConnectionString, stream: String, source: ProgressSource, from position: LSN, wake: WakePipe, logger: Logger) throws {
         value = Atomic(position.rawValue)
         self.string = string
+        self.source = source
         self.stream = stream
         self.wake = wake
         self.logger = logger
@@ -47,6 +49,13 @@ final class TargetAcknowledger: Sendable {
     }
 
     private func read(_ session: Connection) throws {
+        guard let row = try session.progressRows(stream).first(where: { $0.lane == 0 }), !row.isUnclaimed else { return }
+        guard row.conflict(with: source) != .source else {
+            throw PostgresError(
+                .unexpectedAnswer,
+                "the position \(Quoting.identifier(stream)) is of another source; nothing is acknowledged",
+                doing: "reading the target's position")
+        }
         guard let position = try session.durablePosition(stream), position > self.position else { return }
         value.store(position.rawValue, ordering: .releasing)
         wake.wake()

@@ -126,20 +126,23 @@ extension Connection {
     ///
     /// - Throws: ``PostgresError``, with SQLSTATE 42501 when there are some and the role may not call the functions.
     public func oldOrigins(_ stream: String) throws(PostgresError) -> [(name: String, position: LSN)] {
+        let doing = "looking for the replication origin of version 0.1"
         let prefix = "\(stream)_lane_"
+        // Where there is none, the role needs no privilege to learn that.
         let found = try query(
             """
-            SELECT roname, pg_catalog.pg_replication_origin_progress(roname, true) FROM pg_catalog.pg_replication_origin
+            SELECT roname FROM pg_catalog.pg_replication_origin
              WHERE roname OPERATOR(pg_catalog.=) $1
                 OR pg_catalog.starts_with(roname, $2) AND pg_catalog.substr(roname, \(prefix.unicodeScalars.count + 1))
                      OPERATOR(pg_catalog.~) '^[0-9]+_of_[0-9]+$'
-            """, [stream, prefix], doing: "looking for the replication origin of version 0.1")
-        return (0..<found.rowCount).compactMap { index in
-            guard let name = found.text(index, 0), let at = found.text(index, 1).flatMap({ LSN($0) }) else {
-                return nil
-            }
-            return (name, at)
+            """, [stream, prefix], doing: doing)
+        var origins: [(name: String, position: LSN)] = []
+        for index in 0..<found.rowCount {
+            guard let name = found.text(index, 0) else { continue }
+            let at = try query("SELECT pg_catalog.pg_replication_origin_progress($1, true)", [name], doing: doing)
+            if let position = at.text(0, 0).flatMap({ LSN($0) }) { origins.append((name, position)) }
         }
+        return origins
     }
 
     /// Drops replication origins.

@@ -10,10 +10,13 @@ struct BatchText {
     /// Batches that go on behind others: without a preamble.
     init() { (stream, logID) = ("", nil) }
 
-    init(stream: String, system: String = "7", from: Int = 100, logID: String? = nil, timeline: Int = 1) {
+    init(
+        stream: String, system: String = "7", from: Int = 100, logID: String? = nil, timeline: Int = 1,
+        fork: Int? = nil
+    ) {
         self.stream = stream
         self.logID = logID
-        preamble(system: system, from: from, timeline: timeline)
+        preamble(system: system, from: from, timeline: timeline, fork: fork)
     }
 
     static func lsn(_ position: Int) -> LSN { LSN(rawValue: UInt64(position)) }

@@ -118,7 +118,7 @@ extension Rig {
         let compared = try await shell(
             """
             definitions() {
-              pg_dump --schema-only --no-publications -d "$1" |
+              pg_dump --schema-only --no-publications --exclude-schema=walrelay -d "$1" |
                 grep -v -e '^.\\(un\\)\\?restrict ' -e '^-- Dumped from database version '
             }
             definitions '\(expected)' >definitions.1 && definitions "$TARGET" >definitions.2 &&

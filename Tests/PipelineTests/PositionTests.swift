@@ -115,4 +115,123 @@ struct PositionTests {
             #expect(try await rig.onTarget("SELECT count(*) FROM t") == "1")
         }
     }
+
+    /// Right without a word.
+    @Test func aDatabaseThatIsMadeAgainBeginsAgain() async throws {
+        try await Rig.run(Self.schema) { rig in
+            try await rig.onSource("INSERT INTO t VALUES (1), (2)")
+            try await rig.catchUp()
+            try await rig.target.dropDatabase(rig.targetDatabase)
+            try await rig.target.sql("CREATE DATABASE \(rig.targetDatabase) TEMPLATE template0")
+            try await rig.onTarget(Self.schema)
+            #expect(try await rig.position() == "0/0")
+            try await rig.apply()
+            try await rig.expectEqual()
+        }
+    }
+
+    /// A log is the same one wherever it is.
+    @Test func aSpoolThatWasCopiedContinues() async throws {
+        try await Rig.run(Self.schema) { rig in
+            try await rig.onSource("INSERT INTO t VALUES (1)")
+            try await rig.catchUp()
+            try await rig.onSource("INSERT INTO t VALUES (2)")
+            try await rig.capture()
+            try await rig.shell(
+                """
+                cp -r "$SPOOL" elsewhere && transform --from "$(replay --position)" elsewhere | replay --spool elsewhere
+                """
+            ).checked("elsewhere")
+            try await rig.expectEqual()
+        }
+    }
+
+    @Test func aNewSpoolOfTheSlotIsAcceptedByName() async throws {
+        try await Rig.run(Self.schema) { rig in
+            try await rig.onSource("INSERT INTO t VALUES (1)")
+            try await rig.catchUp()
+            try await rig.shell("mv \"$SPOOL\" lost").checked("mv")
+            try await rig.onSource("INSERT INTO t VALUES (2)")
+            try await rig.capture()
+            let apply = "transform -q --from \"$(replay --position)\" \"$SPOOL\" | "
+            let refused = try await rig.shell(apply + "replay -q")
+            expectRefusal(refused, .foreign, "replay", "--accept-log ")
+            let psql = try await rig.shell(apply + "psql -Xq -o /dev/null -v ON_ERROR_STOP=1 \"$TARGET\"")
+            #expect(!psql.succeeded && psql.stderr.contains("does not continue it"), "\(psql)")
+            #expect(try await rig.onTarget("SELECT count(*) FROM t") == "1")
+            // As advised.
+            let advice = try #require(refused.stderr.firstRange(of: "--accept-log "))
+            let option = refused.stderr[advice.lowerBound...].trimmingSuffix { $0.isNewline }
+            try await rig.shell(apply + "replay -q \(option)").checked("accepted")
+            try await rig.expectEqual()
+            // From then on that log is the one.
+            try await rig.onSource("INSERT INTO t VALUES (3)")
+            try await rig.catchUp()
+            try await rig.expectEqual()
+            let old = try await rig.shell("transform -q lost | replay -q")
+            expectRefusal(old, .foreign, "replay", "--accept-log ")
+            let pruned = try await Program.run(
+                "receive",
+                ["-q", "--prune", "--dir", rig.folder.path("lost"), "--target", rig.targetString, "--origin", rig.name])
+            expectRefusal(pruned, .foreign, "receive", "nothing is pruned")
+        }
+    }
+
+    @Test func anotherSourceIsRefused() async throws {
+        try await Rig.run(Self.schema) { rig in
+            try await rig.onSource("INSERT INTO t VALUES (1)")
+            try await rig.catchUp()
+            try await Rig.run(Self.schema) { other in
+                try await other.onSource("INSERT INTO t VALUES (2)")
+                try await other.capture()
+                let apply = "command transform -q --origin '\(rig.name)' \"$SPOOL\" | command "
+                let refused = try await other.shell(apply + "replay -q --target '\(rig.targetString)'")
+                expectRefusal(refused, .foreign, "replay", "database \"\(other.sourceDatabase)\"", "another name")
+                let psql = try await other.shell(apply + "psql -Xq -o /dev/null -v ON_ERROR_STOP=1 '\(rig.targetString)'")
+                #expect(!psql.succeeded && psql.stderr.contains("does not continue it"), "\(psql)")
+                #expect(try await rig.onTarget("SELECT string_agg(id::text, ',') FROM t") == "1")
+            }
+        }
+    }
+
+    /// What psql does not know how to take over, it does not touch.
+    @Test func psqlLeavesAPositionOfVersion01ToReplay() async throws {
+        try await Rig.run(Self.schema) { rig in
+            try await rig.onSource("INSERT INTO t VALUES (1)")
+            try await rig.capture()
+            try await rig.onTarget("SELECT pg_replication_origin_create('\(rig.name)')")
+            let psql = "transform -q \"$SPOOL\" | psql -Xq -o /dev/null -v ON_ERROR_STOP=1 \"$TARGET\""
+            let refused = try await rig.shell(psql)
+            #expect(!refused.succeeded && refused.stderr.contains("let replay take it over once"), "\(refused)")
+            #expect(try await rig.onTarget("SELECT count(*) FROM t") == "0")
+            try await rig.onTarget("SELECT pg_replication_origin_drop('\(rig.name)')")
+            try await rig.onTarget(
+                """
+                CREATE SCHEMA walrelay; CREATE TABLE walrelay.progress (origin text PRIMARY KEY, position pg_lsn NOT NULL,
+                  committed_at timestamptz, moved_at timestamptz NOT NULL DEFAULT now())
+                """)
+            let table = try await rig.shell(psql)
+            #expect(!table.succeeded && table.stderr.contains("let replay take it over once"), "\(table)")
+            try await rig.apply()
+            try await rig.expectEqual()
+        }
+    }
+
+    /// The position of a source that was a target itself stays there.
+    @Test func theSourcesOwnPositionsAreNotReplicated() async throws {
+        try await Rig.run(Self.schema) { rig in
+            try await rig.onSource("INSERT INTO t VALUES (1)")
+            try await rig.catchUp()
+            let middle = try await rig.onTarget("SELECT position FROM walrelay.progress")
+            try await rig.onSource(
+                """
+                CREATE SCHEMA walrelay; CREATE TABLE walrelay.progress (stream text, lane int, position pg_lsn,
+                  PRIMARY KEY (stream, lane)); INSERT INTO walrelay.progress VALUES ('\(rig.name)', 0, '0/1');
+                INSERT INTO t VALUES (2); UPDATE walrelay.progress SET position = '0/2'; TRUNCATE walrelay.progress
+                """)
+            try await rig.catchUp()
+            try await rig.expectEqual()
+            #expect(try await rig.onTarget("SELECT position > '\(middle)' FROM walrelay.progress") == "t")
+        }
+    }
 }

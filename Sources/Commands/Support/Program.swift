@@ -7,7 +7,7 @@ import Threading
 /// What is the same in every program: version, entry, signals and exit codes.
 public enum Program {
     /// The version of all programs.
-    public static let version = "0.1.0"
+    public static let version = "0.2.0"
 
     /// The version as segment headers and batch preambles carry it.
     public static let tool = "walrelay \(version)"

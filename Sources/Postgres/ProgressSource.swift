@@ -1,5 +1,3 @@
-import Postgres
-
 /// What a target's position is a position of.
 public struct ProgressSource: Sendable, Equatable {
     /// The source cluster's `system_identifier`.
@@ -12,6 +10,8 @@ public struct ProgressSource: Sendable, Equatable {
     public var logID: String?
     /// The source's timeline.
     public var timeline: UInt32
+    /// How a user names a stream that comes from no log, but from the slot itself.
+    public static let noLog = "none"
     /// Where the timelines before it ended.
     public var history: [TimelineEnd]
 
@@ -26,20 +26,6 @@ public struct ProgressSource: Sendable, Equatable {
         self.logID = logID
         self.timeline = timeline
         self.history = history
-    }
-
-    /// What a stream comes from.
-    public init(_ preamble: BatchPreamble) {
-        self.init(
-            systemIdentifier: preamble.systemIdentifier, database: preamble.database, slot: preamble.slot,
-            logID: preamble.logID, timeline: preamble.timeline, history: preamble.history)
-    }
-
-    /// What a segment's log comes from.
-    public init(_ identity: StreamIdentity) {
-        self.init(
-            systemIdentifier: identity.systemIdentifier, database: identity.database, slot: identity.slot,
-            logID: identity.logID, timeline: identity.timeline, history: identity.history)
     }
 }
 
@@ -62,12 +48,12 @@ extension ProgressRow {
     /// Why `source` may not continue from here; nil when it may. A source whose timeline is older than the position's has
     /// nothing to say about it: it may only repeat what the target has.
     ///
-    /// - Parameter accepted: another log that the user says continues this one.
+    /// - Parameter accepted: another log that the user says continues this one, or ``ProgressSource/noLog``.
     public func conflict(with source: ProgressSource, accepting accepted: String? = nil) -> ProgressConflict? {
         if isUnclaimed { return nil }
         guard systemIdentifier == source.systemIdentifier, database == source.database else { return .source }
         let isSameLog = logID.map { $0 == source.logID } ?? (slot == source.slot)
-        guard isSameLog || (accepted != nil && accepted == source.logID) else { return .log }
+        guard isSameLog || accepted == source.logID ?? ProgressSource.noLog else { return .log }
         // 0 is a timeline that is not known.
         guard timeline > 0, timeline < source.timeline else { return nil }
         guard let end = source.history.end(of: timeline) else { return .unknownTimeline }

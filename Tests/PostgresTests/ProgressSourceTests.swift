@@ -1,4 +1,3 @@
-import Batches
 import Postgres
 import Testing
 

@@ -101,11 +101,24 @@ struct PositionPreparation {
                 _ = try? connection.execute("ROLLBACK", doing: "rolling back")
                 guard error.sqlState == .lockNotAvailable else { throw error }
                 throw PostgresError(
-                    .server, "another session is about to move the position \(Quoting.identifier(claim.stream))",
-                    sqlState: .objectInUse)
+                    .server,
+                    "the position \(Quoting.identifier(claim.stream)) is about to be moved by the session with PID "
+                        + "\(try mover())", sqlState: .objectInUse)
             }
         }
         return try connection.progressRows(claim.stream).first { $0.lane == 0 }
+    }
+
+    /// Who holds a row of the table in a transaction.
+    private func mover() throws(PostgresError) -> String {
+        try connection.execute(
+            """
+            SELECT l.pid FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c
+                ON c.oid OPERATOR(pg_catalog.=) l.relation AND c.relname OPERATOR(pg_catalog.=) 'progress'
+             WHERE l.mode OPERATOR(pg_catalog.=) 'RowExclusiveLock' AND l.pid
+                   OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()
+            """, doing: "looking for the holder of the position"
+        ).text(0, 0) ?? "unknown"
     }
 
     /// The row of a target that had none: at what version 0.1 left, or where the stream begins; nil where neither is.
@@ -184,8 +197,8 @@ struct PositionPreparation {
         case .objectInUse:
             ApplyError(
                 .positionBusy,
-                "\(error.message); another replay may still run: let it end, or end its session on the target with "
-                    + "pg_terminate_backend", cause: error)
+                "\(error.message); another replay may still run: let it end, or on the target run SELECT "
+                    + "pg_terminate_backend(\(error.message.split { !$0.isNumber }.last ?? "its PID"));", cause: error)
         case .insufficientPrivilege:
             ApplyError(.privilege, TargetPrivileges.progressAdvice(connection, error), cause: error)
         default: ApplyError(error, batch: nil, table: nil)

@@ -15,7 +15,10 @@ final class TargetAcknowledger: Sendable {
     private let string: ConnectionString
     private let logger: Logger
 
-    init(_ string: ConnectionString, stream: String, source: ProgressSource, from position: LSN, wake: WakePipe, logger: Logger) throws {
+    init(
+        _ string: ConnectionString, stream: String, source: ProgressSource, from position: LSN, wake: WakePipe,
+        logger: Logger
+    ) throws {
         value = Atomic(position.rawValue)
         self.string = string
         self.source = source
@@ -49,7 +52,9 @@ final class TargetAcknowledger: Sendable {
     }
 
     private func read(_ session: Connection) throws {
-        guard let row = try session.progressRows(stream).first(where: { $0.lane == 0 }), !row.isUnclaimed else { return }
+        guard let row = try session.progressRows(stream).first(where: { $0.lane == 0 }), !row.isUnclaimed else {
+            return
+        }
         guard row.conflict(with: source) != .source else {
             throw PostgresError(
                 .unexpectedAnswer,

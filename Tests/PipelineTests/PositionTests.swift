@@ -161,7 +161,7 @@ struct PositionTests {
             #expect(try await rig.onTarget("SELECT count(*) FROM t") == "1")
             // As advised.
             let advice = try #require(refused.stderr.firstRange(of: "--accept-log "))
-            let option = refused.stderr[advice.lowerBound...].trimmingSuffix { $0.isNewline }
+            let option = refused.stderr[advice.lowerBound...].prefix { !$0.isNewline }
             try await rig.shell(apply + "replay -q \(option)").checked("accepted")
             try await rig.expectEqual()
             // From then on that log is the one.
@@ -187,7 +187,8 @@ struct PositionTests {
                 let apply = "command transform -q --origin '\(rig.name)' \"$SPOOL\" | command "
                 let refused = try await other.shell(apply + "replay -q --target '\(rig.targetString)'")
                 expectRefusal(refused, .foreign, "replay", "database \"\(other.sourceDatabase)\"", "another name")
-                let psql = try await other.shell(apply + "psql -Xq -o /dev/null -v ON_ERROR_STOP=1 '\(rig.targetString)'")
+                let psql = try await other.shell(
+                    apply + "psql -Xq -o /dev/null -v ON_ERROR_STOP=1 '\(rig.targetString)'")
                 #expect(!psql.succeeded && psql.stderr.contains("does not continue it"), "\(psql)")
                 #expect(try await rig.onTarget("SELECT string_agg(id::text, ',') FROM t") == "1")
             }

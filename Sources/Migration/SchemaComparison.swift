@@ -43,8 +43,12 @@ public struct SchemaComparison: Sendable {
                 }
             }
         }
+        let views = try ViewComparison(source: options.source, target: options.target)
         return Set(ours.keys).union(theirs.keys).sorted().compactMap { object in
             guard ours[object] != theirs[object] else { return nil }
+            if let our = ours[object], let their = theirs[object], views.translated(our, of: object) == their {
+                return nil
+            }
             let state =
                 theirs[object] == nil
                 ? "only on the source" : ours[object] == nil ? "only on the target" : "differs"

@@ -126,7 +126,7 @@ let package = Package(
         tests("Audit", ["Audit", "InspectCommand", "PgOutput", "Postgres", "Selection", "Spool", "TestSupport"]),
         tests("Batches", ["Batches", "PgOutput", "Postgres", "Selection", "TestSupport"]),
         tests("BatchFiles", ["BatchFiles", "Batches", "Postgres", "Spool", "TestSupport"]),
-        tests("Capture", ["Capture", "PgOutput", "Postgres", "Spool"]),
+        tests("Capture", ["Capture", "PgOutput", "Postgres", "Spool", "TestSupport", "Threading", logging]),
         // The programs as dependencies, so that they are built.
         tests(
             "Pipeline",

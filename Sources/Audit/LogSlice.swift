@@ -85,7 +85,8 @@ public struct LogSlice {
             layouts.removeAll()
         case .commit:
             guard case .commit(let commit) = try decode(record, chunk) else { break }
-            if !isHidden { try write(bytes) }
+            // Without its end, the transaction counts as one that was cut off.
+            if try range.isCutOff(commit) { isPast = true } else if !isHidden { try write(bytes) }
             lastEnd = max(lastEnd, commit.endLSN)
             isInside = false
             isHidden = true

@@ -134,6 +134,10 @@ public struct LogWalker {
             guard case .commit(let commit) = try decode(record, chunk) else { return }
             lastEnd = max(lastEnd, commit.endLSN)
             reached = max(reached, commit.endLSN)
+            if try range.isCutOff(commit) {
+                isPast = true
+                try abandon(visit)
+            }
             if case .inside(let transaction) = state { try visit(.commit(commit, transaction)) }
             state = .outside
         case .insert: try row(record, chunk, .insert, visit)

@@ -55,7 +55,8 @@ public final class Capture {
         let slot = try source.usableSlot(options.slot)
         let options = try source.withPublications(options, logger: logger)
         self.options = options
-        let start = try CaptureStart(options, source: source, confirmed: slot.confirmed, logger: logger)
+        let start = try CaptureStart(
+            options, source: source, confirmed: slot.confirmed, stop: stop, logger: logger)
         lock = start.lock
         collector =
             try options.streams(source.replication.serverVersion)

@@ -22,8 +22,10 @@ public struct CaptureError: Error, Sendable, Equatable {
         case slotMismatch
         /// The slot's position is past the end of the spool.
         case gap
-        /// The server switched to another timeline.
+        /// The server is on another timeline, which does not continue the log.
         case timelineSwitch
+        /// The server's WAL ends before the log does: it was put back to an earlier state.
+        case sourceBehind
         /// The server sent something that the protocol does not allow.
         case protocolViolation
         /// The server ended the stream.

@@ -2,6 +2,7 @@ import Logging
 import PgOutput
 import Postgres
 import Spool
+import Threading
 
 /// Where a capture goes on: what the spool holds, compared with what the slot still has.
 struct CaptureStart {
@@ -15,7 +16,7 @@ struct CaptureStart {
     /// The log is sealed and its last record is an end record.
     let hasEnded: Bool
 
-    init(_ options: CaptureOptions, source: Source, confirmed: LSN, logger: Logger) throws {
+    init(_ options: CaptureOptions, source: Source, confirmed: LSN, stop: StopRequest, logger: Logger) throws {
         guard let spool = options.spool else {
             lock = nil
             destination = .pipe(1)
@@ -29,34 +30,27 @@ struct CaptureStart {
             for: SpoolIdentity(
                 systemIdentifier: source.identity.systemIdentifier, database: source.catalog.database,
                 slot: options.slot))
-        let recovered = try spool.recover()
+        var recovered = try spool.recover()
         if let recovered { CaptureStart.report(recovered, logger) }
-        let segments = try spool.segments()
-        let last = try recovered == nil ? segments.last.map { try spool.summary(of: $0).footer } ?? nil : nil
-        hasEnded = last?.hasEnd ?? false
-        let end = recovered?.end ?? last?.end
-        if let end, end < confirmed {
-            throw CaptureError(
-                .gap,
-                "the slot \"\(options.slot)\" is at \(confirmed), but the spool \(spool.path) ends at \(end): the changes "
-                    + "between them were acknowledged and are not here. Restore the missing segments, or drop the slot, "
-                    + "empty the spool and start again from a new copy")
+        let tail = try LogTail(spool, recovered)
+        try tail?.check(slot: options.slot, confirmed: confirmed)
+        if let tail, try tail.checkIsContinued(by: source.timeline) {
+            let now = source.timeline.number
+            logger.info("the source is on timeline \(now) now, and has all of the log, which ends at \(tail.end)")
+            // A segment is of one timeline.
+            if let open = recovered { try spool.seal(open) }
+            recovered = nil
+        } else if let tail {
+            let wait = SourceWait(end: tail.end, position: source.currentPosition, isStandby: source.isInRecovery)
+            try wait.run(log: spool.path, stop: stop, logger: logger)
         }
-        if let timeline = recovered?.header.timeline ?? segments.last?.timeline,
-            timeline != source.identity.timeline
-        {
-            throw CaptureError(
-                .timelineSwitch,
-                "the source is on timeline \(source.identity.timeline), the spool on \(timeline): the source was failed "
-                    + "over or restored. Only if the new server has every commit of the old one is it safe to go on; "
-                    + "otherwise start again from a new copy")
-        }
-        position = end ?? confirmed
+        hasEnded = recovered == nil && tail?.hasEnd ?? false
+        position = tail?.end ?? confirmed
         durable = position
         destination = .spool(spool, recovered)
         header = CaptureStart.header(
             options, source: source, start: position,
-            previous: segments.last { !$0.isPartial }?.fileName, logID: try spool.identity()?.logID)
+            previous: try spool.segments().last { !$0.isPartial }?.fileName, logID: try spool.identity()?.logID)
     }
 
     /// What the changes come from.
@@ -87,6 +81,6 @@ struct CaptureStart {
             pluginOptions: Dictionary(plugin.map { ($0.name, $0.value) }) { first, _ in first },
             publications: options.publications, serverVersion: source.catalog.serverVersion,
             encoding: source.encoding, start: start, previous: previous,
-            logID: logID, tool: options.tool)
+            logID: logID, history: source.timeline.history.flatMap { $0.isEmpty ? nil : $0 }, tool: options.tool)
     }
 }

@@ -67,6 +67,9 @@ public final class ResilientCapture {
                 where error.code == .slotActive && !wasConnected && !slotPatience.hasPassed && !stop.isRequested
             {
                 _ = Polling.wait(stop.descriptor, until: .after(milliseconds: 100))
+            } catch let error as CaptureError where error.code == .sourceBehind && stop.isRequested {
+                // It was waiting for a standby.
+                return .stopped(try options.spool?.end() ?? .zero)
             } catch  where wasConnected && options.reconnects && Self.isPassing(error) && !stop.isRequested {
                 let pause = backoff.next()
                 logger.warning("\(error); connecting again in \(Figures.tenths(Double(pause) / 1000)) s")

@@ -14,6 +14,12 @@ extension Source {
                 )
             }
             try checkUsable(state)
+            guard !options.failover || state.isFailover else {
+                throw CaptureError(
+                    .slotMismatch,
+                    "slot \"\(slot)\" exists, but was made without --failover: standbys do not copy it. Drop it with "
+                        + "--drop-slot, or leave --failover out")
+            }
             return nil
         }
         if options.failover && catalog.serverVersion < 170_000 {
@@ -60,6 +66,13 @@ extension Source {
                 "slot \"\(slot)\" is lost: the source removed WAL or rows that it needed\(reason). Changes are missing for "
                     + "good: drop the slot and start the migration again from a new copy")
         }
+        if state.isSynced, try isInRecovery() {
+            throw CaptureError(
+                .unsuitableServer,
+                "the source is a standby, and slot \"\(slot)\" is its copy of the primary's: it can be used only once this "
+                    + "server is promoted. Connect to the primary; with host=a,b target_session_attrs=primary libpq finds it"
+            )
+        }
         // A temporary slot is held by the session that made it.
         if let pid = state.activePID, pid != replication.backendPID {
             throw CaptureError(
@@ -76,7 +89,13 @@ extension Source {
     private func missing(_ slot: String) -> CaptureError {
         CaptureError(
             .slotMissing,
-            "there is no slot \"\(slot)\" on the source; create it with --create-slot before the data is copied")
+            "there is no slot \"\(slot)\" on the source; create it with --create-slot before the data is copied"
+                + (timeline.number == 1
+                    ? ""
+                    : ". This server was promoted: it has a slot of its former primary only if that was made with "
+                        + "--failover (17 and newer) and the standby had copied it (sync_replication_slots = on) by then. "
+                        + "Changes since the last one in the log cannot be had here: go back to the former primary, or "
+                        + "start again from a new copy"))
     }
 
     private func checkUsable(_ state: SlotState) throws {

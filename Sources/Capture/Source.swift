@@ -11,6 +11,8 @@ public final class Source {
     public let catalog: Connection
     /// Who the server is.
     public let identity: SystemIdentity
+    /// The server's timeline.
+    public let timeline: Timeline
     /// The encoding in which the server sends text: `UTF8`, or `SQL_ASCII` for a database without encoding.
     public let encoding: String
 
@@ -32,6 +34,23 @@ public final class Source {
             for (name, value) in Source.settings(encoding: encoding) { try connection.set(name, to: value) }
         }
         identity = try replication.identifySystem()
+        timeline = Timeline(identity.timeline, history: try replication.history(of: identity.timeline))
+        try checkSessionsMeet()
+    }
+
+    /// With several hosts, or an address that moves, the two sessions may be with two servers while a failover is under
+    /// way.
+    private func checkSessionsMeet() throws {
+        let starts = try [replication, catalog].map {
+            try $0.execute("SELECT pg_catalog.pg_postmaster_start_time()", doing: "asking when the server started")
+                .text(0, 0)
+        }
+        guard starts[0] == starts[1] else {
+            throw PostgresError(
+                .connectionLost,
+                "two sessions with the source are with two servers: is a failover under way? Run the same command again "
+                    + "when it is over", doing: "connecting to the source")
+        }
     }
 
     private static func settings(encoding: String) -> [(String, String)] {

@@ -15,6 +15,8 @@ public struct CloneOptions: Sendable {
     public var follows = false
     /// The slot on the source.
     public var slot = "walrelay"
+    /// Have standbys of the source copy the slot, so that it outlives a failover (17 and newer).
+    public var failover = false
     /// The publications to decode; empty for those that are made with the slot.
     public var publications: [String] = []
     /// The name of the target's position.

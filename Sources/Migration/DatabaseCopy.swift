@@ -269,6 +269,7 @@ final class DatabaseCopy {
         Failpoint.beforeSlot.reach()
         var slot = SlotOptions()
         slot.exportsSnapshot = true
+        slot.failover = options.failover
         guard let created = try source.createSlot(options.slot, options: slot, ifNotExists: false),
             let name = created.snapshot
         else { throw MigrationError(.failure, "the source exported no snapshot with slot \"\(options.slot)\"") }

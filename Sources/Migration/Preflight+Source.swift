@@ -16,6 +16,11 @@ extension Preflight {
         } else {
             pass(.source, "version", "\(ours)")
         }
+        if options.failover && ours < 17 {
+            fail(
+                .source, "failover", "--failover needs a source of version 17 or newer; this one has \(ours)",
+                "leave --failover out; after a failover of the source the migration then begins anew")
+        }
         if theirs < ours {
             warn(
                 .target, "version",

@@ -46,6 +46,18 @@ extension Connection {
             systemIdentifier: identifier, timeline: timeline, position: position, database: result.text(0, 3) ?? "")
     }
 
+    /// Asks a walsender session where the timelines before `timeline` ended. Nil when the server does not have the
+    /// timeline's history any more.
+    public func history(of timeline: UInt32) throws(PostgresError) -> [TimelineEnd]? {
+        guard timeline > 1 else { return [] }
+        do {
+            let result = try execute("TIMELINE_HISTORY \(timeline)", doing: "asking for the timeline history")
+            return try [TimelineEnd](historyFile: result.text(0, 1) ?? "")
+        } catch  where error.sqlState == .undefinedFile {
+            return nil
+        }
+    }
+
     /// Creates a logical slot with pgoutput, in a walsender session.
     public func createLogicalSlot(_ slot: String, options: SlotOptions) throws(PostgresError) -> CreatedSlot {
         let doing = "creating slot \"\(slot)\""

@@ -19,6 +19,8 @@ public struct SQLState: RawRepresentable, Hashable, Sendable {
     public static let readOnlyTransaction = SQLState(rawValue: "25006")
     /// 42704: no such slot, publication, role or the like.
     public static let undefinedObject = SQLState(rawValue: "42704")
+    /// 58P01: the server does not have the file.
+    public static let undefinedFile = SQLState(rawValue: "58P01")
     /// 42710: the slot or publication exists already.
     public static let duplicateObject = SQLState(rawValue: "42710")
     /// 55006: the slot, or what else is asked for, is in use by another session.

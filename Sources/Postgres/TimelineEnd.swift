@@ -21,3 +21,25 @@ extension [TimelineEnd] {
         first { $0.timeline == timeline }?.end
     }
 }
+
+extension [TimelineEnd] {
+    /// Reads a timeline history file: a line for each timeline that ended, the oldest first, with its number, the
+    /// position, and a reason. Empty lines and those that begin with `#` say nothing.
+    ///
+    /// - Throws: ``PostgresError`` with `unexpectedAnswer` for what a server does not accept either.
+    public init(historyFile text: String) throws(PostgresError) {
+        self.init()
+        for line in text.split(whereSeparator: \.isNewline) {
+            let words = line.split(whereSeparator: \.isWhitespace)
+            guard let first = words.first, !first.hasPrefix("#") else { continue }
+            guard let timeline = UInt32(first), words.count >= 2, let end = LSN(words[1]),
+                timeline > last?.timeline ?? 0, end >= last?.end ?? .zero
+            else {
+                throw PostgresError(
+                    .unexpectedAnswer, "the timeline history has a line that cannot be read: \(line.prefix(100))",
+                    doing: "reading the timeline history")
+            }
+            append(TimelineEnd(timeline: timeline, end: end))
+        }
+    }
+}

@@ -3,10 +3,10 @@ import Postgres
 
 /// A stretch of the log, by position or by time.
 ///
-/// By position, a transaction belongs to it when its **commit record begins** at or after the first bound and before
-/// the second. Its Begin message says where that is, so that one need not wait for its end; and between two positions
-/// that commits ended at, it is the transactions that end after the first and up to the second. By time, it belongs to
-/// it when it committed at or after the first bound, and at or before the second.
+/// By position, a transaction belongs to it when it **ends** after the first bound, and at or before the second. Its
+/// Begin message says where its commit record begins, so that one need not wait for its end: only a bound inside a commit
+/// record is told from others by the end, see ``isCutOff(_:)``. By time, it belongs to it when it committed at or after
+/// the first bound, and at or before the second.
 public struct LogRange: Sendable, Equatable {
     /// One end of a range.
     public enum Bound: Sendable, Equatable {
@@ -57,7 +57,7 @@ public struct LogRange: Sendable, Equatable {
         if case .time(let time) = to { time } else { nil }
     }
 
-    /// True when the transaction is in the range.
+    /// True when the transaction is in the range, unless ``isCutOff(_:)`` says at its end that it is not.
     public func contains(_ begin: Message.Begin) -> Bool {
         if let fromPosition, begin.finalLSN < fromPosition { return false }
         if let toPosition, begin.finalLSN >= toPosition { return false }
@@ -72,6 +72,20 @@ public struct LogRange: Sendable, Equatable {
     /// True when no transaction from this one on can be in the range: positions rise, times do not.
     public func isPast(_ begin: Message.Begin) -> Bool {
         toPosition.map { begin.finalLSN >= $0 } ?? false
+    }
+
+    /// Checks that a transaction which ends with `commit` is wholly before, in or after the range. True when it begins in
+    /// the range and ends after it, and so does not belong to it.
+    ///
+    /// - Throws: ``SpoolError`` with `gap` when the range begins inside the commit record.
+    public func isCutOff(_ commit: Message.Commit) throws(SpoolError) -> Bool {
+        if let fromPosition, commit.commitLSN < fromPosition, fromPosition < commit.endLSN {
+            throw SpoolError(
+                .gap,
+                "the start \(fromPosition) lies inside the commit record of transaction \(commit.commitLSN), which ends at "
+                    + "\(commit.endLSN): begin at \(commit.commitLSN) to have it, or at \(commit.endLSN) not to")
+        }
+        return toPosition.map { commit.commitLSN < $0 && $0 < commit.endLSN } ?? false
     }
 
     /// False when no commit between two times can be in the range. A time that is not known may be any.

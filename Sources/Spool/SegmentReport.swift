@@ -16,7 +16,7 @@ public struct SegmentReport: Codable, Sendable, Equatable {
         case corrupt = "CORRUPT"
         /// From another source than the spool.
         case foreign = "FOREIGN"
-        /// On another timeline than the segment before it.
+        /// On another timeline than the segment before it, and not one that continues it by its history.
         case timelineSwitch = "TIMELINE-SWITCH"
         /// The system could not read it; nothing is known of what it holds.
         case unreadable = "UNREADABLE"
@@ -34,7 +34,9 @@ public struct SegmentReport: Codable, Sendable, Equatable {
     public var transactions = 0
     /// Row changes.
     public var changes = 0
-    /// What is wrong, and the LSN range concerned.
+    /// The timeline of the segment before it, when this one's continues it.
+    public var previousTimeline: UInt32?
+    /// What is wrong, and the LSN range concerned; or that the timeline changed here, as it may.
     public var message: String?
     /// Where the first damaged chunk begins in the file, in bytes.
     public var offset: UInt64?
@@ -47,6 +49,7 @@ public struct SegmentReport: Codable, Sendable, Equatable {
 
     enum CodingKeys: String, CodingKey {
         case file, state, start, end, transactions, changes, message, offset
+        case previousTimeline = "previous_timeline"
         case lostAfter = "lost_after"
         case lostUpTo = "lost_up_to"
     }

@@ -27,6 +27,10 @@ public struct SegmentVerifier {
                 // One trouble must not hide another. A torn tail is none beside it.
                 if report.state == .torn { report.state = .gap }
                 report.message = (report.message.map { $0 + "; and " } ?? "") + missing
+            } else if report.state == .torn, let previous, let header = report.header {
+                let torn = report
+                compareTimelines(&report, header, previous)
+                if report.state == .torn { report.message = torn.message }
             }
             if report.lostAfter != nil, report.lostUpTo == nil, index + 1 < names.count {
                 report.lostUpTo = names[index + 1].start
@@ -59,10 +63,33 @@ public struct SegmentVerifier {
             report.message = missing
             report.lostAfter = previous.end
             report.lostUpTo = header.start
-        } else if let previous = previous?.header, previous.timeline != header.timeline {
-            report.state = .timelineSwitch
-            report.message = "the segment before it is on timeline \(previous.timeline), this one on \(header.timeline)"
+        } else if let previous {
+            compareTimelines(&report, header, previous)
         }
+    }
+
+    /// A log goes on from one timeline to the next only where the history of the next says that it has all of it.
+    private func compareTimelines(_ report: inout SegmentReport, _ header: SegmentHeader, _ previous: SegmentReport) {
+        guard let before = previous.header else { return }
+        let timeline = Timeline(header.timeline, history: header.history)
+        let change = "the segment before it is on timeline \(before.timeline), this one on \(header.timeline)"
+        switch timeline.relation(
+            to: Timeline(before.timeline, history: before.history), endingAt: previous.end ?? before.start)
+        {
+        case .same: return
+        case .continues(let fork):
+            report.previousTimeline = before.timeline
+            report.message =
+                "timeline \(before.timeline) continues as \(header.timeline), which parted from it at \(fork)"
+            return
+        case .parted(let fork):
+            report.message = change + ", which parted from it at \(fork), before the end of that segment"
+        case .older: report.message = change + ", which is older"
+        case .unrelated:
+            let isSame = before.timeline == header.timeline
+            report.message = change + (isSame ? ", but of another history" : ", whose history lacks the former")
+        }
+        report.state = .timelineSwitch
     }
 
     /// What is missing before a segment. Where a damaged segment ends is not known; whether it is the one that stood

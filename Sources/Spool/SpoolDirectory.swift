@@ -163,6 +163,12 @@ public struct SpoolDirectory: Sendable {
         try SegmentWriter(recovered: recovered, directory: segmentsPath)
     }
 
+    /// Seals a recovered segment where it ends, because what follows is on another timeline. One without any commit is
+    /// sealed, too: the next begins at the same position, but the timeline tells their names apart.
+    public func seal(_ recovered: RecoveredSegment) throws(SpoolError) {
+        try SegmentWriter(recovered: recovered, directory: segmentsPath).seal()
+    }
+
     /// The header and footer of a sealed segment, or the header alone of an open one.
     public func summary(
         of name: SegmentName

@@ -181,8 +181,8 @@ public final class SpoolReader: ChunkSource {
             current = try open(first)
             return true
         }
-        // An empty segment ends where it begins: the next one must also have another name.
-        guard let later = segments.first(where: { $0.start >= expected && $0.sealed != last.sealed }) else {
+        // An empty segment ends where it begins, and the next one, on another timeline, has a later name.
+        guard let later = segments.first(where: { $0.start >= expected && $0.sealed > last.sealed }) else {
             return false
         }
         guard later.start == expected else {

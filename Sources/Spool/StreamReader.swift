@@ -1,4 +1,5 @@
 import Glibc
+import Postgres
 import Threading
 
 /// Reads segments from a pipe or from files given by name: frames, or the bare records that `lz4 -dc` makes of them.
@@ -33,6 +34,21 @@ public final class StreamReader: ChunkSource {
             }
         }
         return .finished
+    }
+
+    /// Where the log in a file ends; nil for what can be read only once, and for a file without segments.
+    public static func end(of path: String) throws(SpoolError) -> LSN? {
+        guard FileSystem.isRegular(path) else { return nil }
+        let reader = try StreamReader(path: path)
+        var indexer: SegmentIndexer?
+        while case .chunk(let chunk) = try reader.next() {
+            var cursor = RecordCursor(chunk)
+            while let record = try cursor.next() {
+                if record.kind == .header { indexer = SegmentIndexer(start: record.lsn) }
+                try indexer?.consume(record, file: chunk.file)
+            }
+        }
+        return indexer?.footer.end
     }
 
     /// Waits for the descriptor.

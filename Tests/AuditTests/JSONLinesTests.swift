@@ -76,6 +76,22 @@ import Testing
         #expect(gone.exitCode == 10)
     }
 
+    /// What lies past the wanted end in the same chunk was not written, and is not said to be.
+    @Test func theEndMarkLiesNotPastWhatWasWritten() async throws {
+        let log = try TestLog()
+        try log.transactions(1...3) { [Wire.relation(1, "t", ["id*"]), Wire.insert(1, [.text(Array("\($0)".utf8))])] }
+        for (to, commits) in [(1, 1), (2, 2), (3, 3)] {
+            let end = TestLog.end(to)
+            let found = try await lines(
+                "transform", ["-q", "--format", "jsonl", log.spool.path, "--to", "\(end)"])
+            #expect(found.last == #"{"end":"\#(end)","reason":"to"}"#)
+            #expect(found.filter { $0.contains("\"commit\":") }.count == commits)
+        }
+        let from = try await lines(
+            "transform", ["-q", "--format", "jsonl", log.spool.path, "--from", "0/1100", "--to", "0/1180"])
+        #expect(from == [#"{"end":"0/1180","reason":"to"}"#])
+    }
+
     @Test func excludedColumnsAreNotShown() async throws {
         let filtered = try await transform("--exclude-column", "public.t.v")
         #expect(filtered.filter(Self.isChange) == (try await inspect("--exclude-column", "t.v")).filter(Self.isChange))

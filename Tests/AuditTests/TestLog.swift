@@ -42,6 +42,18 @@ final class TestLog {
         position = end
     }
 
+    /// Writes transactions as one chunk.
+    func transactions(_ numbers: ClosedRange<Int>, _ messages: (Int) -> [[UInt8]]) throws {
+        try chunk(
+            numbers.flatMap { number in
+                let end = TestLog.end(number).rawValue
+                let time = Int64(number) * 1_000_000
+                return [Wire.begin(end - 8, time: time, xid: UInt32(number))] + messages(number)
+                    + [Wire.commit(end - 8, end: end, time: time)]
+            }, at: TestLog.end(numbers.lowerBound).rawValue - 0x80)
+        position = TestLog.end(numbers.upperBound).rawValue
+    }
+
     private func open() throws -> SegmentWriter {
         let header = SegmentHeader(
             systemIdentifier: "7001", timeline: 1, database: "app", slot: "relay", pluginOptions: [:],

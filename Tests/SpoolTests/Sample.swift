@@ -13,12 +13,13 @@ enum Sample {
     static let identity = SpoolIdentity(systemIdentifier: "7001", database: "app", slot: "relay")
 
     static func header(
-        start: LSN = start, system: String = "7001", timeline: UInt32 = 1, previous: String? = nil
+        start: LSN = start, system: String = "7001", timeline: UInt32 = 1, history: [TimelineEnd]? = nil,
+        previous: String? = nil
     ) -> SegmentHeader {
         SegmentHeader(
             systemIdentifier: system, timeline: timeline, database: "app", slot: "relay",
             pluginOptions: ["proto_version": "1"], publications: ["all"], serverVersion: 150_018, encoding: "UTF8",
-            start: start, previous: previous, tool: "tests")
+            start: start, previous: previous, history: history, tool: "tests")
     }
 
     /// Where transaction `number` ends; -1 is the start of the log.

@@ -72,13 +72,7 @@ public final class Cluster: Sendable {
     ) async throws -> Cluster {
         let version: PostgresInstallation
         if let installation { version = installation } else { version = try await .of(role) }
-        let number = count.next()
-        let supervisor = try ClusterSupervisor(
-            folder: "\(temporaryRoot())/wr\(try Housekeeper.shared.get().token).\(number)",
-            template: template(of: version),
-            serverUser: getuid() == 0 ? "postgres" : "",
-            installation: version
-        )
+        let supervisor = try supervisor(of: version)
         guard try await supervisor.perform("make", within: .seconds(120)) == 0 else {
             throw failure(name, "make it", "initdb or copying it failed", supervisor)
         }
@@ -87,8 +81,18 @@ public final class Cluster: Sendable {
 
     private static let count = Counter()
 
+    /// What makes a server in a folder of its own.
+    static func supervisor(of version: PostgresInstallation) throws -> ClusterSupervisor {
+        try ClusterSupervisor(
+            folder: "\(temporaryRoot())/wr\(try Housekeeper.shared.get().token).\(count.next())",
+            template: template(of: version),
+            serverUser: getuid() == 0 ? "postgres" : "",
+            installation: version
+        )
+    }
+
     /// Starts with one port after the other until one is still free when the server comes to take it.
-    private static func start(
+    static func start(
         _ name: String,
         _ settings: [String: String],
         _ installation: PostgresInstallation,

@@ -83,10 +83,11 @@ final class ClusterSupervisor: Sendable {
         trap clean EXIT
         trap 'exit 1' HUP INT TERM
 
+        begin() { mkdir "$folder" && exec >>"$folder/log" 2>&1 && chown "$owner" "$folder" "$folder/log"; }
+
         # Two processes that find no template both make one; the first rename wins, the other one fails and is no loss.
         make() {
-            mkdir "$folder" && exec >>"$folder/log" 2>&1 || return
-            chown "$owner" "$folder" "$folder/log" || return
+            begin || return
             if ! [ -d "$template" ]; then
                 $as "$bindir/initdb" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync \\
                     -D "$folder/template" || return
@@ -97,6 +98,12 @@ final class ClusterSupervisor: Sendable {
                 return 1
             fi
             cp -a --reflink=auto "$template" "$folder/data"
+        }
+
+        # Instead of make: a copy of a server that runs, which becomes its standby.
+        backup() {
+            begin && $as "$bindir/pg_basebackup" -d "$argument" -D "$folder/data" -c fast --no-sync &&
+                $as touch "$folder/data/standby.signal"
         }
 
         # Not by pg_ctl: as a child of this shell a server that dies is reaped, whatever process 1 is here. The file of
@@ -119,6 +126,9 @@ final class ClusterSupervisor: Sendable {
         while read -r number command argument; do
             case $command in
             make) make ;;
+            backup) backup ;;
+            save) rm -rf "$folder/saved" && cp -a --reflink=auto "$folder/data" "$folder/saved" ;;
+            restore) rm -rf "$folder/data" && mv "$folder/saved" "$folder/data" ;;
             start) start ;;
             # Stopped at once in the middle of its recovery, it says that this was not normal.
             stop) $as "$bindir/pg_ctl" -D "$folder/data" -m "$argument" -s -w -t 60 stop &&

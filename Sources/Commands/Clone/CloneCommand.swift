@@ -58,6 +58,12 @@ struct CopyCommand: AsyncParsableCommand {
     @Flag(help: "Follow the source's changes after the copy.")
     var follow = false
 
+    @Flag(
+        help: ArgumentHelp(
+            "With --follow: have standbys of the source copy the slot, so that it outlives a failover (source 17 or newer)."
+        ))
+    var failover = false
+
     @Option(help: ArgumentHelp("A publication of your own to decode; repeatable.", valueName: "name"))
     var publication: [String] = []
 
@@ -127,6 +133,7 @@ struct CopyCommand: AsyncParsableCommand {
     func validate() throws {
         try validateSplitting()
         if endpos != .none && !follow { throw ValidationError("--endpos goes with --follow") }
+        if failover && !follow { throw ValidationError("--failover goes with --follow") }
         if !publication.isEmpty && !follow { throw ValidationError("--publication goes with --follow") }
         try ApplyJobs.check(applyJobs)
         if maxRestarts < 0 { throw ValidationError("--max-restarts must not be negative") }
@@ -150,6 +157,7 @@ struct CopyCommand: AsyncParsableCommand {
         let logger = servers.log.logger("clone")
         var options = try servers.options()
         options.follows = follow
+        options.failover = failover
         options.publications = publication
         options.end = endpos.argument
         options.tableJobs = tableJobs

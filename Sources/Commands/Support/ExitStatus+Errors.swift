@@ -89,7 +89,7 @@ extension ExitStatus {
         case .slotActive: self = .slotActive
         case .slotLost: self = .slotLost
         case .gap: self = .gap
-        case .timelineSwitch: self = .foreign
+        case .timelineSwitch, .sourceBehind: self = .foreign
         case .protocolViolation: self = .corrupt
         case .streamEnded: self = .connection
         }

@@ -31,7 +31,10 @@ final class JSONLinesFormat: OutputFormat {
     }
 
     var position: LSN { reached }
-    var reached: LSN { max(walker.reached, options.from ?? .zero) }
+    /// What lies past the wanted end may have been met in the last chunk, but was not written.
+    var reached: LSN {
+        max(min(walker.reached, options.to ?? LSN(rawValue: .max)), options.from ?? .zero)
+    }
     var summary: String { "\(transactions) transactions, \(changes) changes" }
 
     var hasReachedEnd: Bool {

@@ -14,10 +14,16 @@ struct TransformInputs {
 
     let sources: [() throws -> any ChunkSource]
     let openEnd: OpenEnd
+    /// Where the last input ends, if it can be asked: not of a pipe, nor of what is still followed.
+    let end: () throws -> LSN?
 
     /// - Parameter isEndless: an end record does not end what is followed.
     init(_ paths: [String], from: LSN?, follows: Bool, isEndless: Bool) throws {
         openEnd = paths.contains("-") ? .suspicious : .accepted
+        end = {
+            guard !follows, let last = paths.last, last != "-" else { return nil }
+            return try PathKind(last) == .folder ? SpoolDirectory(last).end() : StreamReader.end(of: last)
+        }
         sources = try paths.map { path in
             if path == "-" { return { StreamReader(descriptor: 0, name: "standard input") } }
             guard try follows || PathKind(path) == .folder else { return { try StreamReader(path: path) } }

@@ -79,6 +79,7 @@ final class Transformation {
     }
 
     private func finish() throws {
+        try checkStart()
         if let to = options.to {
             guard format.hasReachedEnd else {
                 try format.inputIdle()
@@ -101,6 +102,18 @@ final class Transformation {
     }
 
     private var reached: LSN { format.reached }
+
+    /// A log that nobody follows must reach at least to where it is to be written from. That it does shows for nothing
+    /// when something after that was read; only otherwise the log is asked for its end.
+    private func checkStart() throws {
+        guard let from = options.from, reached <= from, let end = try format.endMark?.lsn ?? inputs.end(),
+            !from.isCovered(by: end)
+        else { return }
+        throw ProgramFailure(
+            .gap,
+            "the log ends at \(end), before \(from), where it is to be written from: nothing was written. Is it the log "
+                + "that the target had until \(from)? If receive still writes to it, add --follow to wait for the rest")
+    }
 
     private func end(at position: LSN, reason: String) throws {
         try format.end(at: position, reason: reason)

@@ -31,6 +31,8 @@ public final class BatchRenderer {
     var open: OpenTransaction?
     var lastCommitTime: Timestamp?
     private var isPastEnd = false
+    /// Where the stream ends instead, because the wanted end lies inside a commit record.
+    private var endLimit: LSN?
     private var resumedAt: LSN?
 
     /// The end of the last transaction consumed, whether it was rendered or left out.
@@ -177,7 +179,7 @@ public final class BatchRenderer {
             throw BatchError(.unexpectedMessage, "the stream ends before its header; the log is empty or damaged")
         }
         try abandonOpen()
-        let last = max(lsn, position)
+        let last = max(min(lsn, endLimit ?? lsn), position)
         if pending.transactions > 0 && strategy.hasCompleted { try writePending() }
         position = last
         if batchFrom < last || strategy.hasCompleted {
@@ -241,6 +243,8 @@ extension BatchRenderer {
         }
         if let to = options.to, commit.endLSN > to {
             isPastEnd = true
+            // A target inside a commit record could not tell whether it has the transaction.
+            if !transaction.isSkipped { endLimit = commit.commitLSN }
             return try abandonOpen()
         }
         if transaction.isSkipped {

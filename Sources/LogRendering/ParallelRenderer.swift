@@ -28,6 +28,7 @@ public final class ParallelRenderer {
     private var isFinished = false
     private var isInTransaction = false
     private var isPastEnd = false
+    private var endLimit: LSN?
     private var bytes = 0
     private var changes = 0
     private var header: [UInt8] = []
@@ -147,7 +148,12 @@ public final class ParallelRenderer {
             isPastEnd = isPastEnd || begin.finalLSN >= to
         case .commit:
             guard case .commit(let commit) = try decode(record) else { break }
-            if let to = options.to, commit.endLSN > to { isPastEnd = true } else { isInTransaction = false }
+            if let to = options.to, commit.endLSN > to {
+                if !isPastEnd { endLimit = commit.commitLSN }
+                isPastEnd = true
+            } else {
+                isInTransaction = false
+            }
             if !isPastEnd { position = max(position, commit.endLSN) }
         case .relation, .type: try layouts.keep(record, whole, file: chunk.file)
         case .insert, .update, .delete, .truncate: changes += 1
@@ -196,7 +202,8 @@ public final class ParallelRenderer {
     /// Writes the end of the log, and waits until all is written.
     public func end(at position: LSN, reason: String) throws {
         try beginPiece()
-        try push(.end(max(position, self.position), reason: reason))
+        // Inside a commit record nothing can end.
+        try push(.end(max(min(position, endLimit ?? position), self.position), reason: reason))
         try finish()
     }
 

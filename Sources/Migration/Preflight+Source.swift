@@ -50,6 +50,23 @@ extension Preflight {
         }
     }
 
+    /// The schema is ours on both sides: what an application has there would be left out.
+    func lookAtReservedSchema() throws {
+        let names = try column(
+            source,
+            """
+            SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n
+                ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+             WHERE n.nspname OPERATOR(pg_catalog.=) 'walrelay' AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+               AND c.relname OPERATOR(pg_catalog.<>) 'progress' ORDER BY 1
+            """)
+        guard !names.isEmpty else { return }
+        fail(
+            .source, "schema walrelay",
+            "the source has \(Self.some(names)) in the schema walrelay, which is never copied",
+            "give the schema another name: ALTER SCHEMA walrelay RENAME TO …;")
+    }
+
     /// What decoding needs, and for how long the source keeps what is not yet received.
     func lookAtSettings() throws {
         let level = try text(source, "SHOW wal_level")

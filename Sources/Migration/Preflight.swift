@@ -57,6 +57,7 @@ public final class Preflight {
         }
         try lookAtVersions(stop)
         try lookAtSelection()
+        try lookAtReservedSchema()
         if options.follows {
             try lookAtSettings()
             try lookAtRoles()

@@ -77,4 +77,18 @@ import Testing
             }
         }
     }
+
+    /// A range that ends inside a commit record takes the target to where that begins, and the next continues there.
+    @Test(arguments: ["", "--ordered", "--jobs 2"]) func theRestContinuesWhereARangeEnds(_ options: String) async throws
+    {
+        for log in try logs() {
+            let finished = try await Program.shell(
+                """
+                set -o pipefail; cd "$FOLDER"
+                transform -q \(options) "$LOG" --to 0/11FC | tee first | sed -n 's/^-- walrelay end {"to":"\\([^"]*\\)".*/\\1/p' >end
+                transform -q \(options) "$LOG" --from "$(cat end)" | cat first - | grep -o 'row-[0-9]' ; cat end
+                """, environment: ["LOG": log.spool.path, "FOLDER": log.folder.path])
+            #expect(finished.outputLines == ["row-1", "row-2", "row-3", "row-4", "0/11F8"], "\(finished)")
+        }
+    }
 }

@@ -167,6 +167,44 @@ struct FailoverTests {
         try await target.remove()
     }
 
+    /// Capture, applying and the switchover go over to the server that took over.
+    @Test(.enabled(if: !majors.isEmpty, skipped), arguments: majors.suffix(1))
+    func aMigrationContinuesFromTheServerThatTookOver(_ major: Int) async throws {
+        let primary = try await Cluster.start(
+            name: "primary", installation: try await OtherServers.installation(major))
+        try await Rig.run(source: primary, publication: nil, createsSlot: false) { rig in
+            try await rig.onSource(Self.schema + "INSERT INTO ledger SELECT i, 'one' FROM generate_series(1, 500) i")
+            let standby = try await primary.startStandby(name: "standby", settings: ["sync_replication_slots": "on"])
+            let both =
+                "export SOURCE='host=\(primary.host),\(standby.host) port=\(primary.port),\(standby.port) user=postgres "
+                + "dbname=\(rig.sourceDatabase) target_session_attrs=primary'; "
+            let follower = try rig.start(both + rig.cloneCommand("--follow --failover"))
+            try await follower.awaitLog(containing: "following the source's changes")
+            try await rig.onSource("INSERT INTO ledger SELECT i, 'two' FROM generate_series(501, 1000) i")
+            try await standby.awaitSQL(
+                "SELECT synced AND NOT temporary FROM pg_replication_slots WHERE slot_name = '\(rig.name)'",
+                equals: "t",
+                within: .seconds(120))
+            try await primary.stop()
+            try await standby.promote()
+            try await standby.sql(
+                "INSERT INTO ledger SELECT i, 'three' FROM generate_series(1001, 1500) i", database: rig.sourceDatabase)
+            try await rig.target.awaitSQL(
+                "SELECT count(*) FROM ledger", equals: "1500", database: rig.targetDatabase, within: .seconds(120))
+            try await rig.target.awaitSQL(
+                "SELECT timeline FROM walrelay.progress", equals: "2", database: rig.targetDatabase)
+            try await rig.shell(both + rig.cloneCommand("switchover --fence --compare")).checked("switchover")
+            #expect(try await follower.wait().exitCode == 0, "\(follower.stderr)")
+            let differences = try await DatabaseComparison.differences(
+                source: (standby, rig.sourceDatabase), target: (rig.target, rig.targetDatabase))
+            #expect(differences == [])
+            try await rig.shell(both + rig.cloneCommand("cleanup")).checked("cleanup")
+            try await standby.remove()
+            try await primary.startAgain()
+        }
+        try await primary.remove()
+    }
+
     @Test func aSourceBefore17HasNoSlotsForStandbys() async throws {
         try await Rig.run(Self.schema, publication: nil, createsSlot: false) { rig in
             let received = try await rig.receive("-q", "--create-slot", "--failover")

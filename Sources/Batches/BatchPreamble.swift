@@ -82,11 +82,14 @@ public struct BatchPreamble: Decodable, Sendable, Equatable {
     /// (an empty `search_path` is shown as `""`).
     public static func settings(encoding: String) -> [(name: String, value: String)] {
         [
+            // First, so that what follows means what it says.
+            ("search_path", ""),
             ("client_encoding", encoding),
             ("session_replication_role", "replica"),
             ("synchronous_commit", "off"),
             ("default_transaction_isolation", "read committed"),
             ("default_transaction_read_only", "off"),
+            ("default_transaction_deferrable", "off"),
             ("DateStyle", "ISO, YMD"),
             ("IntervalStyle", "postgres"),
             ("TimeZone", "UTC"),
@@ -95,7 +98,12 @@ public struct BatchPreamble: Decodable, Sendable, Equatable {
             ("xmloption", "content"),
             ("standard_conforming_strings", "on"),
             ("escape_string_warning", "off"),
-            ("search_path", ""),
+            ("backslash_quote", "safe_encoding"),
+            ("array_nulls", "on"),
+            ("lc_monetary", "C"),
+            ("lc_numeric", "C"),
+            ("transform_null_equals", "off"),
+            ("quote_all_identifiers", "off"),
             ("row_security", "off"),
             ("check_function_bodies", "off"),
             ("statement_timeout", "0"),

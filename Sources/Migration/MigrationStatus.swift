@@ -77,6 +77,7 @@ public struct MigrationStatus: Encodable, Sendable {
         if let receive, receive.state == .spoolFull || receive.state == .diskFull || receive.state == .waitingForDisk {
             warnings.append("receive does not read: \(receive.state.rawValue)")
         }
+        if let trouble = replay?.trouble { warnings.append("replay: \(trouble)") }
         if journal.fencedAt != nil {
             warnings.append(
                 "the source is read-only since \(journal.fencedAt ?? "?"); to undo that: "

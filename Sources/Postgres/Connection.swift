@@ -19,6 +19,8 @@ public final class Connection {
     /// Opens a session. libpq's own rules fill in what the string leaves out (PG* variables, service and pass files).
     ///
     /// - Parameter applicationName: shown in `pg_stat_activity` unless the user set one.
+    /// The session has the settings of ``SessionSettings``, whatever the server, the database and the role have.
+    ///
     /// - Throws: ``PostgresError`` with `cannotConnect`, saying which server.
     public init(
         _ string: ConnectionString, kind: Kind = .regular, applicationName: String
@@ -54,6 +56,7 @@ public final class Connection {
         }
         // Notices are the server's remarks on statements of ours; they must not reach stderr by themselves.
         PQsetNoticeReceiver(opened, { _, _ in }, nil)
+        try setUp()
     }
 
     deinit {

@@ -41,7 +41,7 @@ struct CloneFilterTests {
         try await rig.onTarget(
             """
             SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-             WHERE nspname !~ '^(pg_|info)' AND relkind IN ('r', 'p', 'v', 'm', 'S')
+             WHERE nspname !~ '^(pg_|info|walrelay)' AND relkind IN ('r', 'p', 'v', 'm', 'S')
             """)
     }
 

@@ -1,0 +1,57 @@
+/// The settings that every session of ours begins with, because the server, the database or the role may have others:
+/// `ALTER DATABASE … SET` and `ALTER ROLE … SET` are for whoever owns these.
+///
+/// A session's meaning never depends on the server's settings: what is not here either changes no result, or is set by
+/// who needs it (docs/decisions.md).
+public enum SessionSettings {
+    /// Name and value, as SHOW answers it. Those that a server does not have are left out there.
+    public static let list: [(name: String, value: String)] = [
+        // How text is read and written.
+        ("client_encoding", "UTF8"), ("DateStyle", "ISO, YMD"), ("IntervalStyle", "postgres"), ("TimeZone", "UTC"),
+        ("extra_float_digits", "3"), ("bytea_output", "hex"), ("lc_monetary", "C"), ("lc_numeric", "C"),
+        ("lc_time", "C"), ("xmloption", "content"), ("xmlbinary", "base64"), ("array_nulls", "on"),
+        // How statements are read.
+        ("standard_conforming_strings", "on"), ("backslash_quote", "safe_encoding"), ("escape_string_warning", "off"),
+        ("transform_null_equals", "off"), ("quote_all_identifiers", "off"), ("check_function_bodies", "off"),
+        // What a statement may see and do.
+        ("default_transaction_isolation", "read committed"), ("default_transaction_read_only", "off"),
+        ("default_transaction_deferrable", "off"), ("row_security", "off"), ("gin_fuzzy_search_limit", "0"),
+        ("restrict_nonsystem_relation_kind", ""), ("default_tablespace", ""), ("default_table_access_method", "heap"),
+        // What ends a session, or a statement.
+        ("statement_timeout", "0"), ("lock_timeout", "0"), ("idle_in_transaction_session_timeout", "0"),
+        ("idle_session_timeout", "0"), ("transaction_timeout", "0"), ("exit_on_error", "off"),
+        // Messages below that are of no use to us.
+        ("client_min_messages", "warning"),
+    ]
+}
+
+extension Connection {
+    /// Makes the session one that means the same on every server: first nothing is found by `search_path` any more, then
+    /// all of ``SessionSettings/list`` is set in one round trip, and what the server says it has is compared.
+    ///
+    /// - Throws: ``PostgresError``, which names a setting that did not take.
+    func setUp() throws(PostgresError) {
+        let doing = "setting up the session"
+        // Before any other text, whose operators another user's might stand in for.
+        try execute("SELECT pg_catalog.set_config('search_path', '', false)", doing: doing)
+        let values = SessionSettings.list.map { "(\(Quoting.literal($0.name)), \(Quoting.literal($0.value)))" }
+        let result = try execute(
+            """
+            SELECT s.name, w.value, pg_catalog.set_config(s.name, w.value, false)
+              FROM (VALUES \(values.joined(separator: ", "))) AS w (name, value)
+              JOIN pg_catalog.pg_settings AS s ON s.name OPERATOR(pg_catalog.=) w.name
+            """, doing: doing)
+        for index in 0..<result.rowCount {
+            let row = result.row(index)
+            guard row[1] == row[2] else {
+                throw PostgresError(
+                    .unexpectedAnswer,
+                    "\(row[0] ?? "a setting") was set to \"\(row[1] ?? "")\" but is \"\(row[2] ?? "")\"", doing: doing)
+            }
+        }
+        let path = try execute("SHOW search_path", doing: doing).text(0, 0) ?? ""
+        guard path.isEmpty || path == "\"\"" else {
+            throw PostgresError(.unexpectedAnswer, "search_path is still \"\(path)\"", doing: doing)
+        }
+    }
+}

@@ -22,7 +22,9 @@ struct ClientProgram {
                 "sslpassword in a connection string cannot be handed to \(name) unseen; use a key without a pass phrase"
             )
         }
-        return ClientProgram(name: name, arguments: arguments + [option, server.withoutSecrets])
+        // Whoever owns the database may have set something else for its sessions.
+        let own = try server.adding(option: SessionSettings.startOptions)
+        return ClientProgram(name: name, arguments: arguments + [option, own.withoutSecrets])
     }
 
     /// Runs the program to its end on this thread.

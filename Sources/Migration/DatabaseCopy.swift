@@ -311,7 +311,7 @@ final class DatabaseCopy {
         }
     }
 
-    private static func encoding(_ source: ConnectionString) throws -> String {
+    static func encoding(_ source: ConnectionString) throws -> String {
         let connection = try Connection(source, applicationName: TargetDatabase.applicationName)
         let name = try connection.execute("SHOW server_encoding", doing: "asking for the encoding").text(0, 0)
         return name == "SQL_ASCII" ? "SQL_ASCII" : "UTF8"

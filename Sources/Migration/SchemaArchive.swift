@@ -43,6 +43,7 @@ struct SchemaArchive {
             "--no-publications", "--no-subscriptions", "--file=\(path)",
         ]
         if let snapshot { arguments.append("--snapshot=\(snapshot)") }
+        arguments.append("--encoding=\(try DatabaseCopy.encoding(source))")
         try run("pg_dump", source, arguments)
     }
 

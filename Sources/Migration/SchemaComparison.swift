@@ -86,6 +86,7 @@ public struct SchemaComparison: Sendable {
         let program = try ClientProgram.connecting(
             "pg_dump", to: server,
             ["--schema-only", "--exclude-schema=walrelay", "--no-publications", "--no-subscriptions"]
+                + ["--encoding=\(try DatabaseCopy.encoding(server))"]
                 + options.restoreOptions)
         var parser = DumpParser()
         var last = ""

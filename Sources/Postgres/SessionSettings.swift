@@ -23,6 +23,16 @@ public enum SessionSettings {
         // Messages below that are of no use to us.
         ("client_min_messages", "warning"),
     ]
+
+    /// Not every server has these, and one refuses a session that asks for what it does not have.
+    private static let newer: Set<String> = [
+        "idle_session_timeout", "transaction_timeout", "restrict_nonsystem_relation_kind",
+        "default_table_access_method",
+    ]
+
+    /// The same as options of a session's start, for programs that open one by themselves; they choose their encoding.
+    public static let startOptions = list.filter { !newer.contains($0.name) && $0.name != "client_encoding" }
+        .map { "-c \($0.name)=\($0.value.replacing(" ", with: "\\ "))" }.joined(separator: " ")
 }
 
 extension Connection {

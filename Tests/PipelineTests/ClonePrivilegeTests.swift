@@ -42,6 +42,8 @@ struct ClonePrivilegeTests {
             for cluster in [rig.source, rig.target] {
                 #expect(try await cluster.sql("SELECT rolsuper FROM pg_roles WHERE rolname = '\(role)'") == "f")
             }
+            // The fence stays after a switchover.
+            try await rig.source.sql("ALTER DATABASE \(rig.sourceDatabase) RESET default_transaction_read_only")
             try await rig.onSource("REASSIGN OWNED BY \(role) TO postgres; DROP OWNED BY \(role); DROP ROLE \(role)")
             try await rig.onTarget("REASSIGN OWNED BY \(role) TO postgres; DROP OWNED BY \(role); DROP ROLE \(role)")
         }

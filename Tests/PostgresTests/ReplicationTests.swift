@@ -46,17 +46,19 @@ import Threading
         try await withDatabase { string in
             let regular = try Connection(string, applicationName: "tests")
             let walsender = try Connection(string, kind: .replication, applicationName: "tests")
-            try regular.execute("INSERT INTO t VALUES (1)", doing: "inserting")
+            try regular.execute("INSERT INTO public.t VALUES (1)", doing: "inserting")
             var options = SlotOptions()
             options.isTemporary = true
             options.exportsSnapshot = true
             let slot = try walsender.createLogicalSlot(Self.slotName(walsender), options: options)
-            try regular.execute("INSERT INTO t VALUES (2)", doing: "inserting")
+            try regular.execute("INSERT INTO public.t VALUES (2)", doing: "inserting")
             let snapshot = try #require(slot.snapshot)
             try regular.execute(
                 "BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT \(Quoting.literal(snapshot))",
                 doing: "importing")
-            #expect(try regular.execute("SELECT string_agg(id::text, ',') FROM t", doing: "asking").text(0, 0) == "1")
+            #expect(
+                try regular.execute("SELECT string_agg(id::text, ',') FROM public.t", doing: "asking").text(0, 0) == "1"
+            )
             let state = try #require(try SlotState.read(slot.slot, on: regular))
             #expect(state.confirmedFlush == slot.consistentPoint)
         }
@@ -105,7 +107,7 @@ import Threading
             let walsender = try Connection(string, kind: .replication, applicationName: "tests")
             let regular = try Connection(string, applicationName: "tests")
             let slot = try walsender.createLogicalSlot(Self.slotName(walsender), options: SlotOptions())
-            try regular.execute("INSERT INTO t VALUES (1)", doing: "inserting")
+            try regular.execute("INSERT INTO public.t VALUES (1)", doing: "inserting")
             let sql = Cluster.commitPositionQuery
             let end = try #require(try regular.execute(sql, doing: "asking").text(0, 0).flatMap { LSN($0) })
 

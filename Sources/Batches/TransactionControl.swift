@@ -27,6 +27,13 @@ enum TransactionControl {
 
     /// The length of the word that stands at `index`, if it is one of ours.
     private static func wordLength(_ line: UnsafeRawBufferPointer, at index: Int) -> Int? {
+        // What nearly every statement begins with is none of them, and there are many statements.
+        switch line[index] | 0x20 {
+        case UInt8(ascii: "a"), UInt8(ascii: "b"), UInt8(ascii: "c"), UInt8(ascii: "e"), UInt8(ascii: "p"),
+            UInt8(ascii: "r"), UInt8(ascii: "s"):
+            break
+        default: return nil
+        }
         for word in words {
             let end = index + word.utf8CodeUnitCount
             guard end <= line.count, end == line.count || !isIdentifier(line[end]) else { continue }

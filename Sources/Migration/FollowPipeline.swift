@@ -183,10 +183,29 @@ public struct FollowPipeline: Sendable {
     private func position() async throws -> (position: LSN, roundTrip: Duration) {
         let options = self.options
         let target = try await Worker.run(name: "target") { [logger] in
-            try TargetDatabase.settledPosition(options, logger: logger)
+            let target = try TargetDatabase.settledPosition(options, logger: logger)
+            try Self.check(target.position, isBehind: options.source)
+            return target
         }
         progress.noteApplying(from: target.position)
         return target
+    }
+
+    /// Refuses a target that is ahead of its source: what the source writes from there on is another history.
+    ///
+    /// A standby may not have replayed yet what was decoded on it before.
+    private static func check(_ position: LSN, isBehind string: ConnectionString) throws {
+        let source = try Connection(string, applicationName: TargetDatabase.applicationName)
+        let standby = try source.execute("SELECT pg_catalog.pg_is_in_recovery()", doing: "asking for recovery")
+        guard standby.text(0, 0) != "t" else { return }
+        let end = try source.currentPosition()
+        guard position.isCovered(by: end) else {
+            throw MigrationError(
+                .foreign,
+                "the target is at \(position), and the source's WAL ends at \(end): the source was put back to an earlier "
+                    + "state, as by a snapshot of its machine. Nothing is applied; connect to the server that has what the "
+                    + "target has, or start from a new copy")
+        }
     }
 
     private var environment: [Environment.Key: String?] {

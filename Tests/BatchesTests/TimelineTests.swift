@@ -32,7 +32,10 @@ import Testing
             }
         }
         #expect(
-            found == ["timeline 1 from 0/10", "batch 0/10 to 0/108", "timeline 2 from 0/108", "batch 0/108 to 0/300"])
+            found == [
+                "timeline 1 from 0/10", "batch 0/10 to 0/108", "timeline 2 from 0/108", "batch 0/108 to 0/208",
+                "batch 0/208 to 0/300",
+            ])
         #expect(it.sink.text.contains("SET position = '0/108', timeline = 1,"))
         #expect(it.sink.text.contains("SET position = '0/300', timeline = 2,"))
         // For psql, the check lets pass what was on the old one up to its end.

@@ -142,9 +142,7 @@ extension Preflight {
 
     /// What of the tables' changes can be followed.
     func lookAtPublishing() throws {
-        guard options.publications.isEmpty else {
-            return pass(.source, "publication", "yours: \(options.publications.joined(separator: ", "))")
-        }
+        guard options.publications.isEmpty else { return try lookAtOwnPublications() }
         let others = try source.execute(
             """
             SELECT n.nspname, c.relname

@@ -1,0 +1,121 @@
+import Observability
+import Postgres
+import Selection
+
+/// What the user's own publications send of one table.
+struct PublishedTable {
+    /// One of the publications that has the table, or a partitioned table above it.
+    struct Part: Equatable {
+        var publication: String
+        /// Operations that it does not send.
+        var missingOperations: [String] = []
+        /// The row filter; nil where it sends all rows.
+        var filter: String?
+        /// Columns that it does not send.
+        var missingColumns: [String] = []
+    }
+
+    /// Schema and name, as SQL writes them.
+    var name: String
+    /// None where no publication has the table.
+    var parts: [Part] = []
+
+    /// What is copied of the table and would not be followed, and the statements that change that; nil when all is.
+    func gap(in publications: [String]) -> (what: String, remedy: String)? {
+        guard let first = parts.first else {
+            let publication = Quoting.identifier(publications.first ?? "")
+            return ("\(name) is in none of them", "ALTER PUBLICATION \(publication) ADD TABLE \(name);")
+        }
+        let again =
+            "ALTER PUBLICATION \(Quoting.identifier(first.publication)) DROP TABLE \(name); "
+            + "ALTER PUBLICATION \(Quoting.identifier(first.publication)) ADD TABLE \(name);"
+        // A row is sent that any of them sends.
+        if let filter = first.filter, parts.allSatisfy({ $0.filter != nil }) {
+            return ("of \(name) only the rows WHERE \(filter) are sent", again)
+        }
+        if let part = parts.first(where: { !$0.missingColumns.isEmpty }) {
+            return ("of \(name) the columns \(part.missingColumns.joined(separator: ", ")) are not sent", again)
+        }
+        let missing = first.missingOperations.filter { operation in
+            parts.allSatisfy { $0.missingOperations.contains(operation) }
+        }
+        guard !missing.isEmpty else { return nil }
+        return (
+            "of \(name) no \(missing.joined(separator: ", ")) is sent",
+            "ALTER PUBLICATION \(Quoting.identifier(first.publication)) SET (publish = 'insert, update, delete, truncate');"
+        )
+    }
+}
+
+// Publications of the user's own: the copy takes every selected table as a whole, and so must they.
+extension Preflight {
+    func lookAtOwnPublications() throws {
+        let known = Set(try column(source, "SELECT pubname FROM pg_catalog.pg_publication"))
+        let unknown = options.publications.filter { !known.contains($0) }
+        guard unknown.isEmpty else {
+            return fail(
+                .source, "publication",
+                "there is no publication \(unknown.map { "\"\($0)\"" }.joined(separator: ", "))",
+                "make it first: CREATE PUBLICATION \(Quoting.identifier(unknown[0])) FOR ALL TABLES;")
+        }
+        let gaps = try publishedTables().compactMap { $0.gap(in: options.publications) }
+        let names = options.publications.map { "\"\($0)\"" }.joined(separator: ", ")
+        guard !gaps.isEmpty else { return pass(.source, "publication", "yours, which send everything: \(names)") }
+        var remedies: [String] = []
+        for gap in gaps where !remedies.contains(gap.remedy) { remedies.append(gap.remedy) }
+        fail(
+            .source, "publication",
+            "what is copied would not all be followed by \(names): \(Self.some(gaps.map(\.what)))",
+            "leave the tables out with --filters, or run on the source: \(remedies.joined(separator: " "))")
+    }
+
+    private func publishedTables() throws -> [PublishedTable] {
+        let names = options.publications.map { Quoting.literal($0) }.joined(separator: ", ")
+        let result = try source.execute(publishedQuery(names), doing: "looking at your publications")
+        var tables: [PublishedTable] = []
+        for index in 0..<result.rowCount {
+            let row = result.row(index)
+            guard let schema = row[0], let table = row[1], selection.includesData(schema: schema, table: table) else {
+                continue
+            }
+            let name = Quoting.qualified(schema, table)
+            if tables.last?.name != name { tables.append(PublishedTable(name: name)) }
+            guard let publication = row[2] else { continue }
+            let operations = ["INSERT", "UPDATE", "DELETE", "TRUNCATE"].enumerated()
+                .filter { row[3 + $0.offset] == "f" }.map(\.element)
+            tables[tables.count - 1].parts.append(
+                .init(
+                    publication: publication, missingOperations: operations, filter: row[7],
+                    missingColumns: row[8].map { [$0] } ?? []))
+        }
+        return tables
+    }
+
+    /// Each selected table, once for each publication that has it or a partitioned table above it.
+    private func publishedQuery(_ publications: String) -> String {
+        let hasLists = source.serverVersion >= 150_000
+        let above =
+            source.serverVersion >= 120_000 ? "UNION SELECT relid FROM pg_catalog.pg_partition_ancestors(c.oid)" : ""
+        let truncates = source.serverVersion >= 110_000 ? "p.pubtruncate" : "true"
+        let generated = source.serverVersion >= 120_000 ? "AND a.attgenerated = ''" : ""
+        let columns =
+            "(SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum) "
+            + "FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+            + "\(generated) AND a.attname <> ALL (t.attnames))"
+        return """
+            SELECT n.nspname, c.relname, t.pubname, p.pubinsert, p.pubupdate, p.pubdelete, \(truncates),
+                   \(hasLists ? "t.rowfilter" : "NULL"), \(hasLists ? columns : "NULL")
+              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+              LEFT JOIN LATERAL (
+                SELECT t.* FROM (SELECT c.oid AS relid \(above)) r
+                  JOIN pg_catalog.pg_class rc ON rc.oid = r.relid
+                  JOIN pg_catalog.pg_namespace rn ON rn.oid = rc.relnamespace
+                  JOIN pg_catalog.pg_publication_tables t ON t.schemaname = rn.nspname AND t.tablename = rc.relname
+                 WHERE t.pubname IN (\(publications))) t ON true
+              LEFT JOIN pg_catalog.pg_publication p ON p.pubname = t.pubname
+             WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND \(TargetDatabase.userNamespace)
+               AND \(SourceSnapshot.ownedByNoExtension)
+             ORDER BY 1, 2, 3
+            """
+    }
+}

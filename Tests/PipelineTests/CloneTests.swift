@@ -48,7 +48,7 @@ struct CloneTests {
     @Test func theFollowerEndsAtItsPosition() async throws {
         try await Rig.runClone { rig in
             // A publication that somebody else made stays.
-            try await rig.onSource("CREATE PUBLICATION mine FOR TABLE m, shop.people, shop.teams; ")
+            try await rig.onSource("CREATE PUBLICATION mine FOR ALL TABLES")
             try await rig.clone("--follow --publication mine --endpos current").checked("clone")
             try await rig.expectCloned()
             #expect(try await rig.onSource("DROP PUBLICATION mine; SELECT 1") == "1")

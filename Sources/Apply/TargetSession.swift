@@ -63,8 +63,6 @@ public final class TargetSession {
         var sql = settings.map { "SET \($0.name) = \(Quoting.literal($0.value));" }.joined(separator: "\n")
         sql += """
 
-            SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings
-             WHERE name IN ('idle_session_timeout', 'transaction_timeout');
             SELECT pg_catalog.length(pg_catalog.repeat(' ', \(Self.keptBytes)));
             SELECT pg_catalog.pg_backend_pid()
             """

@@ -1,5 +1,4 @@
 import Batches
-import Postgres
 
 /// How the sessions of a copy are set up: values mean the same on both sides, and no time-out ends them.
 enum CopySettings {
@@ -12,12 +11,5 @@ enum CopySettings {
         ]
         return BatchPreamble.settings(encoding: encoding).filter { !others.contains($0.name) }
             + [("synchronous_commit", "local")]
-    }
-
-    /// Time-outs that only newer servers have.
-    static func clearTimeouts(_ connection: Connection) throws {
-        try connection.execute(
-            "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings "
-                + "WHERE name IN ('idle_session_timeout', 'transaction_timeout')", doing: "setting the timeouts to 0")
     }
 }

@@ -11,7 +11,6 @@ final class SourceSnapshot {
         connection = try Connection(string, applicationName: "walrelay clone")
         self.snapshot = snapshot
         for (name, value) in CopySettings.list(encoding: encoding) { try connection.set(name, to: value) }
-        try CopySettings.clearTimeouts(connection)
         try begin()
     }
 

@@ -12,7 +12,6 @@ struct TargetDatabase {
     init(_ string: ConnectionString) throws {
         connection = try Connection(string, applicationName: Self.applicationName)
         for (name, value) in CopySettings.list(encoding: "UTF8") { try connection.set(name, to: value) }
-        try CopySettings.clearTimeouts(connection)
     }
 
     /// Sessions that set nothing commit without waiting for the disk: a crash takes back what they did last.
@@ -26,7 +25,6 @@ struct TargetDatabase {
     static func connect(_ string: ConnectionString, encoding: String) throws -> Connection {
         let connection = try Connection(string, applicationName: applicationName)
         for (name, value) in CopySettings.list(encoding: encoding) { try connection.set(name, to: value) }
-        try CopySettings.clearTimeouts(connection)
         return connection
     }
 

@@ -47,7 +47,8 @@ extension Connection {
         let values = SessionSettings.list.map { "(\(Quoting.literal($0.name)), \(Quoting.literal($0.value)))" }
         let result = try execute(
             """
-            SELECT s.name, w.value, pg_catalog.set_config(s.name, w.value, false)
+            SELECT s.name, w.value, pg_catalog.set_config(s.name, w.value, false),
+                   pg_catalog.current_setting('search_path')
               FROM (VALUES \(values.joined(separator: ", "))) AS w (name, value)
               JOIN pg_catalog.pg_settings AS s ON s.name OPERATOR(pg_catalog.=) w.name
             """, doing: doing)
@@ -59,9 +60,9 @@ extension Connection {
                     "\(row[0] ?? "a setting") was set to \"\(row[1] ?? "")\" but is \"\(row[2] ?? "")\"", doing: doing)
             }
         }
-        let path = try execute("SHOW search_path", doing: doing).text(0, 0) ?? ""
-        guard path.isEmpty || path == "\"\"" else {
-            throw PostgresError(.unexpectedAnswer, "search_path is still \"\(path)\"", doing: doing)
+        let path = result.text(0, 3)
+        guard let path, path.isEmpty || path == "\"\"" else {
+            throw PostgresError(.unexpectedAnswer, "search_path is still \"\(path ?? "")\"", doing: doing)
         }
     }
 }

@@ -60,6 +60,7 @@ final class BatchExecutor {
         guard try !isApplied(header) else { return }
         let position = try heldPosition()
         try position.checkTimeline(header.range)
+        let sql = try position.preparedSQL()
         Failpoint.beforeBatch.reach()
         let transaction = try BatchTransaction(link, batch: header.range, options: options, logger: logger)
         self.transaction = transaction
@@ -67,8 +68,8 @@ final class BatchExecutor {
         let end = last ?? header.to
         hasMoved = end != nil
         try transaction.append(
-            end.map { position.sql.move(from: header.from, to: $0, committedAt: header.committedAt) }
-                ?? position.sql.hold(at: header.from), .move)
+            end.map { sql.executeMove(from: header.from, to: $0, committedAt: header.committedAt) }
+                ?? sql.hold(at: header.from), .move)
     }
 
     private func heldPosition() throws(ApplyError) -> TargetPosition {
@@ -88,11 +89,12 @@ final class BatchExecutor {
         }
         if let transaction {
             let position = try heldPosition()
+            let sql = position.sql
             if !hasMoved {
                 try transaction.append(
-                    position.sql.move(from: header.from, to: end, committedAt: header.committedAt), .move)
+                    sql.executeMove(from: header.from, to: end, committedAt: header.committedAt), .move)
             }
-            try transaction.append(position.sql.check(isAt: end), .check)
+            try transaction.append(sql.executeCheck(isAt: end), .check)
             try transaction.commit()
             position.moved(to: end)
             statistics.rows += transaction.rows

@@ -14,6 +14,8 @@ public final class TargetPosition {
     /// The first lane's row, as it was read or moved last.
     private(set) var row: ProgressRow
     private let connection: Connection
+    /// What the statements that move the row are prepared for.
+    private var prepared: ProgressSQL?
 
     /// How the position is to be taken.
     public struct Claim: Sendable {
@@ -154,6 +156,21 @@ public final class TargetPosition {
     func moved(to position: LSN) {
         row.position = position
         row.timeline = source.timeline
+    }
+
+    /// The statements that move it, prepared in the session.
+    func preparedSQL() throws(ApplyError) -> ProgressSQL {
+        let sql = sql
+        guard prepared != sql else { return sql }
+        do throws(PostgresError) {
+            let text = sql.prepare(replacing: prepared != nil)
+            prepared = nil
+            try connection.execute(text, doing: "preparing the statements that move the position")
+        } catch {
+            throw ApplyError(error, batch: nil, table: nil)
+        }
+        prepared = sql
+        return sql
     }
 
     /// The statements that move it.

@@ -46,14 +46,21 @@ public struct ProgressSQL: Sendable, Equatable {
 
     /// Reports one row when this transaction itself moved the lane's row to a position, and else none.
     public func check(lane: Int = 0, isAt position: LSN) -> String {
-        "SELECT FROM \(Connection.progressTable) WHERE \(row(lane)) AND position OPERATOR(pg_catalog.=) '\(position)'"
+        check(lane, "'\(position)'")
+    }
+
+    private func check(_ lane: Int, _ position: String) -> String {
+        "SELECT FROM \(Connection.progressTable) WHERE \(row(lane)) AND position OPERATOR(pg_catalog.=) \(position)"
             + " AND xmin::pg_catalog.text OPERATOR(pg_catalog.=)"
             + " pg_catalog.mod(pg_catalog.txid_current(), 4294967296)::pg_catalog.text"
     }
 
     private func update(_ end: LSN, _ committedAt: String?) -> String {
-        let time = committedAt.map { "committed_at = \(Quoting.literal($0)), " } ?? ""
-        return "UPDATE \(Connection.progressTable) SET position = '\(end)', timeline = \(source.timeline), \(time)"
+        update("'\(end)'", committedAt.map { "committed_at = \(Quoting.literal($0)), " } ?? "")
+    }
+
+    private func update(_ end: String, _ time: String) -> String {
+        "UPDATE \(Connection.progressTable) SET position = \(end), timeline = \(source.timeline), \(time)"
             + "applied_at = pg_catalog.clock_timestamp()"
     }
 
@@ -64,6 +71,30 @@ public struct ProgressSQL: Sendable, Equatable {
 
     /// What finds all rows of the stream.
     var key: String { "stream OPERATOR(pg_catalog.=) \(Quoting.literal(stream))" }
+}
+
+// The same, planned once for a session. Each batch has both statements, and most of what they cost is their planning.
+extension ProgressSQL {
+    private static let preparedMove = "walrelay_move"
+    private static let preparedCheck = "walrelay_check"
+
+    /// Prepares the statements of the first lane, instead of those that were prepared for what the changes came from
+    /// before.
+    public func prepare(replacing: Bool) -> String {
+        let old = replacing ? "DEALLOCATE \(Self.preparedMove); DEALLOCATE \(Self.preparedCheck); " : ""
+        let time = "committed_at = coalesce($3, committed_at), "
+        return "\(old)PREPARE \(Self.preparedMove) (pg_catalog.pg_lsn, pg_catalog.pg_lsn, pg_catalog.timestamptz) AS "
+            + "\(update("$2", time)) WHERE \(row(0)) AND position OPERATOR(pg_catalog.=) $1;"
+            + " PREPARE \(Self.preparedCheck) (pg_catalog.pg_lsn) AS \(check(0, "$1"))"
+    }
+
+    /// As ``move(lane:from:to:committedAt:)`` for the first lane, once it is prepared.
+    public func executeMove(from: LSN, to: LSN, committedAt: String?) -> String {
+        "EXECUTE \(Self.preparedMove)('\(from)', '\(to)', \(committedAt.map { Quoting.literal($0) } ?? "NULL"))"
+    }
+
+    /// As ``check(lane:isAt:)`` for the first lane, once it is prepared.
+    public func executeCheck(isAt position: LSN) -> String { "EXECUTE \(Self.preparedCheck)('\(position)')" }
 }
 
 // What a batch's text has, whose client only sees errors.

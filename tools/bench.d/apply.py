@@ -29,7 +29,9 @@ class Applying:
 
     def _prepare(self):
         slot = self.backlog.slot()
-        timed([("receive", self.backlog.receive_arguments(self.bench.binaries, slot, self.spool))], log=self.bench.log)
+        # An older version may not read what a newer one writes.
+        binaries = self.bench.beside or self.bench.binaries
+        timed([("receive", self.backlog.receive_arguments(binaries, slot, self.spool))], log=self.bench.log)
         self.backlog.drop_slot(slot)
         self.target.sql("postgres", f"CREATE DATABASE {self.template}")
         self.target.sql(self.template, self.backlog.workload.setup)
@@ -56,13 +58,13 @@ class Applying:
     def drop(self, database):
         self.target.sql("postgres", f"DROP DATABASE {database} WITH (FORCE)")
 
-    def run_ours(self, series, connections=1):
+    def run_ours(self, series, connections=1, binaries=None):
         """transform into replay, from the spool."""
+        binaries = binaries or self.bench.binaries
         database = self.database()
         origin = database
         lanes, jobs = lanes_and_jobs(connections)
         replay = [*jobs, "--spool", self.spool] if connections > 1 else []
-        binaries = self.bench.binaries
         series.add(timed(
             [("transform", [f"{binaries}/transform", self.spool, "--origin", origin, *lanes]),
              ("replay", [f"{binaries}/replay", "--target", self.target.conninfo(database), *replay])],
@@ -167,11 +169,19 @@ def run(bench, workload, pairs):
     text = Series(NAME, workload.name, "native subscription", workload.changes)
     binary = Series(NAME, workload.name, "native subscription, binary", workload.changes)
     two = Series(NAME, workload.name, "the same on 2 connections", workload.changes)
+    shown = [ours, two, text, binary]
     contestants = [
         lambda: applying.run_ours(ours), lambda: applying.run_native(text, streaming),
         lambda: applying.run_ours(two, connections=2), lambda: applying.run_native(binary, [*streaming, "binary = true"])]
+    if bench.beside:
+        # Next to ours, in either order: what is compared with the smallest difference runs closest together.
+        beside = Series(NAME, workload.name, "the build beside it", workload.changes)
+        contestants.insert(1, lambda: applying.run_ours(beside, binaries=bench.beside))
+        shown.append(beside)
     for pair in range(pairs):
         for contestant in contestants if pair % 2 == 0 else reversed(contestants):
             contestant()
-    bench.results.report([ours, two, text, binary], text)
+    if bench.beside:
+        print(f"apply     {workload.name:3} the build beside it takes {ours.ratio_to(beside):.3f} of the time of this one")
+    bench.results.report(shown, text)
     applying.close()

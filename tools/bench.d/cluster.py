@@ -131,7 +131,7 @@ class Cluster:
         tables = self.sql(
             database,
             "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
-            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1").split("\n")
+            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema', 'walrelay') ORDER BY 1").split("\n")
         queries = [
             f"SELECT '{table}', count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0) FROM {table} t;"
             for table in tables]

@@ -74,19 +74,22 @@ def run(bench, _, pairs):
     print(f"\nlatency: {RATE} transactions a second of one inserted row, for {seconds} s")
     ours = Series(NAME, work.name, "receive | transform | replay", work.changes)
     native = Series(NAME, work.name, "native subscription", work.changes)
-    seen = {ours.contestant: [], native.contestant: []}
+    contestants = [(ours, lambda: live(bench, bench.binaries, seconds)), (native, lambda: subscribed(bench, seconds))]
+    if bench.beside:
+        beside = Series(NAME, work.name, "the build beside it", work.changes)
+        contestants.insert(1, (beside, lambda: live(bench, bench.beside, seconds)))
+    seen = {series.contestant: [] for series, _ in contestants}
     for pair in range(pairs):
-        for series, contestant in ([(ours, live), (native, subscribed)] if pair % 2 == 0
-                                   else [(native, subscribed), (ours, live)]):
+        for series, contestant in contestants if pair % 2 == 0 else reversed(contestants):
             prepare(bench)
-            latencies, measured = contestant(bench, seconds)
+            latencies, measured = contestant()
             series.add(measured)
             seen[series.contestant] += latencies
             clean(bench)
-    for series in (ours, native):
+    for series, _ in contestants:
         latencies = sorted(seen[series.contestant])
         series.notes = {f"p{share}_ms": round(latencies[len(latencies) * share // 100], 1) for share in (50, 99)}
-    bench.results.report([ours, native], native)
+    bench.results.report([series for series, _ in contestants], native)
 
 
 def prepare(bench):
@@ -110,7 +113,7 @@ def clean(bench):
         server.sql("postgres", "DROP DATABASE latency WITH (FORCE)")
 
 
-def live(bench, seconds):
+def live(bench, binaries, seconds):
     """The three stages, as three programs."""
     target = bench.servers.target
     spool = os.path.join(bench.folder, "spool-latency")
@@ -118,13 +121,13 @@ def live(bench, seconds):
     with Sampler([target.pid, bench.servers.source.pid],
                  [("walsender", "walsender"), ("postgres latency", "backend")]) as sampler:
         receive = Program("receive", [
-            f"{bench.binaries}/receive", "--source", bench.servers.source.conninfo("latency"), "--slot", "latency",
+            f"{binaries}/receive", "--source", bench.servers.source.conninfo("latency"), "--slot", "latency",
             "--publication", "bench", "--dir", spool], sampler, log=bench.log)
         while not os.path.exists(f"{spool}/spool.json"):
             time.sleep(0.02)
-        transform = Program("transform", [f"{bench.binaries}/transform", "--follow", "--origin", origin, spool], sampler,
+        transform = Program("transform", [f"{binaries}/transform", "--follow", "--origin", origin, spool], sampler,
                             stdout=-1, log=bench.log)
-        replay = Program("replay", [f"{bench.binaries}/replay", "--target", target.conninfo("latency")], sampler,
+        replay = Program("replay", [f"{binaries}/replay", "--target", target.conninfo("latency")], sampler,
                          stdin=transform.process.stdout, log=bench.log)
         transform.process.stdout.close()
         try:

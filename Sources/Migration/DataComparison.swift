@@ -117,7 +117,7 @@ public struct DataComparison: Sendable {
     }
 
     /// One thread's sessions with both sides.
-    private final class Pair {
+    final class Pair {
         let options: CloneOptions
         let source: Connection
         let target: Connection

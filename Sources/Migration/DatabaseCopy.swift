@@ -57,6 +57,10 @@ final class DatabaseCopy {
             try target.placePosition(options, journal, at: start)
         }
         try target.makeDurable()
+        if options.follows, var base = try CatalogBase.read(spool) {
+            base.target = try .read(target.connection, publications: [])
+            try base.write(spool)
+        }
         journal.phase = options.follows ? .following : .done
         Failpoint.beforeCopyIsDone.reach()
         try journal.write(spool)
@@ -162,6 +166,11 @@ final class DatabaseCopy {
                 try archive.select(SourceObjects(on: session.connection, selection), on: session.connection)
             }
             if !isResumed {
+                if options.follows {
+                    let session = try SourceSnapshot(options.source, snapshot: name, encoding: encoding)
+                    try CatalogBase(source: .read(session.connection, publications: journal.sendingPublications))
+                        .write(spool)
+                }
                 if options.copiesRoles { try copyRoles() }
                 try archive.restore(.before, options.target, jobs: 1, options: options.restoreOptions)
             }
@@ -307,7 +316,8 @@ final class DatabaseCopy {
         let (count, bytes) = counted.sums.withLock { $0 }
         logger.info("\(count) large objects, \(CloneProgress.megabytes(bytes))")
         if options.follows {
-            logger.warning("changes of large objects are NOT followed: they are as at the copy's start")
+            logger.warning(
+                "changes of large objects are not in the stream: clone switchover compares them and brings them over")
         }
     }
 

@@ -163,8 +163,8 @@ extension Preflight {
         } else if objects > 0 && options.follows {
             warn(
                 .source, "large objects",
-                "\(objects) large objects are copied once; what is changed of them afterwards is NOT followed",
-                "let nothing change them until the switch-over, or copy those again that changed")
+                "\(objects) large objects are not in the stream of changes: what changes of them is brought over in the "
+                    + "switchover", "the less changes of them, the shorter that is")
         } else {
             pass(.source, "large objects", objects == 0 ? "none" : "\(objects), copied")
         }

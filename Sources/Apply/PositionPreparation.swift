@@ -198,7 +198,8 @@ struct PositionPreparation {
             ApplyError(
                 .positionBusy,
                 "\(error.message); another replay may still run: let it end, or on the target run SELECT "
-                    + "pg_terminate_backend(\(error.message.split { !$0.isNumber }.last ?? "its PID"));", cause: error)
+                    + "pg_catalog.pg_terminate_backend(\(error.message.split { !$0.isNumber }.last ?? "its PID"));",
+                cause: error)
         case .insufficientPrivilege:
             ApplyError(.privilege, TargetPrivileges.progressAdvice(connection, error), cause: error)
         default: ApplyError(error, batch: nil, table: nil)

@@ -59,10 +59,10 @@ extension NetWriter {
         plan.write(plan.columns[columns[number]].elementCast, to: text)
     }
 
-    /// `(SELECT unnest(E'{…}'::…[]) AS c1,…) AS n WHERE t."id" = n.c1; -- rows:9`
+    /// `(SELECT pg_catalog.unnest(E'{…}'::…[]) AS c1,…) AS n WHERE t."id" = n.c1; -- rows:9`
     func finishArrayStatement(_ plan: TablePlan, columns: ContiguousArray<Int>, rows: Int) {
         for number in columns.indices {
-            text.append(number == 0 ? "(SELECT unnest(E'{" : ",unnest(E'{")
+            text.append(number == 0 ? "(SELECT pg_catalog.unnest(E'{" : ",pg_catalog.unnest(E'{")
             text.append(arrays[number].bytes)
             text.append("}'")
             plan.write(plan.columns[columns[number]].arrayCast, to: text)

@@ -5,7 +5,7 @@ import PgOutput
 /// Few rows become plain statements. Many become one statement over arrays, which costs the target one plan, and per
 /// row only the row's own work:
 /// ```
-/// DELETE FROM "s"."t" AS t USING (SELECT unnest(E'{1,2}'::pg_catalog.int4[]) AS c1) AS n WHERE t."id" = n.c1; -- rows:2
+/// DELETE FROM "s"."t" AS t USING (SELECT pg_catalog.unnest(E'{1,2}'::pg_catalog.int4[]) AS c1) AS n WHERE t."id" = n.c1; -- rows:2
 /// UPDATE "s"."t" AS t SET "v" = n.c2 FROM (SELECT unnest(…) AS c1,unnest(…) AS c2) AS n WHERE t."id" = n.c1; -- rows:2
 /// ```
 final class NetWriter {

@@ -109,7 +109,7 @@ extension Source {
     func insertOnlyTables(_ slot: String) throws -> Int {
         let result = try catalog.query(
             """
-            SELECT count(*) FROM (
+            SELECT pg_catalog.count(*) FROM (
               SELECT schemaname, tablename FROM pg_catalog.pg_publication_tables WHERE pubname = $1
               EXCEPT SELECT schemaname, tablename FROM pg_catalog.pg_publication_tables WHERE pubname = $2) t
             """, [PublicationPlan.insertsName(slot), slot], doing: "looking at the publications")

@@ -78,7 +78,7 @@ extension Source {
             throw CaptureError(
                 .slotActive,
                 "slot \"\(slot)\" is in use by server process \(pid); stop the program that streams from it, or run on "
-                    + "the source: SELECT pg_terminate_backend(\(pid));")
+                    + "the source: SELECT pg_catalog.pg_terminate_backend(\(pid));")
         }
         guard let confirmed = state.confirmedFlush else {
             throw CaptureError(.slotMismatch, "slot \"\(slot)\" has no position yet; is it still being created?")

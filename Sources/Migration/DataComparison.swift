@@ -176,7 +176,8 @@ public struct DataComparison: Sendable {
 
         private func total(_ connection: Connection, _ table: CopiedTable) throws -> [String?] {
             try connection.execute(
-                "SELECT count(*), coalesce(sum(\(rowHash(whole(table)))::pg_catalog.numeric), 0) FROM ONLY \(table.name)",
+                "SELECT pg_catalog.count(*), coalesce(pg_catalog.sum(\(rowHash(whole(table)))::pg_catalog.numeric), 0)"
+                    + " FROM ONLY \(table.name)",
                 doing: "comparing \(table.name)"
             ).row(0)
         }
@@ -186,7 +187,8 @@ public struct DataComparison: Sendable {
             guard let key = try key(of: table) else { return [] }
             let bucket = "(\(rowHash("ROW(\(key))")) & 1023)"
             let groups = """
-                SELECT \(bucket), count(*), sum(\(rowHash(whole(table)))::pg_catalog.numeric) FROM ONLY \(table.name) GROUP BY 1
+                SELECT \(bucket), pg_catalog.count(*), pg_catalog.sum(\(rowHash(whole(table)))::pg_catalog.numeric)
+                  FROM ONLY \(table.name) GROUP BY 1
                 """
             let (ours, theirs) = (try map(source, groups, table), try map(target, groups, table))
             var found: [String] = []

@@ -79,16 +79,17 @@ extension Preflight {
         }
         try lookForRoom(
             .source, "max_replication_slots", needed: 1, toResume: 2,
-            "SELECT count(*) FROM pg_catalog.pg_replication_slots")
+            "SELECT pg_catalog.count(*) FROM pg_catalog.pg_replication_slots")
         // One holds the snapshot while the other streams, also when an interrupted copy is gone on with.
-        try lookForRoom(.source, "max_wal_senders", needed: 2, "SELECT count(*) FROM pg_catalog.pg_stat_replication")
+        try lookForRoom(
+            .source, "max_wal_senders", needed: 2, "SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication")
         let size = try text(source, "SELECT pg_catalog.current_setting('max_slot_wal_keep_size', true)")
         if !size.isEmpty && size != "-1" {
             warn(
                 .source, "max_slot_wal_keep_size",
                 "max_slot_wal_keep_size = \(size) on the source: a slot that lags more is lost",
                 "if more may pile up while receive is away: ALTER SYSTEM SET max_slot_wal_keep_size = -1; SELECT "
-                    + "pg_reload_conf();")
+                    + "pg_catalog.pg_reload_conf();")
         } else {
             pass(
                 .source, "max_slot_wal_keep_size", "no limit: the source's disk must have room for what receive misses")
@@ -98,7 +99,7 @@ extension Preflight {
         if let timeout, timeout > 0, timeout < 5000 {
             warn(
                 .source, "wal_sender_timeout", "wal_sender_timeout = \(timeout) ms: a short stall ends the stream",
-                "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf();")
+                "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_catalog.pg_reload_conf();")
         } else {
             pass(.source, "wal_sender_timeout", timeout.map { $0 == 0 ? "none" : "\($0 / 1000) s" } ?? "")
         }

@@ -157,7 +157,7 @@ extension Preflight {
 
     /// What is copied once, or not at all, or behaves otherwise while changes are applied.
     func lookAtLimits() throws {
-        let objects = Int(try text(source, "SELECT count(*) FROM pg_catalog.pg_largeobject_metadata")) ?? 0
+        let objects = Int(try text(source, "SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata")) ?? 0
         if objects > 0 && options.skipsLargeObjects {
             warn(.source, "large objects", "\(objects) large objects are NOT copied (--skip-large-objects)")
         } else if objects > 0 && options.follows {

@@ -41,14 +41,14 @@ struct RoleCopy {
         let name = Quoting.identifier(role)
         let row = try source.query(
             """
-            SELECT concat_ws(' ', CASE WHEN rolsuper THEN 'SUPERUSER' ELSE 'NOSUPERUSER' END,
+            SELECT pg_catalog.concat_ws(' ', CASE WHEN rolsuper THEN 'SUPERUSER' ELSE 'NOSUPERUSER' END,
                      CASE WHEN rolinherit THEN 'INHERIT' ELSE 'NOINHERIT' END,
                      CASE WHEN rolcreaterole THEN 'CREATEROLE' ELSE 'NOCREATEROLE' END,
                      CASE WHEN rolcreatedb THEN 'CREATEDB' ELSE 'NOCREATEDB' END,
                      CASE WHEN rolcanlogin THEN 'LOGIN' ELSE 'NOLOGIN' END,
                      CASE WHEN rolreplication THEN 'REPLICATION' ELSE 'NOREPLICATION' END,
                      CASE WHEN rolbypassrls THEN 'BYPASSRLS' ELSE 'NOBYPASSRLS' END,
-                     'CONNECTION LIMIT ' || rolconnlimit, 'VALID UNTIL ' || quote_literal(rolvaliduntil)),
+                     'CONNECTION LIMIT ' || rolconnlimit, 'VALID UNTIL ' || pg_catalog.quote_literal(rolvaliduntil)),
                    pg_catalog.shobj_description(oid, 'pg_authid')
               FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) $1
             """, [role], doing: Self.doing
@@ -92,7 +92,7 @@ struct RoleCopy {
     private func memberships(of roles: Set<String>) throws -> [String] {
         let result = try source.execute(
             """
-            SELECT r.rolname, m.rolname, bool_or(a.admin_option) FROM pg_catalog.pg_auth_members a
+            SELECT r.rolname, m.rolname, pg_catalog.bool_or(a.admin_option) FROM pg_catalog.pg_auth_members a
               JOIN pg_catalog.pg_roles r ON r.oid = a.roleid JOIN pg_catalog.pg_roles m ON m.oid = a.member
              GROUP BY 1, 2 ORDER BY 1, 2
             """, doing: Self.doing)

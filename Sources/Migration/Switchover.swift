@@ -272,7 +272,7 @@ public struct Switchover: Sendable {
         let writers =
             try source.execute(
                 """
-                SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = pg_catalog.current_database()
+                SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity WHERE datname = pg_catalog.current_database()
                    AND backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()
                 """, doing: "looking for other sessions"
             ).text(0, 0).flatMap { Int($0) } ?? 0

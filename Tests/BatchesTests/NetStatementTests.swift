@@ -5,7 +5,7 @@ import Testing
 /// The statements that net changes become.
 @Suite struct NetStatementTests {
     private let table = "\"public\".\"t\""
-    private static let arrays = "(SELECT unnest(E'{1,2,3,4}'::pg_catalog.int4[]) AS c1"
+    private static let arrays = "(SELECT pg_catalog.unnest(E'{1,2,3,4}'::pg_catalog.int4[]) AS c1"
 
     private func net(_ facts: RelationFacts? = nil, _ transactions: [[UInt8]]...) throws -> [String] {
         let it = try Rendering(RenderOptions(order: .net))
@@ -52,7 +52,7 @@ import Testing
         let deletes = try net(nil, [Build.simple] + keys.map { Build.delete(1, key: [.text($0), nil]) })
         #expect(
             deletes == [
-                "DELETE FROM \(table) AS t USING (SELECT unnest(E'{-3,2,9,10}'::pg_catalog.int4[]) AS c1) AS n "
+                "DELETE FROM \(table) AS t USING (SELECT pg_catalog.unnest(E'{-3,2,9,10}'::pg_catalog.int4[]) AS c1) AS n "
                     + "WHERE t.\"id\" = n.c1; -- rows:4"
             ])
         let values: [MessageBuilder.Value] = ["it's", "a\"b\\c", nil, "x\ny\r"]
@@ -61,7 +61,7 @@ import Testing
         #expect(
             updates == [
                 "UPDATE \(table) AS t SET \"v\" = n.c2 FROM \(Self.arrays),"
-                    + #"unnest(E'{"it''s","a\\"b\\\\c",NULL,"x\ny\r"}'::pg_catalog.text[]) AS c2) AS n "#
+                    + #"pg_catalog.unnest(E'{"it''s","a\\"b\\\\c",NULL,"x\ny\r"}'::pg_catalog.text[]) AS c2) AS n "#
                     + "WHERE t.\"id\" = n.c1; -- rows:4"
             ])
     }
@@ -89,9 +89,9 @@ import Testing
         #expect(
             try net(facts, [layout] + updates) == [
                 "UPDATE \(table) AS t SET \"tags\" = n.c2::pg_catalog._int4, \"box\" = n.c3::pg_catalog.box FROM (SELECT "
-                    + #"unnest(E'{"1","2","3","4"}'::pg_catalog.text[]) AS c1,"#
-                    + #"unnest(E'{"{1}","{1}","{1}","{1}"}'::pg_catalog.text[]) AS c2,"#
-                    + #"unnest(E'{"(1,1),(0,0)","(1,1),(0,0)","(1,1),(0,0)","(1,1),(0,0)"}'::pg_catalog.text[]) AS c3) AS n "#
+                    + #"pg_catalog.unnest(E'{"1","2","3","4"}'::pg_catalog.text[]) AS c1,"#
+                    + #"pg_catalog.unnest(E'{"{1}","{1}","{1}","{1}"}'::pg_catalog.text[]) AS c2,"#
+                    + #"pg_catalog.unnest(E'{"(1,1),(0,0)","(1,1),(0,0)","(1,1),(0,0)","(1,1),(0,0)"}'::pg_catalog.text[]) AS c3) AS n "#
                     + "WHERE t.\"id\" OPERATOR(\"public\".=) n.c1::public.citext; -- rows:4"
             ])
         // Nobody said what the type is called: plain statements need no name.

@@ -174,7 +174,7 @@ public final class Capture {
     func append(
         _ payload: UnsafeRawBufferPointer, flags: RecordFlags, lsn: LSN, into buffer: ChunkBuffer
     ) throws -> Bool {
-        let action = try assembler.consume(payload, flags: flags, lsn: lsn, into: buffer) { self.facts(of: $0) }
+        let action = try assembler.consume(payload, flags: flags, lsn: lsn, into: buffer) { try self.facts(of: $0) }
         if action != .none { try committed() }
         if action == .reachedEnd { return true }
         if buffer.count >= CaptureOptions.chunkSize { submit() }
@@ -221,14 +221,13 @@ public final class Capture {
         bufferSince = .never
     }
 
-    private func facts(of relation: Relation) -> RelationFacts? {
-        do {
-            return try facts.facts(relation: relation.id)
-        } catch {
-            // Facts are advice. Without them a change may be refused by the target, but never be lost.
-            logger.warning("cannot read the catalog about \(relation.namespace).\(relation.name): \(error)")
-            return nil
-        }
+    /// What the catalog says of a table. A layout without it could be applied otherwise than it was meant: a TRUNCATE ONLY
+    /// would empty the children, too. So no layout is recorded without: a lost session is made again with the whole capture,
+    /// and the source sends the transaction once more.
+    ///
+    /// - Throws: ``PostgresError``.
+    private func facts(of relation: Relation) throws -> RelationFacts? {
+        try facts.facts(relation: relation.id)
     }
 
     /// Hands over what has waited long enough, and tells the source where the log is.

@@ -33,6 +33,7 @@ public final class Source {
         for connection in [replication, catalog] {
             for (name, value) in Source.settings(encoding: encoding) { try connection.set(name, to: value) }
         }
+        try Source.lengthenTimeout(of: replication, asking: catalog)
         identity = try replication.identifySystem()
         timeline = Timeline(identity.timeline, history: try replication.history(of: identity.timeline))
         try checkSessionsMeet()
@@ -63,6 +64,17 @@ public final class Source {
             // Publications that are dropped stay dropped, when the source falls over too.
             ("synchronous_commit", "local"),
         ]
+    }
+
+    /// A database or a role may have a `wal_sender_timeout` under which no stream lives. That of the whole server is its
+    /// administrator's, and is left.
+    private static func lengthenTimeout(of replication: Connection, asking catalog: Connection) throws {
+        let short = try catalog.execute(
+            """
+            SELECT FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout' AND source LIKE ANY ('{database%,user}')
+               AND setting <> '0' AND setting::pg_catalog.int4 < 5000
+            """, doing: "asking for wal_sender_timeout")
+        if short.rowCount > 0 { try replication.set("wal_sender_timeout", to: "1min") }
     }
 
     private static func checkServer(_ connection: Connection) throws {

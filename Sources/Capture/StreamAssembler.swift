@@ -81,10 +81,11 @@ public struct StreamAssembler {
     /// - Parameters:
     ///   - lsn: where the message's change lies in the source's WAL.
     ///   - facts: asked for what the catalog says of a table, once per Relation message.
-    /// - Throws: ``PgOutputError`` or ``CaptureError`` with `protocolViolation`.
+    /// - Throws: ``PgOutputError``, ``CaptureError`` with `protocolViolation`, or what `facts` throws: nothing of the message
+    ///   is appended then.
     public mutating func consume(
         _ payload: UnsafeRawBufferPointer, flags: RecordFlags = [], lsn: LSN, into buffer: ChunkBuffer,
-        facts: (Relation) -> RelationFacts?
+        facts: (Relation) throws -> RelationFacts?
     ) throws -> Action {
         switch MessageKind(rawValue: payload.first ?? 0) {
         case .insert, .update, .delete:
@@ -103,7 +104,7 @@ public struct StreamAssembler {
             guard case .relation(let relation) = try Message(decoding: payload) else { return .none }
             layouts[relation.id] = Layout(
                 message: Array(payload), typeOIDs: relation.columns.map(\.typeOID),
-                facts: facts(relation).map { JSON.encode($0) })
+                facts: try facts(relation).map { JSON.encode($0) })
             written.remove(relation.id)
             lastWritten = nil
             return .none

@@ -244,9 +244,9 @@ final class DatabaseCopy {
         /// The snapshot is not the journal's, but of this position.
         var after: LSN?
 
-        /// The server is still the one that made the snapshot. Asked when the snapshot is not needed any more.
+        /// The session that made the snapshot is still there. Asked when the snapshot is not needed any more.
         var isAlive: Bool {
-            guard let connection = source?.catalog ?? session?.connection else { return false }
+            guard let connection = source?.replication ?? session?.connection else { return false }
             return (try? connection.execute("SELECT 1", doing: "looking for the snapshot's session")) != nil
         }
     }

@@ -20,6 +20,8 @@ public enum SessionSettings {
         // What ends a session, or a statement.
         ("statement_timeout", "0"), ("lock_timeout", "0"), ("idle_in_transaction_session_timeout", "0"),
         ("idle_session_timeout", "0"), ("transaction_timeout", "0"), ("exit_on_error", "off"),
+        // With the worst of its parameters, planning does not end.
+        ("geqo", "off"),
         // Messages below that are of no use to us.
         ("client_min_messages", "warning"),
     ]
@@ -33,6 +35,24 @@ public enum SessionSettings {
     /// The same as options of a session's start, for programs that open one by themselves; they choose their encoding.
     public static let startOptions = list.filter { !newer.contains($0.name) && $0.name != "client_encoding" }
         .map { "-c \($0.name)=\($0.value.replacing(" ", with: "\\ "))" }.joined(separator: " ")
+
+    /// A time-out that ends the first statements of a session is one that no session can set off: says which it is.
+    static func explained(_ error: PostgresError) -> PostgresError {
+        let setting: String? =
+            switch error.sqlState?.rawValue {
+            case "57014": "statement_timeout"
+            case "25P03": "idle_in_transaction_session_timeout"
+            case "25P04": "transaction_timeout"
+            case "57P05": "idle_session_timeout"
+            default: nil
+            }
+        guard let setting else { return error }
+        var error = error
+        error.message +=
+            "; \(setting) is so short that no session can begin: give the database or the role a longer one (ALTER DATABASE … "
+            + "SET \(setting) = '1min', or ALTER ROLE … IN DATABASE … SET)"
+        return error
+    }
 }
 
 extension Connection {
@@ -41,6 +61,14 @@ extension Connection {
     ///
     /// - Throws: ``PostgresError``, which names a setting that did not take.
     func setUp() throws(PostgresError) {
+        do throws(PostgresError) {
+            try setAll()
+        } catch {
+            throw SessionSettings.explained(error)
+        }
+    }
+
+    private func setAll() throws(PostgresError) {
         let doing = "setting up the session"
         // Before any other text, whose operators another user's might stand in for.
         try execute("SELECT pg_catalog.set_config('search_path', '', false)", doing: doing)

@@ -55,6 +55,8 @@ public struct CloneOptions: Sendable {
     public var copiesRolePasswords = true
     /// Leave large objects where they are.
     public var skipsLargeObjects = false
+    /// Leave what belongs to the database itself, such as `ALTER DATABASE … SET`, as it is on the target.
+    public var skipsDatabaseProperties = false
     /// Drop what the target has of the source's objects first.
     public var dropsIfExists = false
     /// Options of pg_restore, such as `--no-owner`.

@@ -172,10 +172,12 @@ extension Preflight {
             source,
             "SELECT pg_catalog.quote_ident(extname) FROM pg_catalog.pg_extension WHERE extconfig IS NOT NULL ORDER BY 1"
         )
-        if !configured.isEmpty {
+        if !configured.isEmpty && options.follows {
             warn(
                 .source, "extensions",
-                "rows that users added to tables of extensions are NOT copied: \(configured.joined(separator: ", "))")
+                "rows that users added to tables of extensions are copied once, and NOT followed: "
+                    + configured.joined(separator: ", "),
+                "let nothing change them until the switchover, or repeat the changes on the target")
         }
         guard options.follows else { return }
         for (kind, what, remedy) in [

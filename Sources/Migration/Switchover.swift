@@ -27,6 +27,8 @@ public struct Switchover: Sendable {
         public var views: Int
         /// What the stream of changes does not carry, differed, and was brought over.
         public var rest: [String] = []
+        /// Materialized views that could not be refreshed.
+        public var staleViews: [String] = []
         /// Tables that were compared, and are equal.
         public var comparedTables: Int?
         /// The steps and their times.
@@ -120,7 +122,7 @@ public struct Switchover: Sendable {
         }
         var outcome = Outcome(end: end, sequences: sequences, views: 0, rest: rest, comparedTables: nil, steps: [])
         if !wishes.skipsRefresh {
-            outcome.views = try await step("materialized views", &steps) {
+            (outcome.views, outcome.staleViews) = try await step("materialized views", &steps) {
                 try await Worker.run(name: "refreshing") { try refresh(stop) }
             }
         }
@@ -189,10 +191,11 @@ public struct Switchover: Sendable {
         }
     }
 
-    private func refresh(_ stop: StopRequest) throws -> Int {
-        let views = try MaterializedViews(on: try TargetDatabase(options.target).connection)
-        try views.refresh(options, logger) { if stop.isRequested { throw Self.stopped } }
-        return views.views.count
+    private func refresh(_ stop: StopRequest) throws -> (refreshed: Int, stale: [String]) {
+        let views = try MaterializedViews(
+            on: try TargetDatabase(options.target).connection, unfilled: journal().unfilledViews ?? [])
+        let stale = try views.refresh(options, logger) { if stop.isRequested { throw Self.stopped } }
+        return (views.views.count - stale.count, stale)
     }
 
     /// - Returns: how many tables there are, all of them equal.

@@ -156,8 +156,8 @@ struct TargetDatabase {
         }
     }
 
-    private func column(_ result: QueryResult) -> [String] {
-        (0..<result.rowCount).compactMap { result.text($0, 0) }
+    func column(_ result: QueryResult, _ number: Int = 0) -> [String] {
+        (0..<result.rowCount).compactMap { result.text($0, number) }
     }
 }
 
@@ -210,14 +210,18 @@ extension TargetDatabase {
          ORDER BY t.relkind = 'p' DESC, c.relispartition
         """
 
+    static let eventTriggersQuery = """
+        SELECT 1 AS place, pg_catalog.format('DROP EVENT TRIGGER IF EXISTS %I CASCADE', evtname) AS statement
+          FROM pg_catalog.pg_event_trigger e
+         WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                 WHERE d.classid = 'pg_catalog.pg_event_trigger'::pg_catalog.regclass AND d.objid = e.oid
+                   AND d.deptype = 'e')
+        """
+
     /// Statements that drop, one after the other, all that users made: each copes with what another has taken along.
     private static let dropsQuery = """
         SELECT statement FROM (
-          SELECT 1 AS place, pg_catalog.format('DROP EVENT TRIGGER IF EXISTS %I CASCADE', evtname) AS statement
-            FROM pg_catalog.pg_event_trigger e
-           WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-                   WHERE d.classid = 'pg_catalog.pg_event_trigger'::pg_catalog.regclass AND d.objid = e.oid
-                     AND d.deptype = 'e')
+          \(eventTriggersQuery)
            UNION ALL
           SELECT 2, pg_catalog.format('DROP SCHEMA IF EXISTS %I CASCADE', n.nspname)
             FROM pg_catalog.pg_namespace n

@@ -122,6 +122,12 @@ struct CopyCommand: AsyncParsableCommand {
     @Flag(help: "Do not copy large objects.")
     var skipLargeObjects = false
 
+    @Flag(
+        help:
+            "Do not copy what belongs to the database itself: ALTER DATABASE … SET, comment, privileges, connection limit."
+    )
+    var skipDBProperties = false
+
     @OptionGroup
     var filters: FilterArguments
 
@@ -181,6 +187,7 @@ struct CopyCommand: AsyncParsableCommand {
         roles.apply(to: &options)
         options.dropsIfExists = dropIfExists
         options.skipsLargeObjects = skipLargeObjects
+        options.skipsDatabaseProperties = skipDBProperties
         try filters.apply(to: &options)
         let run = CloneRun(options, logger: logger)
         run.progress.warn(atWAL: walWarning.bytes)

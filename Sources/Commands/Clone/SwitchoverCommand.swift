@@ -160,6 +160,9 @@ struct SwitchoverCommand: AsyncParsableCommand {
             let database = options.source.parameters["dbname"] ?? "…"
             next.append("the source is read-only; to let it be written to again: \(SourceFence.undo(database))")
         }
+        for view in outcome.staleViews {
+            next.append("fix what keeps \(view) from being refreshed, then REFRESH MATERIALIZED VIEW \(view);")
+        }
         if skipRefresh { next.append("refresh the materialized views") }
         for (index, step) in next.enumerated() { Output.line("  \(index + 1). \(step)") }
     }

@@ -95,6 +95,8 @@ extension DatabaseCopy {
         else { return [] }
         let statements = try archive.statements(options: options.restoreOptions)
         let target = try TargetDatabase(options.target).connection
+        // As on the source: pg_restore would rather fail than have policies leave out rows.
+        try target.execute("SET row_security = on", doing: "switching on policies")
         var unfilled: [String] = []
         var remarks: [String] = []
         for statement in archive.order.refreshes.compactMap({ statements[$0.id] }) {

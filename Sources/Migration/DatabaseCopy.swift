@@ -47,7 +47,7 @@ final class DatabaseCopy {
         Failpoint.afterSequences.reach()
         if !options.skipsAnalyze {
             try step("analyze") {
-                try TargetDatabase.analyze(options.target, threads: options.tableJobs, stop: stop)
+                try TargetDatabase.analyze(options.target, threads: options.tableJobs, stop: stop, logger: logger)
             }
         }
         if !options.skipsDatabaseProperties { try copyDatabaseProperties() }
@@ -134,10 +134,14 @@ final class DatabaseCopy {
     private func restoreKeys(of archive: inout SchemaArchive) throws {
         let watch = IndexWatch(options, progress)
         defer { watch.end() }
-        try archive.narrow(to: archive.order.keys(without: earlyKeys?.close() ?? []), "post-data-keys")
-        // Some of the others may still be under way.
+        let (now, later) = archive.order.keys(without: earlyKeys?.close() ?? [])
+        // Some of those that were begun early may still be under way.
+        try archive.narrow(to: now, "post-data-keys")
         try archive.restore(options.target, jobs: options.indexJobs, options: options.restoreOptions)
         try earlyKeys?.finish()
+        guard !later.isEmpty else { return }
+        try archive.narrow(to: later, "post-data-keys")
+        try archive.restore(options.target, jobs: options.indexJobs, options: options.restoreOptions)
     }
 
     /// What needs the snapshot, which is let go at the end.

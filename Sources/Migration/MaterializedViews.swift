@@ -69,6 +69,8 @@ struct MaterializedViews {
     /// - Returns: the names of those that are left as they were.
     func refresh(_ options: CloneOptions, _ logger: Logger, isStopped: () throws -> Void) throws -> [String] {
         let target = try TargetDatabase(options.target)
+        // A view's owner sees what policies let it see, as on the source.
+        try target.connection.execute("SET row_security = on", doing: "switching on policies")
         var stale: [View] = []
         for view in views {
             try isStopped()

@@ -49,9 +49,22 @@ struct RestoreOrder: Sendable {
         keys.filter { $0.id == key.id || $0.isAddition && $0.dependencies.contains(key.id) }
     }
 
-    /// The keys without some that are there already.
-    func keys(without made: Set<Int>) -> [Entry] {
-        keys.filter { !made.contains($0.id) && !($0.isAddition && $0.dependencies.contains { made.contains($0) }) }
+    /// The keys without some that are begun already, and apart from these what needs one that is, and so has to wait until
+    /// it is there: the index of a partition is attached then.
+    func keys(without begun: Set<Int>) -> (now: [Entry], later: [Entry]) {
+        var waitsFor = begun
+        var result: (now: [Entry], later: [Entry]) = ([], [])
+        for entry in keys where !begun.contains(entry.id) {
+            // What is only said of a key was made with it.
+            if entry.isAddition && entry.dependencies.contains(where: { begun.contains($0) }) { continue }
+            if entry.dependencies.contains(where: { waitsFor.contains($0) }) {
+                waitsFor.insert(entry.id)
+                result.later.append(entry)
+            } else {
+                result.now.append(entry)
+            }
+        }
+        return result
     }
 
     /// What comes after the keys: what pg_dump has there, and all that depends on it, be it through other objects.

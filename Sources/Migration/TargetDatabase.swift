@@ -145,14 +145,23 @@ struct TargetDatabase {
         }
     }
 
-    /// Collects statistics, also of the partitioned tables themselves.
-    static func analyze(_ string: ConnectionString, threads: Int, stop: StopRequest) throws {
+    /// Collects statistics, also of the partitioned tables themselves. One that cannot be read, as for want of a foreign
+    /// partition's server, is named.
+    static func analyze(_ string: ConnectionString, threads: Int, stop: StopRequest, logger: Logger) throws {
         let target = try TargetDatabase(string)
         let tables = target.column(
             try target.connection.execute(analyzedQuery, doing: "listing the target's tables"))
         try Parallel.run(tables, threads: threads, name: "analyze", stop: stop) {
             let connection = try connect(string, encoding: "UTF8")
-            return { table in try connection.execute("ANALYZE \(table)", doing: "analyzing \(table)") }
+            return { table in
+                do throws(PostgresError) {
+                    try connection.execute("ANALYZE \(table)", doing: "analyzing \(table)")
+                } catch {
+                    guard error.isOfStatement else { throw error }
+                    logger.warning(
+                        "\(table) has no statistics on the target (\(error.message)); run there: ANALYZE \(table);")
+                }
+            }
         }
     }
 

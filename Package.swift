@@ -68,7 +68,7 @@ let package = Package(
         module("Observability", [logging, system]),
         hotModule("Postgres", ["CLibpq", "Threading"]),
         hotModule("PgOutput", ["Postgres"]),
-        hotModule("Spool", ["CLZ4", "Failpoints", "PgOutput", "Postgres", "Threading", system]),
+        hotModule("Spool", ["CLZ4", "Failpoints", "Observability", "PgOutput", "Postgres", "Threading", system]),
         module("Audit", ["PgOutput", "Postgres", "Selection", "Spool"]),
         hotModule(
             "Capture", ["Failpoints", "Observability", "PgOutput", "Postgres", "Spool", "Threading", logging, system]),

@@ -1,5 +1,6 @@
 import Batches
 import Glibc
+import Observability
 import Postgres
 
 /// A file about a statement that the target refused: what the error message must not show. It is SQL that can be run
@@ -29,7 +30,7 @@ struct FailureReport {
 
     /// Writes the report into `folder`, readable for its owner alone. Returns its path.
     func write(to folder: String) throws(PathError) -> String {
-        if mkdir(folder, 0o755) != 0, errno != EEXIST { throw PathError(path: folder, errno: errno) }
+        if !FileAccess.makeFolder(folder) { throw PathError(path: folder, errno: errno) }
         let path = folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
         let temporary = "\(path).\(getpid()).new"
         unlink(temporary)
@@ -63,7 +64,7 @@ struct FailureReport {
         func line(_ name: String, _ value: String?) {
             guard let value else { return }
             let flat = value.split(whereSeparator: \.isNewline).joined(separator: " ")
-            text += "-- \(name)\(flat)\n"
+            text += "-- \(name)\(PlainText.line(flat))\n"
         }
         line("position ", Quoting.identifier(stream))
         if let header {

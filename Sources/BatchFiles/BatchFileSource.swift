@@ -18,7 +18,7 @@ public final class BatchFileSource: ByteSource {
     ///
     /// - Throws: `SpoolError` when it cannot be read.
     public init(_ path: String) throws(SpoolError) {
-        input = try ByteInput.open(path)
+        input = try ByteInput.openRegular(path)
     }
 
     deinit {

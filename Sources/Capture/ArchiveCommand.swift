@@ -13,24 +13,59 @@ public struct ArchiveCommand: Sendable, Equatable {
         self.template = template
     }
 
-    /// The command for one segment. Any other letter after a per cent sign is left as it is.
+    /// How the shell reads what stands at a place of the template.
+    private enum Quote {
+        case none, single, double
+    }
+
+    /// The command for one segment. Any other letter after a per cent sign is left as it is. A path is one word of the
+    /// command, whatever characters it has, inside quotes of the template as well as outside.
     func text(path: String, name: String) -> String {
         var text = ""
+        var quote = Quote.none
         var rest = Substring(template)
-        while let mark = rest.firstIndex(of: "%") {
-            text += rest[..<mark]
-            rest = rest[rest.index(after: mark)...]
-            switch rest.first {
-            case "p": text += path
-            case "f": text += name
-            case "%": text += "%"
-            default:
-                text += "%"
-                continue
+        while let character = rest.popFirst() {
+            switch (character, quote) {
+            case ("%", _):
+                switch rest.first {
+                case "p": text += Self.quoted(path, quote)
+                case "f": text += Self.quoted(name, quote)
+                case "%": text += "%"
+                default:
+                    text += "%"
+                    continue
+                }
+                rest = rest.dropFirst()
+            case ("\\", .none), ("\\", .double):
+                text.append(character)
+                if let next = rest.popFirst() { text.append(next) }
+            case ("'", .none): (quote, text) = (.single, text + "'")
+            case ("'", .single): (quote, text) = (.none, text + "'")
+            case ("\"", .none): (quote, text) = (.double, text + "\"")
+            case ("\"", .double): (quote, text) = (.none, text + "\"")
+            default: text.append(character)
             }
-            rest = rest.dropFirst()
         }
-        return text + rest
+        return text
+    }
+
+    private static func quoted(_ value: String, _ quote: Quote) -> String {
+        let single = value.replacing("'", with: "'\\''")
+        switch quote {
+        case .none:
+            let isPlain = value.utf8.allSatisfy { byte in
+                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+=:,@".utf8.contains(byte)
+            }
+            return isPlain ? value : "'\(single)'"
+        case .single: return single
+        case .double:
+            var escaped = ""
+            for character in value {
+                if "\\\"$`".contains(character) { escaped += "\\" }
+                escaped.append(character)
+            }
+            return escaped
+        }
     }
 
     /// Starts the command for one segment, in a process group of its own, which a signal to this program does not reach.

@@ -1,4 +1,5 @@
 import Logging
+import Observability
 import PgOutput
 import Postgres
 import Spool
@@ -30,6 +31,7 @@ struct CaptureStart {
             for: SpoolIdentity(
                 systemIdentifier: source.identity.systemIdentifier, database: source.catalog.database,
                 slot: options.slot))
+        FileAccess.narrow(spool.path, logger)
         var recovered = try spool.recover()
         if let recovered { CaptureStart.report(recovered, logger) }
         let tail = try LogTail(spool, recovered)

@@ -35,6 +35,7 @@ public struct CloneRun: Sendable {
     /// - Throws: ``MigrationError`` and what the modules throw.
     public func run(_ stop: StopRequest) async throws -> Outcome {
         let lock = try spool.lockForClone()
+        FileAccess.narrow(spool.path, logger)
         defer { withExtendedLifetime(lock) {} }
         progress.noteLock()
         // Ends the copy: the user's wish, or a failure of receive beside it.

@@ -47,6 +47,27 @@ struct ExtensionTables {
         }
     }
 
+    /// The tables whose rows of users are not the same on both sides, by their names.
+    func differing() throws -> [String] {
+        try source.begin()
+        return try tables().filter { table in
+            let sum =
+                table.isSequence
+                ? "SELECT last_value, is_called FROM \(table.name)"
+                : """
+                SELECT pg_catalog.count(*), pg_catalog.md5(pg_catalog.string_agg(t::pg_catalog.text, ',' ORDER BY t::pg_catalog.text
+                  COLLATE "C")) FROM (\(table.query)) t
+                """
+            let ours = try source.connection.execute(sum, doing: "comparing \(table.name)").row(0)
+            do {
+                return try target.execute(sum, doing: "comparing \(table.name)").row(0) != ours
+            } catch let error as PostgresError where error.isOfStatement {
+                // Its version there may be another.
+                return true
+            }
+        }.map(\.name)
+    }
+
     /// Does something with all tables; those that refer to others, or that others refer to, when these are done.
     private func inOrder(
         _ tables: [Table], _ body: (Table) throws -> Void

@@ -175,9 +175,8 @@ extension Preflight {
         if !configured.isEmpty && options.follows {
             warn(
                 .source, "extensions",
-                "rows that users added to tables of extensions are copied once, and NOT followed: "
-                    + configured.joined(separator: ", "),
-                "let nothing change them until the switchover, or repeat the changes on the target")
+                "rows that users added to tables of extensions are not in the stream of changes: what changes of them is "
+                    + "brought over in the switchover: " + configured.joined(separator: ", "))
         }
         guard options.follows else { return }
         for (kind, what, remedy) in [

@@ -54,6 +54,8 @@ struct RestCopy {
         if plan.largeObjectBytes != nil, let objects = try largeObjects(encoding) {
             found.names.withLock { $0.append(objects) }
         }
+        let extensionRows = try extensionTables(encoding)
+        found.names.withLock { $0 += extensionRows }
         let names = found.names.withLock { $0 }.sorted()
         guard policy == .copy || names.isEmpty else {
             throw MigrationError(
@@ -62,6 +64,20 @@ struct RestCopy {
                     + "--rest copy, or leave them with --rest ignore")
         }
         return names
+    }
+
+    /// Rows that users added to tables of extensions.
+    ///
+    /// - Returns: the tables that differed.
+    private func extensionTables(_ encoding: String) throws -> [String] {
+        let tables = ExtensionTables(
+            source: try SourceSnapshot(options.source, snapshot: nil, encoding: encoding),
+            target: try TargetDatabase.connect(options.target, encoding: encoding),
+            selection: try options.selection(), logger: logger)
+        let differing = try tables.differing()
+        guard !differing.isEmpty, policy == .copy else { return differing }
+        for failure in try tables.copy() { logger.warning("\(failure)") }
+        return differing
     }
 
     /// - Returns: what differed, in a few words; nil when nothing did.

@@ -12,7 +12,7 @@ public struct StatusFile: Sendable {
     /// Replaces the file. Failures are ignored: status must never stop the data.
     public func write(_ json: [UInt8]) {
         let temporary = path + ".\(getpid()).new"
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        let descriptor = FileAccess.create(temporary, flags: O_WRONLY | O_TRUNC)
         guard descriptor >= 0 else { return }
         let written = json.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
         close(descriptor)

@@ -52,7 +52,7 @@ public struct StderrLogHandler: LogHandler {
         if level != .info { line += name.lowercased() + ": " }
         line += message
         for (key, value) in pairs { line += " \(key)=\(value)" }
-        return line
+        return PlainText.line(line)
     }
 
     private func json(_ level: Logger.Level, _ message: String, _ pairs: [(String, String)]) -> String {

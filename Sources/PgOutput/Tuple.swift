@@ -1,3 +1,5 @@
+import Glibc
+
 /// One row, or the key of one row, as pgoutput sends it. Borrows the message's bytes.
 ///
 /// ```
@@ -22,11 +24,19 @@ public struct Tuple {
         for _ in 0..<columnCount {
             switch try reader.uint8() {
             case ColumnMarker.null, ColumnMarker.unchanged: break
-            case ColumnMarker.text, ColumnMarker.binary: _ = try reader.slice(try reader.count32())
+            case ColumnMarker.text:
+                // No server sends one, and what stands after it would be read as the program's own text.
+                guard !Self.hasZero(try reader.slice(try reader.count32())) else { throw reader.error(.invalidString) }
+            case ColumnMarker.binary: _ = try reader.slice(try reader.count32())
             default: throw reader.error(.unknownMarker)
             }
         }
         bytes = UnsafeRawBufferPointer(rebasing: reader.bytes[start..<reader.offset])
+    }
+
+    private static func hasZero(_ value: UnsafeRawBufferPointer) -> Bool {
+        guard let base = value.baseAddress else { return false }
+        return memchr(base, 0, value.count) != nil
     }
 
     /// A tuple of columns that were checked before: a copy of another tuple's ``bytes``, or values put together anew in

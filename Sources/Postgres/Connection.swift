@@ -33,6 +33,10 @@ public final class Connection {
             keywords.append("connect_timeout")
             values.append("10")
         }
+        for (name, value) in Connection.silenceLimits {
+            keywords.append(name)
+            values.append(value)
+        }
         keywords.append("dbname")
         values.append(string.secret)
         if kind == .replication {
@@ -58,6 +62,13 @@ public final class Connection {
         PQsetNoticeReceiver(opened, { _, _ in }, nil)
         try setUp()
     }
+
+    /// A peer that has gone without a word is asked after 60 s of silence, and given up 30 s later; so is one that does not
+    /// confirm what was sent to it for 90 s. What the connection string says comes first.
+    private static let silenceLimits = [
+        ("keepalives_idle", "60"), ("keepalives_interval", "10"), ("keepalives_count", "3"),
+        ("tcp_user_timeout", "90000"),
+    ]
 
     deinit {
         PQfinish(handle)

@@ -1,4 +1,5 @@
 import Glibc
+import Observability
 
 /// A descriptor read through a buffer, with its position: a file, or a pipe.
 package final class ByteInput {
@@ -26,6 +27,13 @@ package final class ByteInput {
     package static func open(_ path: String) throws(SpoolError) -> ByteInput {
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw SpoolError.system("open", file: path) }
+        return ByteInput(descriptor: descriptor, name: path, closesDescriptor: true)
+    }
+
+    /// Opens a file of a spool or a folder of batches, where nothing but ordinary files is to be.
+    package static func openRegular(_ path: String) throws(SpoolError) -> ByteInput {
+        let descriptor = FileAccess.openRegular(path)
+        guard descriptor >= 0 else { throw SpoolError.opening(path) }
         return ByteInput(descriptor: descriptor, name: path, closesDescriptor: true)
     }
 

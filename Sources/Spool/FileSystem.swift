@@ -1,4 +1,5 @@
 import Glibc
+import Observability
 
 /// The few file operations whose order and errors the log's durability depends on.
 package enum FileSystem {
@@ -44,13 +45,13 @@ package enum FileSystem {
 
     /// Makes a directory, unless it is there.
     package static func makeDirectory(_ path: String) throws(SpoolError) {
-        guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw SpoolError.system("mkdir", file: path) }
+        guard FileAccess.makeFolder(path) else { throw SpoolError.system("mkdir", file: path) }
     }
 
     /// Opens a file, making it if need be.
     package static func create(_ path: String, flags: Int32) throws(SpoolError) -> Int32 {
-        let descriptor = open(path, O_CREAT | O_CLOEXEC | flags, 0o644)
-        guard descriptor >= 0 else { throw SpoolError.system("open", file: path) }
+        let descriptor = FileAccess.create(path, flags: flags)
+        guard descriptor >= 0 else { throw SpoolError.opening(path) }
         return descriptor
     }
 
@@ -106,7 +107,7 @@ package enum FileSystem {
 
     /// Reads a small file whole.
     static func read(_ path: String, limit: Int = 1 << 20) throws(SpoolError) -> [UInt8] {
-        let input = try ByteInput.open(path)
+        let input = try ByteInput.openRegular(path)
         var bytes: [UInt8] = []
         while try input.fill() {
             bytes.append(contentsOf: input.available)

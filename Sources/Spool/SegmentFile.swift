@@ -7,7 +7,7 @@ final class SegmentFile {
 
     init(_ path: String) throws(SpoolError) {
         self.path = path
-        frames = FrameReader(try ByteInput.open(path))
+        frames = FrameReader(try ByteInput.openRegular(path))
     }
 
     /// The header record. Leaves the reader behind the first chunk.

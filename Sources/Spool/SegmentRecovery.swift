@@ -67,7 +67,7 @@ struct SegmentRecovery {
     }
 
     private mutating func findCut() throws(SpoolError) {
-        let frames = FrameReader(try ByteInput.open(path))
+        let frames = FrameReader(try ByteInput.openRegular(path))
         var indexer = SegmentIndexer(start: name.start)
         while true {
             do throws(SpoolError) {
@@ -137,7 +137,7 @@ struct SegmentRecovery {
     }
 
     private func copyHead(to output: Int32, file: String) throws(SpoolError) {
-        let source = try ByteInput.open(path)
+        let source = try ByteInput.openRegular(path)
         while source.position < frameStart {
             guard try source.fill() else { throw SpoolError(.torn, "the file shrank while it was read", file: path) }
             let count = min(source.available.count, Int(frameStart - source.position))
@@ -145,7 +145,7 @@ struct SegmentRecovery {
                 UnsafeRawBufferPointer(rebasing: source.available[..<count]), to: output, file: file)
             source.consume(count)
         }
-        let frames = FrameReader(try ByteInput.open(path))
+        let frames = FrameReader(try ByteInput.openRegular(path))
         try frames.seek(to: frameStart)
         guard case .frame(let bytes, _) = try frames.next() else {
             throw SpoolError(.torn, "the file changed while it was read", file: path, offset: frameStart)
@@ -158,7 +158,7 @@ struct SegmentRecovery {
 
     /// The index of the file as it is now.
     private func index(start: LSN) throws(SpoolError) -> SegmentIndexer {
-        let frames = FrameReader(try ByteInput.open(path))
+        let frames = FrameReader(try ByteInput.openRegular(path))
         var indexer = SegmentIndexer(start: start)
         while case .frame(let bytes, let offset) = try frames.next() {
             try indexer.consume(Chunk(bytes: bytes, file: path, offset: offset))

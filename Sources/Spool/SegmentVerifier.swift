@@ -140,7 +140,7 @@ public struct SegmentVerifier {
     }
 
     private func scan(_ path: String, isPartial: Bool, _ report: inout SegmentReport) throws(SpoolError) {
-        let frames = FrameReader(try ByteInput.open(path))
+        let frames = FrameReader(try ByteInput.openRegular(path))
         var indexer: SegmentIndexer?
         var footer: (SegmentFooter, UInt64)?
         while true {

@@ -1,4 +1,5 @@
 import Glibc
+import Observability
 import Postgres
 
 /// Which source a spool belongs to; the contents of `spool.json`.
@@ -76,6 +77,7 @@ public struct SpoolDirectory: Sendable {
     public func open(for identity: SpoolIdentity) throws(SpoolError) -> SpoolLock {
         try FileSystem.makeDirectory(path)
         let lock = try SpoolLock(path + "/receive.lock", spool: path)
+        for folder in [segmentsPath, statePath] where FileSystem.isDirectory(folder) { _ = FileAccess.narrow(folder) }
         if let existing = try self.identity() {
             try check(existing, is: identity)
             guard existing.logID == nil else { return lock }
@@ -206,7 +208,7 @@ public struct SpoolDirectory: Sendable {
 
     private func end(ofOpen path: String, start: LSN) throws(SpoolError) -> LSN {
         var indexer = SegmentIndexer(start: start)
-        let frames = FrameReader(try ByteInput.open(path))
+        let frames = FrameReader(try ByteInput.openRegular(path))
         while case .frame(let bytes, let offset) = try frames.next() {
             try indexer.consume(Chunk(bytes: bytes, file: path, offset: offset))
         }

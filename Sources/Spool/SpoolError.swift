@@ -40,6 +40,16 @@ public struct SpoolError: Error, Sendable, Equatable {
         self.offset = offset
     }
 
+    /// A file that could not be opened, with the present `errno`.
+    static func opening(_ path: String) -> SpoolError {
+        let code = errno
+        guard [EINVAL, ENXIO, EISDIR].contains(code) else { return system("open", file: path) }
+        return SpoolError(
+            .io(errno: code),
+            "there is a pipe, a device or a folder where an ordinary file belongs; remove it, and restore the file",
+            file: path)
+    }
+
     /// A failed system call, with the present `errno`.
     static func system(_ call: String, file: String) -> SpoolError {
         let code = errno

@@ -71,7 +71,7 @@ public final class SpoolReader: ChunkSource {
         let path = spool.segmentsPath + "/" + name.fileName
         let input: ByteInput
         do throws(SpoolError) {
-            input = try ByteInput.open(path)
+            input = try ByteInput.openRegular(path)
         } catch  where error.code == .io(errno: ENOENT) && name.isPartial {
             // It was sealed between the listing and now.
             return try open(name.sealed)

@@ -95,6 +95,6 @@ public final class TransactionFile {
     /// Reads the chunks back, from the first.
     public func reader() throws(SpoolError) -> TransactionReader {
         try rest()
-        return TransactionReader(try ByteInput.open(path), records: records)
+        return TransactionReader(try ByteInput.openRegular(path), records: records)
     }
 }

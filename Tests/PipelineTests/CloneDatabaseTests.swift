@@ -129,6 +129,28 @@ struct CloneDatabaseTests {
         }
     }
 
+    /// No publication sends the rows of an extension's tables.
+    @Test func whatChangesInTablesOfExtensionsIsBroughtOverInTheSwitchover() async throws {
+        try await Rig.run(publication: nil, createsSlot: false) { rig in
+            try await rig.onBoth(Self.configuration)
+            try await rig.onSource("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
+            let follower = try await rig.startFollower()
+            try await rig.onSource(
+                """
+                INSERT INTO settings.parents VALUES (2, 'late', true); INSERT INTO settings.children VALUES (2, 'later');
+                SELECT nextval('settings.numbers'), nextval('settings.numbers');
+                """)
+            let refused = try await rig.shell(rig.cloneCommand("switchover --fence --rest refuse"))
+            #expect(refused.exitCode == ExitStatus.drift.rawValue, "\(refused)")
+            #expect(try await follower.wait().exitCode == 0)
+            let done = try await rig.shell(rig.cloneCommand("switchover --fence")).checked("switchover")
+            #expect(done.output.contains("\"settings\".\"children\""), "\(done)")
+            let all = "SELECT v, (SELECT last_value FROM settings.numbers) FROM settings.children"
+            #expect(try await rig.onTarget(all) == "later|2")
+            #expect(try await rig.onTarget("SELECT v FROM settings.parents WHERE id = 2") == "late")
+        }
+    }
+
     @Test func aTableThatTheTargetsExtensionLacksIsNamed() async throws {
         try await Rig.run(publication: nil, createsSlot: false) { rig in
             try await rig.onSource(

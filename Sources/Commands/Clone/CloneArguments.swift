@@ -21,6 +21,9 @@ struct CloneArguments: ParsableArguments {
     @Option(help: ArgumentHelp("The name of the target's position.", valueName: "name"))
     var origin = "walrelay"
 
+    @OptionGroup
+    var access: SpoolAccess
+
     @OptionGroup(title: "Logging")
     var log: LogOptions
 

@@ -24,7 +24,7 @@ struct StatusView {
         view.addStream()
         view.addStages()
         for warning in status.warnings { view.lines.append("! \(warning)") }
-        return view.lines
+        return view.lines.map { PlainText.line($0) }
     }
 
     private mutating func add(_ label: String, _ text: String) {

@@ -50,19 +50,19 @@ struct LogScan {
             LogScan.warn(reader)
         }
         for text in showsValues ? selection.unmetColumnWarnings : [] {
-            Output.write("inspect: warning: \(text)\n", to: 2)
+            Output.warning(text, program: "inspect")
         }
     }
 
     /// Says what of the range is not there.
     static func warn(_ reader: RangeReader) {
         if let start = reader.beginsLate {
-            Output.write("inspect: warning: the spool begins at \(start); what was before is not in it\n", to: 2)
+            Output.warning("the spool begins at \(start); what was before is not in it", program: "inspect")
         }
         if let tail = reader.unfinishedTail {
-            Output.write(
-                "inspect: warning: \(tail.file) ends at offset \(tail.offset) in a chunk that is not whole (yet); "
-                    + "inspect verify says more\n", to: 2)
+            Output.warning(
+                "\(tail.file) ends at offset \(tail.offset) in a chunk that is not whole (yet); inspect verify says more",
+                program: "inspect")
         }
     }
 }

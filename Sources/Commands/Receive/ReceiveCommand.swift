@@ -55,6 +55,9 @@ struct ReceiveCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The spool's folder.", valueName: "folder"))
     var dir = "spool"
 
+    @OptionGroup
+    var access: SpoolAccess
+
     @Flag(help: "Write the log to standard output instead of a spool.")
     var stdout = false
 

@@ -1,4 +1,5 @@
 import Glibc
+import Observability
 
 /// Writing to standard output and standard error.
 public enum Output {
@@ -18,14 +19,19 @@ public enum Output {
         }
     }
 
-    /// Writes a line of data to standard output.
+    /// Writes a line to standard output, or several, without what could steer a terminal.
     public static func line(_ text: String) {
-        write(text + "\n", to: 1)
+        write(PlainText.lines(text) + "\n", to: 1)
     }
 
     /// Writes the one line that says why a program fails.
     public static func error(_ message: String, program: String) {
         let line = message.split(whereSeparator: \.isNewline).joined(separator: " ")
-        write("\(program): error: \(line)\n", to: 2)
+        write("\(program): error: \(PlainText.line(line))\n", to: 2)
+    }
+
+    /// Writes a line that a person should look at.
+    public static func warning(_ message: String, program: String) {
+        write("\(program): warning: \(PlainText.line(message))\n", to: 2)
     }
 }

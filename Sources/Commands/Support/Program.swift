@@ -20,6 +20,7 @@ public enum Program {
         _ command: Command.Type, reportsBrokenPipe: Bool = true
     ) async -> Never {
         if reportsBrokenPipe { signal(SIGPIPE, SIG_IGN) }
+        if let group = getenv(FileAccess.variable) { _ = FileAccess.share(with: String(cString: group)) }
         do {
             var parsed = try Command.parseAsRoot()
             if var runnable = parsed as? any AsyncParsableCommand {

@@ -1,8 +1,10 @@
+import Observability
+
 /// Aligned columns on standard output.
 public enum Table {
     /// Prints a heading and rows; the columns named in `alignedRight` are numbers.
     public static func print(_ heading: [String], _ rows: [[String]], alignedRight: Set<Int> = []) {
-        let all = [heading] + rows
+        let all = [heading] + rows.map { $0.map { PlainText.line($0) } }
         let widths = heading.indices.map { column in
             all.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
         }

@@ -30,7 +30,7 @@ struct PublicationPlan: Equatable {
         var covered: Set<UInt32> = []
         var coveredForInserts: Set<UInt32> = []
         for root in roots where root.owningExtension == nil && isSelected(root.schema, root.name) {
-            let isSafe = (leaves[root.oid] ?? []).allSatisfy { $0.canPublishUpdates || $0.isUnlogged }
+            let isSafe = (leaves[root.oid] ?? []).allSatisfy { $0.canPublishUpdates(serverVersion) || $0.isUnlogged }
             if root.hasPrimaryKey && isSafe {
                 covered.insert(root.oid)
                 whole.append(Self.name(root))
@@ -48,7 +48,7 @@ struct PublicationPlan: Equatable {
                 continue
             }
             let isCovered = table.root.map { covered.contains($0) } ?? false
-            if table.canPublishUpdates {
+            if table.canPublishUpdates(serverVersion) {
                 if !isCovered { whole.append(Self.name(table)) }
             } else {
                 if !(table.root.map { coveredForInserts.contains($0) } ?? false) {
@@ -56,7 +56,9 @@ struct PublicationPlan: Equatable {
                 }
                 remarks.append(Self.remedy(for: table))
             }
-            if serverVersion >= 180_000 && table.canPublishUpdates && table.needsGenerated { publishesGenerated = true }
+            if serverVersion >= 180_000 && table.canPublishUpdates(serverVersion) && table.needsGenerated {
+                publishesGenerated = true
+            }
         }
     }
 
@@ -81,7 +83,7 @@ struct PublicationPlan: Equatable {
     private static func remedy(for table: SourceTable) -> String {
         let name = name(table)
         let statement =
-            if table.identity != .primaryKey && table.hasPrimaryKey {
+            if table.identity != .primaryKey && table.hasPrimaryKey && !table.hasGeneratedKey {
                 "ALTER TABLE \(name) REPLICA IDENTITY DEFAULT;"
             } else if table.hasVirtualGenerated {
                 "ALTER TABLE \(name) ADD PRIMARY KEY (…);"

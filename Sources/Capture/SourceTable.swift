@@ -39,6 +39,10 @@ struct SourceTable: Sendable, Equatable {
     /// An old row would contain generated columns. From 18 on its UPDATEs fail unless those are published.
     var needsGenerated: Bool { identity == .full ? hasStoredGenerated : hasGeneratedKey }
 
-    /// UPDATE and DELETE go on working when they are published.
-    var canPublishUpdates: Bool { isIdentityUsable && !(identity == .full && hasVirtualGenerated) }
+    /// UPDATE and DELETE go on working when they are published, and say which row they mean. Before 18 a generated column is
+    /// never sent, also where it is the key.
+    func canPublishUpdates(_ serverVersion: Int) -> Bool {
+        isIdentityUsable && !(identity == .full && hasVirtualGenerated)
+            && (serverVersion >= 180_000 || identity == .full || !hasGeneratedKey)
+    }
 }

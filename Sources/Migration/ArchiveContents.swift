@@ -15,6 +15,8 @@ struct ArchiveContents {
         var text: String
         /// What must be there before, by the numbers in the archive.
         var dependencies: [Int] = []
+        /// pg_dump has it among what comes after the rows.
+        var isAfterRows = false
 
         /// The line by which pg_restore is told to restore it.
         var line: String { "\(id); \(address.catalog) \(address.oid) \(text)" }
@@ -22,14 +24,36 @@ struct ArchiveContents {
         /// A key, or another constraint that an index belongs to.
         var isConstraint: Bool { text.hasPrefix("CONSTRAINT ") }
 
+        /// It makes an index of a partition a part of the partitioned table's.
+        var isIndexAttachment: Bool { text.hasPrefix("INDEX ATTACH ") }
+
+        /// Its rows are copied.
+        var isTable: Bool { text.hasPrefix("TABLE ") && !text.hasPrefix("TABLE ATTACH ") }
+
+        /// It says something of the object that it depends on, and comes with it.
+        var isAddition: Bool { ["COMMENT ", "ACL ", "SECURITY LABEL "].contains { text.hasPrefix($0) } }
+
+        /// It is checked against the rows of two tables.
+        var isForeignKey: Bool { text.hasPrefix("FK CONSTRAINT ") }
+
+        /// It fills a materialized view.
+        var isRefresh: Bool { text.hasPrefix("MATERIALIZED VIEW DATA ") }
+
         /// Rows are found by it, or kept apart.
         var isKey: Bool { isConstraint || text.hasPrefix("INDEX ") }
+
+        /// It runs code of the user when something is made.
+        var isEventTrigger: Bool { text.hasPrefix("EVENT TRIGGER ") }
+
+        /// Who gets which privileges on what is made later.
+        var isDefaultPrivilege: Bool { text.hasPrefix("DEFAULT ACL ") }
 
         /// Kind, schema and name.
         var name: String { text.split(separator: " ").dropLast().joined(separator: " ") }
     }
 
     private(set) var entries: [Entry] = []
+    private var afterRows: Set<Int> = []
 
     /// Takes the next line of the list.
     mutating func take(_ line: String) {
@@ -44,6 +68,17 @@ struct ArchiveContents {
             let catalog = UInt32(words[1]), let oid = UInt32(words[2])
         else { return }
         entries.append(Entry(id: id, address: .init(catalog: catalog, oid: oid), text: String(words[3])))
+    }
+
+    /// Takes the next line of the list of only what comes after the rows.
+    mutating func takeAfterRows(_ line: String) {
+        guard let number = line.split(separator: ";", maxSplits: 1).first, let id = Int(number) else { return }
+        afterRows.insert(id)
+    }
+
+    /// Notes in the entries which of them come after the rows, once both lists are taken.
+    mutating func finish() {
+        for index in entries.indices { entries[index].isAfterRows = afterRows.contains(entries[index].id) }
     }
 
     /// What is left of the archive.
@@ -67,6 +102,8 @@ struct ArchiveContents {
             before = gone.count
             for entry in entries where entry.dependencies.contains(where: { gone.contains($0) }) {
                 gone.insert(entry.id)
+                // Without its query only a view of NULLs would be left.
+                if let view = viewOfQuery(entry) { gone.insert(view) }
             }
         }
         let skipped = Set(entries.filter { extensions.contains($0.address) }.map(\.id))
@@ -78,11 +115,26 @@ struct ArchiveContents {
             if gone.contains(entry.id) {
                 let isNamed = objects.contains(entry.address)
                 // Comments, privileges and the like are not worth a word.
-                if !isNamed && entry.address.catalog != 0 { selected.dependents.append(entry) }
+                if !isNamed && entry.address.catalog != 0 && viewOfQuery(entry) == nil {
+                    selected.dependents.append(entry)
+                }
             } else if !belongsToSkipped {
                 selected.kept.append(entry)
             }
         }
         return selected
+    }
+
+    /// The view that an entry gives its query, by its number: pg_dump makes a view that needs a key in two steps, the
+    /// first with NULLs for columns. Nil for anything else.
+    private func viewOfQuery(_ entry: Entry) -> Int? {
+        guard entry.text.hasPrefix("RULE ") else { return nil }
+        // "RULE shop names _RETURN owner" belongs to "VIEW shop names owner".
+        let rule = entry.text.dropFirst("RULE ".count)
+        let views = Set(
+            rule.ranges(of: " _RETURN").map { range in
+                "VIEW " + rule[..<range.lowerBound] + rule[range.upperBound...]
+            })
+        return entries.first { entry.dependencies.contains($0.id) && views.contains($0.text) }?.id
     }
 }

@@ -91,8 +91,14 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var isCatchingUp: Bool?
     /// All tables are of one moment.
     public var isCaughtUp: Bool?
+    /// So is all the rest of the definitions, except what would act on others of them.
+    public var isBehindRest: Bool?
     /// Indexes, constraints and all the rest of the definitions are on the target, too.
     public var isBehindIndexes: Bool?
+    /// What the copy could not make as it is on the source, and what to do about that.
+    public var remarks: [String]?
+    /// Materialized views that could not be filled, named as SQL writes them.
+    public var unfilledViews: [String]?
     /// The steps that are done.
     public var steps: [Step] = []
     /// The tables that are copied.
@@ -106,7 +112,7 @@ public struct CloneJournal: Codable, Sendable, Equatable {
 
     enum CodingKeys: String, CodingKey {
         case format, phase, pid, tool, started, source, target, follows, slot, publications, extensions,
-            filters, planned, steps, tables
+            filters, planned, steps, tables, remarks
         // What version 0.1 called it.
         case stream = "origin"
         case consistentPoint = "consistent_point"
@@ -115,7 +121,9 @@ public struct CloneJournal: Codable, Sendable, Equatable {
         case isCatchingUp = "is_catching_up"
         case isCaughtUp = "is_caught_up"
         case isBehindIndexes = "is_behind_indexes"
+        case isBehindRest = "is_behind_rest"
         case switchedAt = "switched_at"
+        case unfilledViews = "unfilled_views"
         case skipsLargeObjects = "skips_large_objects"
         case isEnding = "is_ending"
         case fencedAt = "fenced_at"

@@ -29,6 +29,8 @@ public struct CloneOptions: Sendable {
     public var end: String?
     /// How often in a row a stage that died is started again.
     public var restartsMax = 10
+    /// How often both sides' definitions are compared while following, in seconds; 0 for never.
+    public var driftSeconds = 60
     /// How many tables are copied at once.
     public var tableJobs = 4
     /// A table of more bytes is copied in parts of about as much; nil for each table in one.
@@ -53,6 +55,8 @@ public struct CloneOptions: Sendable {
     public var copiesRolePasswords = true
     /// Leave large objects where they are.
     public var skipsLargeObjects = false
+    /// Leave what belongs to the database itself, such as `ALTER DATABASE … SET`, as it is on the target.
+    public var skipsDatabaseProperties = false
     /// Drop what the target has of the source's objects first.
     public var dropsIfExists = false
     /// Options of pg_restore, such as `--no-owner`.

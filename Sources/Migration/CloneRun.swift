@@ -124,6 +124,11 @@ public struct CloneRun: Sendable {
             // The log may have the end record of an earlier run, which is another position.
             following.end = try await Worker.run(name: "source") { try Self.currentPosition(options).description }
         }
+        let drift = Task { [following, logger] in
+            // Up to an end position the definitions are looked at by who asked for it.
+            if following.end == nil { await DriftWatch(following, logger: logger).run() }
+        }
+        defer { drift.cancel() }
         let failure = try await FollowPipeline(following, progress: progress, logger: logger).follow(
             stop, isReady: isReady, onFailure: { abort.request() }
         ) {

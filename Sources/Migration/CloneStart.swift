@@ -68,7 +68,10 @@ struct CloneStart {
     private func check(_ old: CloneJournal, _ source: Connection, _ target: TargetDatabase) throws {
         let here = try TargetDatabase.identity(source)
         let there = try TargetDatabase.identity(target.connection)
-        guard old.source == here, old.target == there, old.slot == options.slot, old.stream == options.stream else {
+        let isUpgraded = try old.phase == .following && MigrationIdentity.isSame(target, there, old)
+        guard old.source == here, old.target == there || isUpgraded, old.slot == options.slot,
+            old.stream == options.stream
+        else {
             throw MigrationError(
                 .foreign,
                 "\(options.spool) belongs to another migration, from database \"\(old.source.name)\" of system "
@@ -93,6 +96,10 @@ struct CloneStart {
         }
         var journal = old
         journal.pid = getpid()
+        journal.target = try TargetDatabase.identity(TargetDatabase(options.target).connection)
+        if journal.target != old.target {
+            logger.info("the target is another cluster now, as pg_upgrade makes one; it has this migration's position")
+        }
         try journal.write(spool)
         logger.info("going on: the copy of \(old.consistentPoint ?? .zero) is complete")
         return journal

@@ -117,7 +117,7 @@ public struct DataComparison: Sendable {
     }
 
     /// One thread's sessions with both sides.
-    private final class Pair {
+    final class Pair {
         let options: CloneOptions
         let source: Connection
         let target: Connection
@@ -127,12 +127,19 @@ public struct DataComparison: Sendable {
             self.options = options
             source = try TargetDatabase.connect(options.source, encoding: "UTF8")
             target = try TargetDatabase.connect(options.target, encoding: "UTF8")
-            // The faster one is the same in all versions that have it.
-            let hasExtended = min(source.serverVersion, target.serverVersion) >= 110_000
+            // The faster one is the same in all versions that have it. It is of bytes: of two encodings, the characters are
+            // compared as UTF8 has them. SQL_ASCII knows no characters.
+            let doing = "asking for the encoding"
+            let encodings = try [source, target].map {
+                try $0.execute("SHOW server_encoding", doing: doing).text(0, 0) ?? ""
+            }
+            let isTranslated = encodings[0] != encodings[1] && !encodings.contains("SQL_ASCII")
+            let hasExtended = !isTranslated && min(source.serverVersion, target.serverVersion) >= 110_000
+            let text = isTranslated ? "pg_catalog.convert_to((%)::pg_catalog.text, 'UTF8')" : "(%)::pg_catalog.text"
             hash =
                 hasExtended
                 ? "pg_catalog.hashtextextended((%)::pg_catalog.text COLLATE \"C\", 0)"
-                : "('x' || pg_catalog.substr(pg_catalog.md5((%)::pg_catalog.text), 1, 16))::pg_catalog.bit(64)::pg_catalog.int8"
+                : "('x' || pg_catalog.substr(pg_catalog.md5(\(text)), 1, 16))::pg_catalog.bit(64)::pg_catalog.int8"
         }
 
         func compare(_ table: CopiedTable, isFollowed: Bool, _ stop: StopRequest) throws -> Result {

@@ -67,7 +67,7 @@ extension DatabaseCopy {
         if !archive.exists { try archive.dump(options.source, snapshot: nil) }
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
         if !selection.includesAllObjects { try archive.select(SourceObjects(on: source, selection), on: source) }
-        try selectRest(&archive, source)
+        try arrange(&archive, source)
         if journal.isBehindKeys != true {
             // Not all of them may be whole. Tables without their rows have some, too.
             let tables = try SourceSnapshot.tables(on: source, Selection()).map(\.name)
@@ -76,9 +76,9 @@ extension DatabaseCopy {
     }
 
     /// Finds out what comes when.
-    func selectRest(_ archive: inout SchemaArchive, _ source: Connection) throws {
+    func arrange(_ archive: inout SchemaArchive, _ source: Connection) throws {
         if archive.kept.isEmpty { try archive.selectAll() }
-        archive.late = try EarlyKeys.late(of: archive.kept, on: source)
+        try archive.arrange(waiting: try EarlyKeys.late(of: archive.kept, on: source))
     }
 
     /// A server that falls over empties its unlogged tables.

@@ -6,7 +6,6 @@ import Observability
 import Postgres
 import Selection
 import Spool
-import Synchronization
 import Threading
 
 /// Copies a database as one snapshot of the source shows it. Blocks; lives on a thread of its own.
@@ -19,7 +18,7 @@ final class DatabaseCopy {
     let selection: Selection
     var journal: CloneJournal
     /// An earlier run has copied definitions, and perhaps some of the tables.
-    private let isResumed: Bool
+    let isResumed: Bool
     /// What large tables get while others are still being copied.
     private var earlyKeys: EarlyKeys?
 
@@ -48,21 +47,29 @@ final class DatabaseCopy {
         Failpoint.afterSequences.reach()
         if !options.skipsAnalyze {
             try step("analyze") {
-                try TargetDatabase.analyze(options.target, threads: options.tableJobs, stop: stop)
+                try TargetDatabase.analyze(options.target, threads: options.tableJobs, stop: stop, logger: logger)
             }
         }
+        if !options.skipsDatabaseProperties { try copyDatabaseProperties() }
         // From here on the target says by itself what it has; without that it would take what the copy has again.
         let target = try TargetDatabase(options.target)
         if journal.laterPoint == nil, let start = journal.consistentPoint {
             try target.placePosition(options, journal, at: start)
         }
         try target.makeDurable()
+        if options.follows, var base = try CatalogBase.read(spool) {
+            base.target = try .read(target.connection, publications: [])
+            try base.write(spool)
+        }
         journal.phase = options.follows ? .following : .done
         Failpoint.beforeCopyIsDone.reach()
         try journal.write(spool)
         Failpoint.afterCopyIsDone.reach()
         logger.info(
             "the copy is complete: \(journal.tables.count) tables, \(CloneProgress.megabytes(journal.bytes))")
+        if let remarks = journal.remarks {
+            logger.warning("not everything on the target is as on the source: \(remarks.joined(separator: " – "))")
+        }
         return journal
     }
 
@@ -117,20 +124,24 @@ final class DatabaseCopy {
         ).run()
     }
 
+    private func copyDatabaseProperties() throws {
+        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        try DatabaseProperties(
+            source: source, target: TargetDatabase(options.target).connection, options: options, logger: logger
+        ).run()
+    }
+
     private func restoreKeys(of archive: inout SchemaArchive) throws {
         let watch = IndexWatch(options, progress)
         defer { watch.end() }
-        try archive.narrow(toKeys: true, without: earlyKeys?.close() ?? [])
-        // Some of the others may still be under way.
-        try archive.restore(.after, options.target, jobs: options.indexJobs, options: options.restoreOptions)
+        let (now, later) = archive.order.keys(without: earlyKeys?.close() ?? [])
+        // Some of those that were begun early may still be under way.
+        try archive.narrow(to: now, "post-data-keys")
+        try archive.restore(options.target, jobs: options.indexJobs, options: options.restoreOptions)
         try earlyKeys?.finish()
-    }
-
-    /// Makes what comes behind the keys. What an interrupted run has made of it, pg_restore drops by itself.
-    private func restoreRest(of archive: inout SchemaArchive) throws {
-        let again = isResumed ? ["--clean", "--if-exists"] : []
-        try archive.narrow(toKeys: false)
-        try archive.restore(.after, options.target, jobs: options.indexJobs, options: options.restoreOptions + again)
+        guard !later.isEmpty else { return }
+        try archive.narrow(to: later, "post-data-keys")
+        try archive.restore(options.target, jobs: options.indexJobs, options: options.restoreOptions)
     }
 
     /// What needs the snapshot, which is let go at the end.
@@ -157,13 +168,16 @@ final class DatabaseCopy {
         let (name, encoding) = (holder.name, holder.encoding)
         try step("definitions") {
             if !isResumed || !archive.exists { try archive.dump(options.source, snapshot: name) }
-            if isResumed || !selection.includesAllObjects {
-                let session = try SourceSnapshot(options.source, snapshot: name, encoding: encoding)
-                try archive.select(SourceObjects(on: session.connection, selection), on: session.connection)
-            }
+            try arrange(&archive, snapshot: name, encoding)
             if !isResumed {
+                if options.follows {
+                    let session = try SourceSnapshot(options.source, snapshot: name, encoding: encoding)
+                    try CatalogBase(source: .read(session.connection, publications: journal.sendingPublications))
+                        .write(spool)
+                }
                 if options.copiesRoles { try copyRoles() }
-                try archive.restore(.before, options.target, jobs: 1, options: options.restoreOptions)
+                try archive.narrow(to: archive.order.before, "pre-data")
+                try archive.restore(options.target, jobs: 1, options: options.restoreOptions)
             }
         }
         var tables = try SourceSnapshot(options.source, snapshot: name, encoding: encoding).tables(selection)
@@ -174,13 +188,19 @@ final class DatabaseCopy {
             try TargetDatabase(options.target).makeDurable()
             try note { $0.planned = tables.map(\.name) }
         }
-        let earlyKeys = try makeEarlyKeys(&archive, tables, snapshot: name, encoding)
+        let earlyKeys = try makeEarlyKeys(archive, tables, snapshot: name, encoding)
         self.earlyKeys = earlyKeys
         let copied = CopiedParts(journal, spool, after: holder.after)
         progress.plan(tables)
         let (source, target) = (options.source, options.target)
         let (stop, progress, logger) = (stop, progress, logger)
         try step("rows") {
+            let remarks = try ExtensionTables(
+                source: SourceSnapshot(source, snapshot: name, encoding: encoding),
+                target: TargetDatabase.connect(target, encoding: encoding), selection: selection, logger: logger
+            ).copy()
+            for remark in remarks { logger.warning("\(remark)") }
+            journal.remarks = remarks.isEmpty ? nil : remarks
             let parts = CopyPart.plan(tables, larger: options.splitBytes, partsMax: options.splitPartsMax)
             try Parallel.run(parts, threads: options.tableJobs, name: "table copy", stop: stop) {
                 let copier = try TableCopier(
@@ -208,20 +228,27 @@ final class DatabaseCopy {
         withExtendedLifetime(holder) {}
     }
 
+    /// Finds out what of the archive is made, and when.
+    private func arrange(_ archive: inout SchemaArchive, snapshot: String, _ encoding: String) throws {
+        let source = try SourceSnapshot(options.source, snapshot: snapshot, encoding: encoding).connection
+        if isResumed || !selection.includesAllObjects {
+            try archive.select(SourceObjects(on: source, selection), on: source)
+        }
+        try arrange(&archive, source)
+    }
+
     /// What can be made before all rows are there.
     private func makeEarlyKeys(
-        _ archive: inout SchemaArchive, _ tables: [CopiedTable], snapshot: String, _ encoding: String
+        _ archive: SchemaArchive, _ tables: [CopiedTable], snapshot: String, _ encoding: String
     ) throws -> EarlyKeys {
         let (options, logger) = (options, logger)
         let session = try SourceSnapshot(options.source, snapshot: snapshot, encoding: encoding)
-        try selectRest(&archive, session.connection)
         // Nothing is gained for the last table.
         let large = tables.count > 1 ? tables.filter { $0.size > options.earlyIndexBytes } : []
         let keys = try EarlyKeys.keys(of: archive, tables: large, on: session.connection)
-        let contents = archive
         return EarlyKeys(keys, jobs: options.indexJobs, stop: stop) { entry in
             let begun = Deadline.now
-            try contents.restore(entry, options.target, options: options.restoreOptions)
+            try archive.restore(key: entry, options.target, options: options.restoreOptions)
             logger.info("made early: \(entry.name), in \(Figures.tenths(begun.seconds)) s")
         }
     }
@@ -279,38 +306,6 @@ final class DatabaseCopy {
         return Holder(name: name, encoding: source.encoding, source: source)
     }
 
-    /// What several threads have copied of large objects.
-    private final class Counted: Sendable {
-        let sums = Mutex((objects: 0, bytes: 0))
-    }
-
-    private func copyLargeObjects(snapshot: String, _ encoding: String) throws {
-        let batches = try LargeObjectBatch.all(
-            on: SourceSnapshot(options.source, snapshot: snapshot, encoding: encoding).connection)
-        guard !batches.isEmpty else { return }
-        let (options, stop, progress, logger) = (options, stop, progress, logger)
-        let counted = Counted()
-        try step("large objects") {
-            try Parallel.run(batches, threads: options.tableJobs, name: "large objects", stop: stop) {
-                let copier = try LargeObjectCopier(
-                    options, snapshot: snapshot, encoding: encoding, stop: stop, progress: progress)
-                return { batch in
-                    let copied = try copier.copy(batch)
-                    Failpoint.afterLargeObjects.reach()
-                    counted.sums.withLock { sums in
-                        sums.objects += copied.objects
-                        sums.bytes += copied.bytes
-                    }
-                }
-            }
-        }
-        let (count, bytes) = counted.sums.withLock { $0 }
-        logger.info("\(count) large objects, \(CloneProgress.megabytes(bytes))")
-        if options.follows {
-            logger.warning("changes of large objects are NOT followed: they are as at the copy's start")
-        }
-    }
-
     static func encoding(_ source: ConnectionString) throws -> String {
         let connection = try Connection(source, applicationName: TargetDatabase.applicationName)
         let name = try connection.execute("SHOW server_encoding", doing: "asking for the encoding").text(0, 0)
@@ -322,7 +317,7 @@ final class DatabaseCopy {
         try TargetDatabase(options.target).set(try SourceSnapshot.sequences(on: source, selection))
     }
 
-    private func step<Result>(_ name: String, _ body: () throws -> Result) throws -> Result {
+    func step<Result>(_ name: String, _ body: () throws -> Result) throws -> Result {
         try stop.check()
         progress.begin(name)
         logger.info("\(name)")

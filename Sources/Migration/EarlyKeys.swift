@@ -122,7 +122,7 @@ extension EarlyKeys {
         let wanted = Set(tables.map(\.oid))
         let owners = try addresses(query, on: source).filter { wanted.contains($0.value) }
         var keys: [UInt32: [Key]] = [:]
-        for entry in archive.kept where !archive.late.contains(entry.id) {
+        for entry in archive.order.keys {
             guard let table = owners[entry.address] else { continue }
             keys[table, default: []].append(Key(table: table, entry: entry))
         }

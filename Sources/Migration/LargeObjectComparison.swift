@@ -38,6 +38,12 @@ struct LargeObjectComparison {
         return found
     }
 
+    /// The ids of those in a range that are not the same.
+    func differing(_ batch: LargeObjectBatch) throws -> [UInt32] {
+        let (ours, theirs) = (try hashes(source, batch), try hashes(target, batch))
+        return Set(ours.keys).union(theirs.keys).filter { ours[$0] != theirs[$0] }.sorted()
+    }
+
     /// Each object's checksum. It is of the bytes that a reader gets: a hole on one side may be zeros on the other. They
     /// are read in pieces, because an object may be larger than a value can be.
     private func hashes(_ connection: Connection, _ batch: LargeObjectBatch) throws -> [UInt32: String] {

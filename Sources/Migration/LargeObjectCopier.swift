@@ -43,7 +43,7 @@ final class LargeObjectCopier {
     private static let groupMax = 32
 
     init(
-        _ options: CloneOptions, snapshot: String, encoding: String, stop: StopRequest, progress: CloneProgress
+        _ options: CloneOptions, snapshot: String?, encoding: String, stop: StopRequest, progress: CloneProgress
     ) throws {
         source = try SourceSnapshot(options.source, snapshot: snapshot, encoding: encoding)
         target = try TargetDatabase.connect(options.target, encoding: encoding)
@@ -75,6 +75,18 @@ final class LargeObjectCopier {
         }
         try target.execute("COMMIT", doing: "committing large objects on the target")
         return (objects.count, bytes)
+    }
+
+    /// Makes one object what it is on the source, or removes it where the source has none.
+    func replace(_ object: UInt32) throws {
+        try source.begin()
+        try target.query(
+            """
+            SELECT pg_catalog.lo_unlink(oid) FROM pg_catalog.pg_largeobject_metadata
+             WHERE oid OPERATOR(pg_catalog.=) $1::pg_catalog.oid
+            """, ["\(object)"], doing: "removing large object \(object)")
+        let (end, isLast) = object.addingReportingOverflow(1)
+        _ = try copy(LargeObjectBatch(first: object, end: isLast ? nil : end))
     }
 
     private func copyContents(of objects: [String]) throws -> Int {

@@ -15,15 +15,21 @@ struct MaterializedViews {
 
     /// Those that have contents, each behind those that it reads, be it through other views.
     let views: [View]
+    /// What each view, materialized or not, reads directly, by object ids.
+    private let reads: [String: [String]]
 
     /// Reads them, and what they depend on. What a function reads, the server does not know.
-    init(on connection: Connection) throws {
+    ///
+    /// - Parameter unfilled: further ones, named as SQL writes them, that should have contents.
+    init(on connection: Connection, unfilled: [String] = []) throws {
         let doing = "listing the materialized views"
         let found = try connection.execute(Self.viewsQuery, doing: doing)
         let all = (0..<found.rowCount).compactMap { index -> View? in
             guard let oid = found.text(index, 0), let schema = found.text(index, 1), let name = found.text(index, 2)
             else { return nil }
-            return View(oid: oid, name: Quoting.qualified(schema, name), isOurs: found.text(index, 3) == "t")
+            let qualified = Quoting.qualified(schema, name)
+            guard found.text(index, 4) == "t" || unfilled.contains(qualified) else { return nil }
+            return View(oid: oid, name: qualified, isOurs: found.text(index, 3) == "t")
         }
         let uses = try connection.execute(Self.usesQuery, doing: doing)
         var reads: [String: [String]] = [:]
@@ -31,6 +37,7 @@ struct MaterializedViews {
             guard let reader = uses.text(index, 0), let read = uses.text(index, 1) else { continue }
             reads[reader, default: []].append(read)
         }
+        self.reads = reads
         views = Self.ordered(all, reads: reads)
     }
 
@@ -57,20 +64,52 @@ struct MaterializedViews {
         return result
     }
 
-    /// Fills them from the tables as they are now.
-    func refresh(_ options: CloneOptions, _ logger: Logger, isStopped: () throws -> Void) throws {
+    /// Fills them from the tables as they are now. One that fails is left as it is, with those that read it.
+    ///
+    /// - Returns: the names of those that are left as they were.
+    func refresh(_ options: CloneOptions, _ logger: Logger, isStopped: () throws -> Void) throws -> [String] {
         let target = try TargetDatabase(options.target)
+        // A view's owner sees what policies let it see, as on the source.
+        try target.connection.execute("SET row_security = on", doing: "switching on policies")
+        var stale: [View] = []
         for view in views {
             try isStopped()
+            let remedy = "Fix the cause, then run on the target: REFRESH MATERIALIZED VIEW \(view.name);"
+            if let read = Self.firstRead(by: view.oid, of: stale, reads: reads) {
+                stale.append(view)
+                logger.warning("\(view.name) is not refreshed, because it reads \(read.name). \(remedy)")
+                continue
+            }
             logger.info("refreshing \(view.name)")
-            try target.connection.execute("REFRESH MATERIALIZED VIEW \(view.name)", doing: "refreshing \(view.name)")
+            do throws(PostgresError) {
+                try target.connection.execute(
+                    "REFRESH MATERIALIZED VIEW \(view.name)", doing: "refreshing \(view.name)")
+            } catch {
+                guard error.isOfStatement else { throw error }
+                stale.append(view)
+                logger.warning("\(view.name) is not refreshed (\(error.message)). \(remedy)")
+            }
         }
+        return stale.map(\.name)
+    }
+
+    /// One of some views that another one reads, be it through others.
+    static func firstRead(by oid: String, of views: [View], reads: [String: [String]]) -> View? {
+        guard !views.isEmpty else { return nil }
+        var seen: Set<String> = [oid]
+        var stack = reads[oid] ?? []
+        while let next = stack.popLast() {
+            guard seen.insert(next).inserted else { continue }
+            if let view = views.first(where: { $0.oid == next }) { return view }
+            stack += reads[next] ?? []
+        }
+        return nil
     }
 
     private static let viewsQuery = """
-        SELECT c.oid, n.nspname, c.relname, pg_catalog.pg_has_role(c.relowner, 'USAGE')
+        SELECT c.oid, n.nspname, c.relname, pg_catalog.pg_has_role(c.relowner, 'USAGE'), c.relispopulated
           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-         WHERE c.relkind = 'm' AND c.relispopulated AND \(TargetDatabase.userNamespace)
+         WHERE c.relkind = 'm' AND \(TargetDatabase.userNamespace)
            AND \(SourceSnapshot.ownedByNoExtension)
          ORDER BY 2, 3
         """

@@ -20,11 +20,13 @@ public struct MigrationStatus: Encodable, Sendable {
     public var lagBytes: UInt64?
     /// Seconds by which the last transaction that the target has was committed before the last that was received.
     public var lagSeconds: Double?
+    /// What changed in the definitions since the copy, as it was seen last.
+    public var drift: DriftWatch.Report?
     /// What the user should look at.
     public var warnings: [String] = []
 
     enum CodingKeys: String, CodingKey {
-        case running, journal, progress, receive, replay, warnings
+        case running, journal, progress, receive, replay, drift, warnings
         case lagBytes = "lag_bytes"
         case lagSeconds = "lag_seconds"
     }
@@ -40,6 +42,7 @@ public struct MigrationStatus: Encodable, Sendable {
         if journal.phase != .done && journal.follows {
             receive = Self.read("receive.json", spool)
             replay = Self.read("replay.json", spool)
+            if journal.phase == .following { drift = Self.read(DriftWatch.Report.file, spool) }
         }
         addLag()
         addWarnings()
@@ -78,6 +81,7 @@ public struct MigrationStatus: Encodable, Sendable {
             warnings.append("receive does not read: \(receive.state.rawValue)")
         }
         if let trouble = replay?.trouble { warnings.append("replay: \(trouble)") }
+        for item in drift?.items ?? [] { warnings.append("definitions changed: \(item.sentence)") }
         if journal.fencedAt != nil {
             warnings.append(
                 "the source is read-only since \(journal.fencedAt ?? "?"); to undo that: "

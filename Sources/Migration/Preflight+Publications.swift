@@ -20,6 +20,14 @@ struct PublishedTable {
     /// None where no publication has the table.
     var parts: [Part] = []
 
+    /// Why rows may differ that are not all sent.
+    var loss: String {
+        parts.isEmpty
+            ? "not published"
+            : parts.first?.missingOperations.isEmpty == false
+                ? "no replica identity" : "not all is published"
+    }
+
     /// What is copied of the table and would not be followed, and the statements that change that; nil when all is.
     func gap(in publications: [String]) -> (what: String, remedy: String)? {
         guard let first = parts.first else {
@@ -58,7 +66,9 @@ extension Preflight {
                 "there is no publication \(unknown.map { "\"\($0)\"" }.joined(separator: ", "))",
                 "make it first: CREATE PUBLICATION \(Quoting.identifier(unknown[0])) FOR ALL TABLES;")
         }
-        let gaps = try publishedTables().compactMap { $0.gap(in: options.publications) }
+        let gaps = try PublishedTable.all(on: source, options.publications, selection).compactMap {
+            $0.gap(in: options.publications)
+        }
         let names = options.publications.map { "\"\($0)\"" }.joined(separator: ", ")
         guard !gaps.isEmpty else { return pass(.source, "publication", "yours, which send everything: \(names)") }
         var remedies: [String] = []
@@ -68,10 +78,17 @@ extension Preflight {
             "what is copied would not all be followed by \(names): \(Self.some(gaps.map(\.what)))",
             "leave the tables out with --filters, or run on the source: \(remedies.joined(separator: " "))")
     }
+}
 
-    private func publishedTables() throws -> [PublishedTable] {
-        let names = options.publications.map { Quoting.literal($0) }.joined(separator: ", ")
-        let result = try source.execute(publishedQuery(names), doing: "looking at your publications")
+// Reading them.
+extension PublishedTable {
+    /// What the publications send of each selected table.
+    static func all(
+        on source: Connection, _ publications: [String], _ selection: Selection
+    ) throws -> [PublishedTable] {
+        let names = publications.map { Quoting.literal($0) }.joined(separator: ", ")
+        let result = try source.execute(
+            publishedQuery(names, source.serverVersion), doing: "looking at the publications")
         var tables: [PublishedTable] = []
         for index in 0..<result.rowCount {
             let row = result.row(index)
@@ -92,12 +109,12 @@ extension Preflight {
     }
 
     /// Each selected table, once for each publication that has it or a partitioned table above it.
-    private func publishedQuery(_ publications: String) -> String {
-        let hasLists = source.serverVersion >= 150_000
+    private static func publishedQuery(_ publications: String, _ version: Int) -> String {
+        let hasLists = version >= 150_000
         let above =
-            source.serverVersion >= 120_000 ? "UNION SELECT relid FROM pg_catalog.pg_partition_ancestors(c.oid)" : ""
-        let truncates = source.serverVersion >= 110_000 ? "p.pubtruncate" : "true"
-        let generated = source.serverVersion >= 120_000 ? "AND a.attgenerated = ''" : ""
+            version >= 120_000 ? "UNION SELECT relid FROM pg_catalog.pg_partition_ancestors(c.oid)" : ""
+        let truncates = version >= 110_000 ? "p.pubtruncate" : "true"
+        let generated = version >= 120_000 ? "AND a.attgenerated = ''" : ""
         let columns =
             "(SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum) "
             + "FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "

@@ -163,8 +163,8 @@ extension Preflight {
         } else if objects > 0 && options.follows {
             warn(
                 .source, "large objects",
-                "\(objects) large objects are copied once; what is changed of them afterwards is NOT followed",
-                "let nothing change them until the switch-over, or copy those again that changed")
+                "\(objects) large objects are not in the stream of changes: what changes of them is brought over in the "
+                    + "switchover", "the less changes of them, the shorter that is")
         } else {
             pass(.source, "large objects", objects == 0 ? "none" : "\(objects), copied")
         }
@@ -172,10 +172,12 @@ extension Preflight {
             source,
             "SELECT pg_catalog.quote_ident(extname) FROM pg_catalog.pg_extension WHERE extconfig IS NOT NULL ORDER BY 1"
         )
-        if !configured.isEmpty {
+        if !configured.isEmpty && options.follows {
             warn(
                 .source, "extensions",
-                "rows that users added to tables of extensions are NOT copied: \(configured.joined(separator: ", "))")
+                "rows that users added to tables of extensions are copied once, and NOT followed: "
+                    + configured.joined(separator: ", "),
+                "let nothing change them until the switchover, or repeat the changes on the target")
         }
         guard options.follows else { return }
         for (kind, what, remedy) in [

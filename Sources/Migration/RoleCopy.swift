@@ -65,7 +65,7 @@ struct RoleCopy {
         return try statements + settings(of: role)
     }
 
-    /// Settings for all databases. A list is stored as SQL writes it, anything else as it is.
+    /// Settings for all databases.
     private func settings(of role: String) throws -> [String] {
         let result = try source.query(
             """
@@ -73,19 +73,9 @@ struct RoleCopy {
               JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
              WHERE s.setdatabase = 0 AND r.rolname OPERATOR(pg_catalog.=) $1
             """, [role], doing: Self.doing)
-        let lists: Set = [
-            "local_preload_libraries", "search_path", "session_preload_libraries", "shared_preload_libraries",
-            "temp_tablespaces", "unix_socket_directories",
-        ]
         return (0..<result.rowCount).compactMap { index in
-            let parts = (result.text(index, 0) ?? "").split(
-                separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts.count == 2 else { return nil }
-            let (setting, value) = (String(parts[0]), String(parts[1]))
-            // Parts of names of extensions' settings are names of their own.
-            let name = setting.split(separator: ".").map { Quoting.identifier(String($0)) }.joined(separator: ".")
-            let isList = lists.contains(setting.lowercased()) && !value.isEmpty
-            return "ALTER ROLE \(Quoting.identifier(role)) SET \(name) TO \(isList ? value : Quoting.literal(value))"
+            result.text(index, 0).flatMap { StoredSetting($0) }
+                .map { "ALTER ROLE \(Quoting.identifier(role)) \($0.assignment)" }
         }
     }
 

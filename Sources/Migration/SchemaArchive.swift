@@ -6,16 +6,8 @@ import Selection
 import SystemPackage
 import Threading
 
-/// The source's definitions as pg_dump writes them: one archive of one snapshot, restored in two parts.
+/// The source's definitions as pg_dump writes them: one archive of one snapshot, restored pass by pass (``RestoreOrder``).
 struct SchemaArchive {
-    /// A part of the definitions.
-    enum Section: String {
-        /// What must be there before rows are.
-        case before = "pre-data"
-        /// Indexes, constraints, triggers, and the contents of materialized views.
-        case after = "post-data"
-    }
-
     let path: String
     let stop: StopRequest
     let logger: Logger
@@ -23,14 +15,11 @@ struct SchemaArchive {
     private var list: String?
     /// What is restored, where that is known.
     private(set) var kept: [ArchiveContents.Entry] = []
-    /// Indexes that are made with what comes behind the keys, by their numbers.
-    var late: Set<Int> = []
-
-    private var listPath: String
+    /// What is made in which pass, once that is known.
+    private(set) var order = RestoreOrder()
 
     init(path: String, stop: StopRequest, logger: Logger) {
         self.path = path
-        listPath = path + ".list"
         self.stop = stop
         self.logger = logger
     }
@@ -38,7 +27,7 @@ struct SchemaArchive {
     /// Writes the archive. Publications and subscriptions belong to the source's place among other servers.
     func dump(_ source: ConnectionString, snapshot: String?) throws {
         var arguments = [
-            "--format=custom", "--section=\(Section.before.rawValue)", "--section=\(Section.after.rawValue)",
+            "--format=custom", "--section=pre-data", "--section=post-data",
             "--no-blobs", "--exclude-schema=walrelay",
             "--no-publications", "--no-subscriptions", "--file=\(path)",
         ]
@@ -47,14 +36,40 @@ struct SchemaArchive {
         try run("pg_dump", source, arguments)
     }
 
-    /// Makes one part of the definitions on the target. The first error ends it.
-    func restore(_ section: Section, _ target: ConnectionString, jobs: Int, options: [String]) throws {
-        let arguments =
-            ["--exit-on-error", "--section=\(section.rawValue)", "--jobs=\(jobs)"] + listOptions + options
-        // A crash of the server behind pg_restore's end could take back its last statements, and nobody would notice.
-        let isDurable = try !TargetDatabase.commitsAsynchronously(target)
+    /// Makes what the archive is narrowed to on the target. The first error ends it.
+    func restore(_ target: ConnectionString, jobs: Int, options: [String]) throws {
         try run(
-            "pg_restore", isDurable ? target : target.adding(option: "-c synchronous_commit=local"), arguments, [path])
+            "pg_restore", durable(target), ["--exit-on-error", "--jobs=\(jobs)"] + listOptions + options, [path])
+    }
+
+    /// Makes of what the archive is narrowed to as much as the target takes.
+    ///
+    /// - Returns: it took everything.
+    func restoreWhatFits(_ target: ConnectionString, jobs: Int, options: [String]) throws -> Bool {
+        let arguments = ["--jobs=\(jobs)"] + listOptions + options
+        let ended = try execute("pg_restore", durable(target), arguments, [path], level: .debug)
+        guard ended.code != 0, ended.code != 1 || ended.isLost else { return ended.code == 0 }
+        throw failure("pg_restore", ended)
+    }
+
+    /// A crash of the server behind pg_restore's end could take back its last statements, and nobody would notice.
+    private func durable(_ target: ConnectionString) throws -> ConnectionString {
+        let isDurable = try !TargetDatabase.commitsAsynchronously(target)
+        return isDurable ? target : try target.adding(option: "-c synchronous_commit=local")
+    }
+
+    /// The SQL text of what the archive is narrowed to, of each entry by its number.
+    func statements(options: [String]) throws -> [Int: String] {
+        var script = RestoreScript()
+        let arguments =
+            ["--verbose", "--file=-"] + listOptions + options + [path]
+        let code = try ClientProgram(name: "pg_restore", arguments: arguments)
+            .run(password: nil, stop: stop) { script.take($0) }
+        try stop.check()
+        guard code == 0 else {
+            throw MigrationError(.failure, "pg_restore ended with code \(code) instead of writing what is in \(path)")
+        }
+        return script.statements
     }
 
     /// Leaves out of what is restored what the selection leaves out, and what cannot be without that; says so of the
@@ -82,7 +97,7 @@ struct SchemaArchive {
             logger.warning("left out, because it needs something that the filters leave out: \(entry.name)")
         }
         kept = selected.kept
-        try write(list: kept)
+        try narrow(to: kept, "selected")
     }
 
     /// Reads what is in the archive; all of it is to be restored.
@@ -92,42 +107,57 @@ struct SchemaArchive {
 
     private func contents() throws -> ArchiveContents {
         var contents = ArchiveContents()
-        let code = try ClientProgram(name: "pg_restore", arguments: ["--list", "--verbose", path])
-            .run(password: nil, stop: stop) { contents.take($0) }
-        try stop.check()
-        guard code == 0, !contents.entries.isEmpty else {
-            throw MigrationError(.failure, "pg_restore ended with code \(code) instead of listing what is in \(path)")
+        try list(["--verbose"]) { contents.take($0) }
+        try list(["--section=post-data"]) { contents.takeAfterRows($0) }
+        contents.finish()
+        guard !contents.entries.isEmpty else {
+            throw MigrationError(.failure, "pg_restore lists nothing in \(path)")
         }
         return contents
     }
 
-    /// Restores what comes behind the rows only as far as rows are found by it, or only the rest.
+    private func list(_ options: [String], line: (String) -> Void) throws {
+        let code = try ClientProgram(name: "pg_restore", arguments: ["--list"] + options + [path])
+            .run(password: nil, stop: stop, line: line)
+        try stop.check()
+        guard code == 0 else {
+            throw MigrationError(.failure, "pg_restore ended with code \(code) instead of listing what is in \(path)")
+        }
+    }
+
+    /// Finds out what is made in which pass.
     ///
-    /// - Parameter made: the numbers of what is there already.
-    mutating func narrow(toKeys: Bool, without made: Set<Int> = []) throws {
-        let late = late
-        try write(
-            list: kept.filter { entry in
-                toKeys == (entry.isKey && !late.contains(entry.id)) && !made.contains(entry.id)
-            })
+    /// - Parameter waiting: keys that do not come with the others, by their numbers.
+    mutating func arrange(waiting: Set<Int>) throws {
+        order = RestoreOrder(kept, waiting: waiting)
+        guard let table = order.rest.first(where: \.isTable) else { return }
+        throw MigrationError(
+            .conflict,
+            "\(table.name) cannot be copied: its definition needs something that pg_dump makes after the rows "
+                + "(pg_restore --list --verbose \(path) says what), such as the row type of a materialized view; leave the "
+                + "table out with --filters")
     }
 
-    /// Makes one thing that comes behind the rows, beside whatever else is going on.
-    func restore(_ entry: ArchiveContents.Entry, _ target: ConnectionString, options: [String]) throws {
-        var alone = self
-        alone.listPath = "\(path).\(entry.id).list"
-        try alone.write(list: [entry])
-        defer { unlink(alone.listPath) }
-        try alone.restore(.after, target, jobs: 1, options: options)
-    }
-
-    private mutating func write(list entries: [ArchiveContents.Entry]) throws {
-        let list = listPath
+    /// Restores only these from now on.
+    ///
+    /// - Parameter pass: a name for the file that lists them.
+    mutating func narrow(to entries: [ArchiveContents.Entry], _ pass: String) throws {
+        if let list { unlink(list) }
+        let list = "\(path).\(pass).list"
         let text = entries.map { $0.line + "\n" }.joined()
         self.list = list
         let file = try FileDescriptor.open(
             FilePath(list), .writeOnly, options: [.create, .truncate, .closeOnExec], permissions: .ownerReadWrite)
         try file.closeAfter { _ = try file.writeAll(text.utf8) }
+    }
+
+    /// Makes a key, with its comment, beside whatever else is going on.
+    func restore(key: ArchiveContents.Entry, _ target: ConnectionString, options: [String]) throws {
+        var alone = self
+        alone.list = nil
+        try alone.narrow(to: order.whole(key), "\(key.id)")
+        defer { if let list = alone.list { unlink(list) } }
+        try alone.restore(target, jobs: 1, options: options)
     }
 
     /// Writes the selected definitions as text.
@@ -155,6 +185,16 @@ struct SchemaArchive {
     private func run(
         _ name: String, _ server: ConnectionString, _ arguments: [String], _ files: [String] = []
     ) throws {
+        let ended = try execute(name, server, arguments, files, level: .warning)
+        guard ended.code == 0 else { throw failure(name, ended) }
+    }
+
+    /// Runs a program to its end.
+    ///
+    /// - Parameter level: how loud its messages are.
+    private func execute(
+        _ name: String, _ server: ConnectionString, _ arguments: [String], _ files: [String], level: Logger.Level
+    ) throws -> (code: Int32, isLost: Bool) {
         try stop.check()
         let program = try ClientProgram.connecting(name, to: server, arguments)
         var isLost = false
@@ -163,23 +203,25 @@ struct SchemaArchive {
                 // The server's DETAIL may quote rows.
                 guard !line.hasPrefix("DETAIL:"), !line.isEmpty else { return }
                 isLost = isLost || Self.lossWords.contains { line.contains($0) }
-                logger.warning("\(line)")
+                logger.log(level: level, "\(line)")
             }
         try stop.check()
-        guard code < 128 else {
-            throw MigrationError(
-                .incomplete, "\(name) was ended by signal \(code - 128); run the same command again")
+        return (code, isLost)
+    }
+
+    private func failure(_ name: String, _ ended: (code: Int32, isLost: Bool)) -> MigrationError {
+        if ended.code >= 128 {
+            return MigrationError(
+                .incomplete, "\(name) was ended by signal \(ended.code - 128); run the same command again")
         }
-        guard code == 0 else {
-            if isLost {
-                throw MigrationError(
-                    .connection,
-                    "\(name) lost its server; its message is above. Run the same command again when the server is back")
-            }
-            throw MigrationError(
-                .conflict,
-                "\(name) ended with code \(code); its message is above. Mend the cause and run the same command again, or begin "
-                    + "anew with --restart")
+        if ended.isLost {
+            return MigrationError(
+                .connection,
+                "\(name) lost its server; its message is above. Run the same command again when the server is back")
         }
+        return MigrationError(
+            .conflict,
+            "\(name) ended with code \(ended.code); its message is above. Fix the cause and run the same command again, or "
+                + "restart with --restart")
     }
 }

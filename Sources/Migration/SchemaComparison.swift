@@ -17,6 +17,38 @@ public struct SchemaComparison: Sendable {
         public var source: String?
         /// The statements on the target.
         public var target: String?
+
+        /// The lines of both sides, as `diff` shows them: with `-` those of the source alone, with `+` those of the target
+        /// alone, and the others as they are.
+        public var lines: [String] {
+            let ours = (source ?? "").split(separator: "\n", omittingEmptySubsequences: false)
+            let theirs = (target ?? "").split(separator: "\n", omittingEmptySubsequences: false)
+            let changes = theirs.difference(from: ours)
+            var removed: Set<Int> = []
+            var inserted: Set<Int> = []
+            for change in changes {
+                switch change {
+                case .remove(let offset, _, _): removed.insert(offset)
+                case .insert(let offset, _, _): inserted.insert(offset)
+                }
+            }
+            var lines: [String] = []
+            var (our, their) = (0, 0)
+            while our < ours.count || their < theirs.count {
+                if our < ours.count && removed.contains(our) {
+                    lines.append("-\(ours[our])")
+                    our += 1
+                } else if their < theirs.count && inserted.contains(their) {
+                    lines.append("+\(theirs[their])")
+                    their += 1
+                } else {
+                    lines.append(" \(our < ours.count ? ours[our] : "")")
+                    our += 1
+                    their += 1
+                }
+            }
+            return lines
+        }
     }
 
     let options: CloneOptions
@@ -43,10 +75,10 @@ public struct SchemaComparison: Sendable {
                 }
             }
         }
-        let views = try ViewComparison(source: options.source, target: options.target)
+        let printed = try PrintedComparison(source: options.source, target: options.target)
         return Set(ours.keys).union(theirs.keys).sorted().compactMap { object in
             guard ours[object] != theirs[object] else { return nil }
-            if let our = ours[object], let their = theirs[object], views.translated(our, of: object) == their {
+            if let our = ours[object], let their = theirs[object], printed.translated(our, of: object) == their {
                 return nil
             }
             let state =

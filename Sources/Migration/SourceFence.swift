@@ -38,7 +38,9 @@ public struct SourceFence: Sendable {
         let database = Quoting.identifier(connection.database)
         let isOurs = try CloneJournal.read(spool)?.fencedAt != nil
         let fence = SourceFence(source: source, spool: spool, wasThere: before.rowCount > 0 && !isOurs)
-        if !fence.wasThere { try Self.note(Timestamp.now.description, spool) }
+        // By the source's clock, which its sessions' beginnings are told by.
+        let moment = try connection.execute("SELECT pg_catalog.clock_timestamp()", doing: doing).text(0, 0) ?? ""
+        if !fence.wasThere { try Self.note((Timestamp(moment) ?? .now).description, spool) }
         try connection.execute("ALTER DATABASE \(database) SET default_transaction_read_only = on", doing: doing)
         Failpoint.afterFence.reach()
         do {
@@ -74,7 +76,9 @@ public struct SourceFence: Sendable {
             do {
                 let connection = try Self.connect(source)
                 try connection.execute(Self.reset(connection.database), doing: "letting the source be written to again")
+                let freed = try freeSessions(connection)
                 try Self.note(nil, spool)
+                if freed > 0 { logger.info("ended \(freed) sessions that began while the source was read-only") }
                 return logger.warning("the source can be written to again")
             } catch {
                 guard attempt == Self.attempts else {
@@ -84,6 +88,21 @@ public struct SourceFence: Sendable {
                 logger.error("the source may still be read-only (\(error)); run there: \(Self.undo(database))")
             }
         }
+    }
+
+    /// A session keeps the default that it began with: those that began under the fence would stay read-only for as long
+    /// as they last. Ended, an application connects again and can write.
+    private func freeSessions(_ connection: Connection) throws -> Int {
+        guard let raised = try CloneJournal.read(spool)?.fencedAt else { return 0 }
+        return try connection.query(
+            """
+            SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+             WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+               AND backend_type OPERATOR(pg_catalog.=) 'client backend'
+               AND pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()
+               AND coalesce(application_name, '') !~ '^walrelay ' AND backend_start OPERATOR(pg_catalog.>=) $1::pg_catalog.timestamptz
+            """, [raised], doing: "ending sessions that began while the source was read-only"
+        ).rowCount
     }
 
     /// A session that may write all the same.

@@ -29,6 +29,8 @@ struct SourceObjects {
 
     let selection: Selection
     let relations: [UInt32: Relation]
+    /// The same by their names as SQL writes them.
+    let byName: [String: Relation]
     private let schemas: [(oid: UInt32, name: String)]
     private let extensions: [(oid: UInt32, name: String)]
 
@@ -57,6 +59,7 @@ struct SourceObjects {
                 oid: oid, kind: kind, schema: schema, name: name, above: row[4].flatMap { UInt32($0) })
         }
         self.relations = relations
+        byName = Dictionary(relations.values.map { ($0.sqlName, $0) }) { first, _ in first }
     }
 
     /// The definition is selected. For an index: no pattern leaves it out.

@@ -10,9 +10,9 @@ import Threading
 /// Brings a followed migration to its end position, and proves it. Until its last step nothing is done that is not undone
 /// when it fails, or done again when it is repeated.
 public struct Switchover: Sendable {
-    private let options: CloneOptions
-    private let wishes: SwitchoverOptions
-    private let logger: Logger
+    let options: CloneOptions
+    let wishes: SwitchoverOptions
+    let logger: Logger
     private let spool: SpoolDirectory
     /// What the switchover is doing.
     public let progress = CloneProgress()
@@ -25,6 +25,10 @@ public struct Switchover: Sendable {
         public var sequences: Int
         /// Materialized views that were refreshed.
         public var views: Int
+        /// What the stream of changes does not carry, differed, and was brought over.
+        public var rest: [String] = []
+        /// Materialized views that could not be refreshed.
+        public var staleViews: [String] = []
         /// Tables that were compared, and are equal.
         public var comparedTables: Int?
         /// The steps and their times.
@@ -43,8 +47,8 @@ public struct Switchover: Sendable {
 
     /// Says whether a switchover could be made now, and changes nothing.
     public func check(_ stop: StopRequest) throws -> (findings: [Finding], views: [String]) {
-        _ = try journal()
-        var check = try SwitchoverCheck(options, wishes)
+        let journal = try journal()
+        var check = try SwitchoverCheck(options, wishes, journal)
         try check.look()
         try check.lookAtLag(isFollowed: CloneJournal.isRunning(spool), stop)
         return (check.findings, check.views.map(\.name))
@@ -55,7 +59,13 @@ public struct Switchover: Sendable {
     public func run(_ stop: StopRequest) async throws -> Outcome {
         var steps: [CloneJournal.Step] = []
         let journal = try journal()
-        try await Worker.run(name: "checking") { try check() }
+        do {
+            try await Worker.run(name: "checking") { try check(journal) }
+        } catch {
+            // The application must not stay locked out by one that was killed before.
+            try? await Worker.run(name: "fence") { try SourceFence.lowerLeftover(options.source, spool, logger) }
+            throw error
+        }
         try await step("waiting for the lag", &steps) {
             try await Worker.run(name: "lag") { try awaitLag(stop) }
         }
@@ -84,6 +94,12 @@ public struct Switchover: Sendable {
     ) async throws -> Outcome {
         var steps = before
         let options = self.options
+        try await step("waiting for open transactions", &steps) {
+            try await Worker.run(name: "in flight") {
+                try InFlight(source: SourceFence.connect(options.source))
+                    .await(seconds: wishes.inFlightSeconds, stop, logger)
+            }
+        }
         let (marker, end) = try await Worker.run(name: "source") { try endPosition() }
         logger.info("the end position is \(end)")
         var following = options
@@ -95,12 +111,18 @@ public struct Switchover: Sendable {
             try await Worker.run(name: "verifying") { try verify(marker, end) }
         }
         Failpoint.afterDrain.reach()
+        try await step("definitions", &steps) {
+            try await Worker.run(name: "drift") { try checkDefinitions(journal) }
+        }
+        let rest = try await step("the rest", &steps) {
+            try await Worker.run(name: "rest") { try bringRest(journal, stop) }
+        }
         let sequences = try await step("sequences", &steps) {
             try await Worker.run(name: "sequences") { try CloneEnd(options, logger: logger).setSequences() }
         }
-        var outcome = Outcome(end: end, sequences: sequences, views: 0, comparedTables: nil, steps: [])
+        var outcome = Outcome(end: end, sequences: sequences, views: 0, rest: rest, comparedTables: nil, steps: [])
         if !wishes.skipsRefresh {
-            outcome.views = try await step("materialized views", &steps) {
+            (outcome.views, outcome.staleViews) = try await step("materialized views", &steps) {
                 try await Worker.run(name: "refreshing") { try refresh(stop) }
             }
         }
@@ -108,6 +130,9 @@ public struct Switchover: Sendable {
             outcome.comparedTables = try await step("comparing", &steps) {
                 try await Worker.run(name: "comparing") { try compare(stop) }
             }
+        }
+        try await step("looking for late changes", &steps) {
+            try await Worker.run(name: "late") { try checkLateChanges(journal, end) }
         }
         if stop.isRequested { throw Self.stopped }
         outcome.steps = steps
@@ -127,8 +152,8 @@ public struct Switchover: Sendable {
         .incomplete, "stopped before the switchover was complete; run it again, or clone --follow to go on following")
 
     /// What would make the switchover fail later is found before anything is done.
-    private func check() throws {
-        var check = try SwitchoverCheck(options, wishes)
+    private func check(_ journal: CloneJournal) throws {
+        var check = try SwitchoverCheck(options, wishes, journal)
         try check.look()
         if let failure = check.findings.first(where: { $0.status == .fail }) {
             throw MigrationError(failure.exitStatus, failure.sentence)
@@ -166,10 +191,11 @@ public struct Switchover: Sendable {
         }
     }
 
-    private func refresh(_ stop: StopRequest) throws -> Int {
-        let views = try MaterializedViews(on: try TargetDatabase(options.target).connection)
-        try views.refresh(options, logger) { if stop.isRequested { throw Self.stopped } }
-        return views.views.count
+    private func refresh(_ stop: StopRequest) throws -> (refreshed: Int, stale: [String]) {
+        let views = try MaterializedViews(
+            on: try TargetDatabase(options.target).connection, unfilled: journal().unfilledViews ?? [])
+        let stale = try views.refresh(options, logger) { if stop.isRequested { throw Self.stopped } }
+        return (views.views.count - stale.count, stale)
     }
 
     /// - Returns: how many tables there are, all of them equal.

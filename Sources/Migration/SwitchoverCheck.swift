@@ -7,12 +7,14 @@ import Threading
 struct SwitchoverCheck {
     let options: CloneOptions
     let wishes: SwitchoverOptions
+    private let journal: CloneJournal
     private let source: Connection
     private let target: Connection
     private(set) var findings: [Finding] = []
     private(set) var views: [MaterializedViews.View] = []
 
-    init(_ options: CloneOptions, _ wishes: SwitchoverOptions) throws {
+    init(_ options: CloneOptions, _ wishes: SwitchoverOptions, _ journal: CloneJournal) throws {
+        self.journal = journal
         self.options = options
         self.wishes = wishes
         source = try SourceFence.connect(options.source)
@@ -25,6 +27,9 @@ struct SwitchoverCheck {
         try lookAtPosition()
         try lookAtSessions()
         if wishes.fences { try lookAtFence() }
+        try lookAtInFlight()
+        try lookAtDefinitions()
+        try lookAtRest()
         try lookAtViews()
     }
 
@@ -99,13 +104,59 @@ struct SwitchoverCheck {
                 "\(others) other sessions are connected to the source; what they write after the end position is lost",
                 "stop the application first, or use --fence")
         }
-        let prepared = try text(
-            "SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_xacts WHERE database = pg_catalog.current_database()"
-        )
-        if prepared != "0" {
+    }
+
+    private mutating func lookAtInFlight() throws {
+        let inFlight = InFlight(source: source)
+        let prepared = try inFlight.prepared()
+        if prepared.isEmpty {
+            add(.pass, .source, "prepared transactions", "none")
+        } else {
             add(
-                .warn, .source, "prepared transactions", "\(prepared) are neither committed nor rolled back",
-                "end them: what they hold is not on the target, and never will be")
+                .fail, .source, "prepared transactions",
+                "the source has prepared transactions that are neither committed nor rolled back: \(Preflight.some(prepared))",
+                InFlight.preparedRemedy, .conflict)
+        }
+        let subscriptions = try inFlight.subscriptions()
+        if let first = subscriptions.first {
+            add(
+                .fail, .source, "subscriptions",
+                "the source is itself written to by subscriptions: \(Preflight.some(subscriptions))",
+                "run there, for each: ALTER SUBSCRIPTION \(Quoting.identifier(first)) DISABLE;", .conflict)
+        }
+    }
+
+    private mutating func lookAtDefinitions() throws {
+        let drift = try DriftWatch.look(options, journal, source, target)
+        for connection in [source, target] { try connection.set("lock_timeout", to: "0") }
+        let serious = drift.serious
+        let others = drift.items.filter(\.isHarmless)
+        if !others.isEmpty {
+            add(.warn, .target, "definitions", Preflight.some(others.map(\.sentence)))
+        }
+        if serious.isEmpty {
+            add(.pass, .source, "definitions", "the same as when the copy was made")
+        } else {
+            add(
+                wishes.acceptsDrift ? .warn : .fail, .source, "definitions",
+                "definitions changed since the copy: \(Preflight.some(serious.map(\.sentence)))",
+                wishes.acceptsDrift ? nil : Drift.remedy, .drift)
+        }
+    }
+
+    private mutating func lookAtRest() throws {
+        let plan = try RestPlan.make(options, journal, on: source)
+        guard !plan.isEmpty else { return add(.pass, .source, "the rest", "everything is in the stream of changes") }
+        let words = "not in the stream of changes: \(plan.words)"
+        let estimate = "about \(max(1, plan.seconds)) s to compare, and to copy where it differs"
+        switch wishes.rest {
+        case .ignore: add(.warn, .source, "the rest", "\(words); left as the target has it")
+        case .refuse: add(.pass, .source, "the rest", "\(words); \(estimate); the switchover fails if it differs")
+        case .copy where plan.seconds > wishes.restLimitSeconds:
+            add(
+                .fail, .source, "the rest", "\(words); \(estimate), and the limit is \(wishes.restLimitSeconds) s",
+                "allow more with --rest-limit, or leave it with --rest ignore and bring it over yourself", .drift)
+        case .copy: add(.pass, .source, "the rest", "\(words); \(estimate)")
         }
     }
 

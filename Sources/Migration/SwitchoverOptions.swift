@@ -11,6 +11,15 @@ public struct SwitchoverOptions: Sendable {
     /// Compares all rows at the end.
     public var compares = false
 
+    /// Goes on when definitions differ.
+    public var acceptsDrift = false
+    /// What to do with what the stream of changes does not carry.
+    public var rest = RestPlan.Policy.copy
+    /// How long that may take by the estimate, in seconds.
+    public var restLimitSeconds = 60
+    /// How long to wait for transactions that are open on the source, in seconds.
+    public var inFlightSeconds = 30
+
     /// What is left to be done under the fence then takes about a second.
     public static let standardLimit = Lag.Limit.bytes(16 << 20)
 

@@ -9,17 +9,23 @@ final class TableCopier {
     private let target: Connection
     private let stop: StopRequest
     private let progress: CloneProgress
+    /// The target's rows are replaced where others may refer to them.
+    private let replaces: Bool
     /// Rows are handed on in pieces of this many bytes.
     private static let pieceBytes = 128 << 10
 
     init(
-        source: ConnectionString, snapshot: String, target: ConnectionString, encoding: String, stop: StopRequest,
-        progress: CloneProgress
+        source: ConnectionString, snapshot: String?, target: ConnectionString, encoding: String, stop: StopRequest,
+        progress: CloneProgress, replaces: Bool = false
     ) throws {
         self.source = try SourceSnapshot(source, snapshot: snapshot, encoding: encoding)
         self.target = try TargetDatabase.connect(target, encoding: encoding)
         self.stop = stop
         self.progress = progress
+        self.replaces = replaces
+        guard replaces else { return }
+        // Neither triggers nor foreign keys are to look at rows that the source has as they are.
+        try self.target.execute("SET session_replication_role = replica", doing: "preparing to replace rows")
     }
 
     /// Copies one table or a part of it, in one transaction of the target.
@@ -37,7 +43,8 @@ final class TableCopier {
         // Rows that come into a table of this very transaction can be written frozen: nobody will ever have to. Where
         // several transactions write into one, none of them may empty it.
         try target.execute(
-            "BEGIN" + (part.isWhole ? "; TRUNCATE ONLY \(table.name)" : ""),
+            "BEGIN"
+                + (replaces ? "; DELETE FROM ONLY \(table.name)" : part.isWhole ? "; TRUNCATE ONLY \(table.name)" : ""),
             doing: "preparing \(table.name) on the target")
         let bytes = try pump(part)
         let sent = try rowCount(source.connection, "reading \(table.name) on the source")
@@ -72,7 +79,8 @@ final class TableCopier {
         let writing = "copying into \(table.name)"
         try source.connection.execute("COPY \(part.source) TO STDOUT WITH (FORMAT \(table.format))", doing: reading)
         try target.execute(
-            "COPY \(table.copyList) FROM STDIN WITH (FORMAT \(table.format), FREEZE \(part.isWhole))", doing: writing)
+            "COPY \(table.copyList) FROM STDIN WITH (FORMAT \(table.format), FREEZE \(part.isWhole && !replaces))",
+            doing: writing)
         var total = 0
         let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.pieceBytes, alignment: 8)
         defer { piece.deallocate() }

@@ -145,19 +145,28 @@ struct TargetDatabase {
         }
     }
 
-    /// Collects statistics, also of the partitioned tables themselves.
-    static func analyze(_ string: ConnectionString, threads: Int, stop: StopRequest) throws {
+    /// Collects statistics, also of the partitioned tables themselves. One that cannot be read, as for want of a foreign
+    /// partition's server, is named.
+    static func analyze(_ string: ConnectionString, threads: Int, stop: StopRequest, logger: Logger) throws {
         let target = try TargetDatabase(string)
         let tables = target.column(
             try target.connection.execute(analyzedQuery, doing: "listing the target's tables"))
         try Parallel.run(tables, threads: threads, name: "analyze", stop: stop) {
             let connection = try connect(string, encoding: "UTF8")
-            return { table in try connection.execute("ANALYZE \(table)", doing: "analyzing \(table)") }
+            return { table in
+                do throws(PostgresError) {
+                    try connection.execute("ANALYZE \(table)", doing: "analyzing \(table)")
+                } catch {
+                    guard error.isOfStatement else { throw error }
+                    logger.warning(
+                        "\(table) has no statistics on the target (\(error.message)); run there: ANALYZE \(table);")
+                }
+            }
         }
     }
 
-    private func column(_ result: QueryResult) -> [String] {
-        (0..<result.rowCount).compactMap { result.text($0, 0) }
+    func column(_ result: QueryResult, _ number: Int = 0) -> [String] {
+        (0..<result.rowCount).compactMap { result.text($0, number) }
     }
 }
 
@@ -210,14 +219,18 @@ extension TargetDatabase {
          ORDER BY t.relkind = 'p' DESC, c.relispartition
         """
 
+    static let eventTriggersQuery = """
+        SELECT 1 AS place, pg_catalog.format('DROP EVENT TRIGGER IF EXISTS %I CASCADE', evtname) AS statement
+          FROM pg_catalog.pg_event_trigger e
+         WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                 WHERE d.classid = 'pg_catalog.pg_event_trigger'::pg_catalog.regclass AND d.objid = e.oid
+                   AND d.deptype = 'e')
+        """
+
     /// Statements that drop, one after the other, all that users made: each copes with what another has taken along.
     private static let dropsQuery = """
         SELECT statement FROM (
-          SELECT 1 AS place, pg_catalog.format('DROP EVENT TRIGGER IF EXISTS %I CASCADE', evtname) AS statement
-            FROM pg_catalog.pg_event_trigger e
-           WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-                   WHERE d.classid = 'pg_catalog.pg_event_trigger'::pg_catalog.regclass AND d.objid = e.oid
-                     AND d.deptype = 'e')
+          \(eventTriggersQuery)
            UNION ALL
           SELECT 2, pg_catalog.format('DROP SCHEMA IF EXISTS %I CASCADE', n.nspname)
             FROM pg_catalog.pg_namespace n

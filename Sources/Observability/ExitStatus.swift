@@ -43,6 +43,9 @@ public enum ExitStatus: Int32, Sendable, CaseIterable {
     case lagging = 19
     /// Something else than the batches moved the target's position; nothing of the batch is applied.
     case positionMoved = 20
+    /// The target would not have everything of the source: definitions changed meanwhile, or contents differ that the
+    /// stream of changes does not carry.
+    case drift = 21
 }
 
 /// An error that knows its own exit code.

@@ -51,4 +51,6 @@ public struct SQLState: RawRepresentable, Hashable, Sendable {
     public static let deadlockDetected = SQLState(rawValue: "40P01")
     /// 40001: a serialization failure.
     public static let serializationFailure = SQLState(rawValue: "40001")
+    /// 23503: rows without the row that they refer to.
+    public static let foreignKeyViolation = SQLState(rawValue: "23503")
 }

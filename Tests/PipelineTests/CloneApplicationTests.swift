@@ -104,7 +104,7 @@ struct CloneApplicationTests {
                 ask() { psql -XAtd "$SOURCE" -c "$1"; }
                 case "$*" in
                   *pre-data*) ask "SELECT min(\(xmin)) \(sessions)" >"$FOLDER/xmin"; ask 'SELECT txid_current()' ;;
-                  *post-data*)
+                  *use-list*post-data*)
                     # A session that asks something at this moment is none that holds what it sees.
                     for i in {1..100}; do
                       ask "SELECT count(*) \(sessions) AND \(xmin) <= $(cat "$FOLDER/xmin")" >"$FOLDER/held"

@@ -35,7 +35,7 @@ struct CloneBehindRowsTests {
         let restore = "'\(rig.clientFolder)/pg_restore' \"$@\""
         try rig.wrap(
             "pg_restore",
-            "case \"$*\" in *post-data*) echo >>\"$FOLDER/n\"; "
+            "case \"$*\" in *use-list*post-data*) echo >>\"$FOLDER/n\"; "
                 + "if [ $(wc -l <\"$FOLDER/n\") = \(part) ]; then \(restore); exit 1; fi;; esac")
     }
 
@@ -70,7 +70,7 @@ struct CloneBehindRowsTests {
             try Self.failBehind(1, rig)
             let first = try await Self.run(rig, mode, isFirst: true)
             #expect(first.exitCode == ExitStatus.conflict.rawValue, "\(first)")
-            #expect(first.stderr.contains("Mend the cause and run the same command again"), "\(first)")
+            #expect(first.stderr.contains("Fix the cause and run the same command again"), "\(first)")
             #expect(first.stderr.contains("keeps WAL on the source") == !mode.isEmpty, "\(first)")
             try await rig.shell("rm -r first n").checked()
             if !mode.isEmpty { try await rig.onSource(Self.changes) }

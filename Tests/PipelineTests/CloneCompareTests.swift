@@ -1,4 +1,5 @@
 import Glibc
+import Observability
 import TestSupport
 import Testing
 
@@ -29,6 +30,7 @@ struct CloneCompareTests {
                 "\"public\".\"unlogged\": relation \"public.unlogged\" does not exist", "differs: TABLE public.parent",
                 "only on the source: INDEX shop.people_name", "only on the target: VIEW public.late",
                 "only on the source: TABLE public.unlogged",
+                "\n    -    id integer NOT NULL\n    +    id integer DEFAULT 7 NOT NULL",
             ] {
                 #expect(differs.output.contains(line), "\(line) is missing: \(differs.output)")
             }
@@ -36,6 +38,70 @@ struct CloneCompareTests {
             #expect(states.count == 4, "\(states)")
             let json = try await rig.shell(rig.cloneCommand("compare data --json"))
             #expect(json.exitCode == 1 && json.output.contains("\"state\":\"missing\""), "\(json)")
+        }
+    }
+
+    /// What a dump and a restore print otherwise than it was typed is equal; the least difference beside it is not.
+    @Test(arguments: try await PostgresInstallation.targetMajors())
+    func whatIsOnlyPrintedOtherwiseIsEqual(_ targetMajor: Int) async throws {
+        try await Rig.run(targetMajor: targetMajor, publication: nil, createsSlot: false) { rig in
+            try await rig.onSource(
+                """
+                CREATE DOMAIN short AS varchar(9) CHECK (VALUE IN ('a', 'b'));
+                CREATE TABLE kinds (
+                  id int PRIMARY KEY, k varchar(9) CHECK (k IN ('a', 'b')), s short,
+                  d varchar(9) DEFAULT CASE WHEN 'x'::varchar IN ('x', 'y') THEN 'in' ELSE 'out' END);
+                CREATE INDEX kinds_a ON kinds (id) WHERE k IN ('a', 'b');
+                CREATE INDEX kinds_b ON kinds ((k IN ('c', 'd')));
+                CREATE VIEW kinds_v AS SELECT id FROM kinds WHERE k NOT IN ('a', 'c');
+                ALTER TABLE kinds ADD CONSTRAINT later CHECK (k NOT IN ('e', 'f')) NOT VALID;
+                """)
+            try await rig.clone().checked("clone")
+            let equal = try await rig.shell(rig.cloneCommand("compare")).checked("compare")
+            #expect(equal.output.contains("the definitions are equal"), "\(equal)")
+            try await rig.onTarget(
+                """
+                ALTER TABLE kinds DROP CONSTRAINT kinds_k_check, ADD CHECK (k IN ('a', 'b', 'c'));
+                DROP INDEX kinds_a; CREATE INDEX kinds_a ON kinds (id) WHERE k IN ('a', 'c')
+                """)
+            let differs = try await rig.shell(rig.cloneCommand("compare schema"))
+            #expect(differs.exitCode == 1, "\(differs)")
+            #expect(differs.output.contains("differs: TABLE public.kinds"), "\(differs)")
+            #expect(differs.output.contains("differs: INDEX public.kinds_a"), "\(differs)")
+            #expect(!differs.output.contains("kinds_b") && !differs.output.contains("DOMAIN"), "\(differs)")
+        }
+    }
+
+    /// LATIN1 has other bytes for the same characters.
+    @Test func charactersAreComparedNotBytes() async throws {
+        try await Rig.runClone { rig in
+            let latin = try await rig.source.createDatabase(prefix: "latin", options: "ENCODING LATIN1 LOCALE 'C'")
+            let source = rig.source.connectionString(database: latin)
+            try await rig.source.sql(
+                "CREATE TABLE \"größe\" (id int PRIMARY KEY, \"maß\" text); INSERT INTO \"größe\" VALUES (1, 'groß'), (2, 'klein')",
+                database: latin)
+            func run(_ command: String) async throws -> Finished {
+                try await rig.shell("exec clone \(command) --source '\(source)' --target \"$TARGET\" --dir \"$SPOOL\"")
+            }
+            try await run("copy").checked("clone")
+            try await run("compare").checked("compare")
+            try await rig.onTarget("UPDATE \"größe\" SET \"maß\" = 'gross' WHERE id = 1")
+            let differs = try await run("compare data")
+            #expect(differs.output.contains("\"public\".\"größe\": differs: (id) = (1)"), "\(differs)")
+            try await rig.source.dropDatabase(latin)
+        }
+    }
+
+    @Test func otherServersThanTheMigrationsAreRefused() async throws {
+        try await Rig.runClone { rig in
+            try await rig.clone().checked("clone")
+            let other = try await rig.target.createDatabase(prefix: "other")
+            let wrong = rig.target.connectionString(database: other)
+            let refused = try await rig.shell(
+                "exec clone compare --source \"$SOURCE\" --target '\(wrong)' --dir \"$SPOOL\" --slot-name \"$NAME\"")
+            #expect(refused.exitCode == ExitStatus.foreign.rawValue, "\(refused)")
+            #expect(refused.stderr.contains("the target is database \"\(other)\""), "\(refused)")
+            try await rig.target.dropDatabase(other)
         }
     }
 
@@ -66,7 +132,7 @@ struct CloneCompareTests {
             try await follower.awaitLog(containing: "following the source's changes")
             let application = try rig.start("exec psql -Xq \"$SOURCE\" -c 'SELECT pg_sleep(600)'")
             // The target cannot take this: the switchover fails, and the application goes on with the source.
-            try await rig.onTarget("ALTER TABLE parent RENAME TO elsewhere")
+            try await rig.onTarget("ALTER TABLE parent ADD CONSTRAINT refuses CHECK (id < 77) NOT VALID")
             try await rig.onSource("INSERT INTO parent VALUES (77)")
             // Other tests' databases write WAL too, which the target is behind by while it is stuck.
             let failed = try await rig.shell(rig.cloneCommand("switchover --fence --max-lag 1000GB"))
@@ -76,7 +142,7 @@ struct CloneCompareTests {
             _ = try await follower.wait()
             try await rig.onSource("INSERT INTO parent VALUES (78)")
 
-            try await rig.onTarget("ALTER TABLE elsewhere RENAME TO parent")
+            try await rig.onTarget("ALTER TABLE parent DROP CONSTRAINT refuses")
             let switched = try await rig.shell(rig.cloneCommand("switchover --fence")).checked("switchover")
             #expect(switched.output.contains("RESET default_transaction_read_only;"))
             await #expect(throws: (any Error).self) { try await rig.onSource("INSERT INTO parent VALUES (79)") }

@@ -89,7 +89,8 @@ struct CloneSwitchoverTests {
             #expect(status.contains("RESET default_transaction_read_only"), "\(status)")
             try await rig.onTarget("DROP TABLE unlogged")
             let failed = try await rig.shell(rig.cloneCommand("switchover --fence --compare"))
-            #expect(failed.exitCode == ExitStatus.failure.rawValue, "\(failed)")
+            #expect(failed.exitCode == ExitStatus.drift.rawValue, "\(failed)")
+            #expect(failed.stderr.contains("table public.unlogged: dropped on the target;"), "\(failed)")
             try await rig.onSource("INSERT INTO parent VALUES (90)")
             try await rig.onTarget("CREATE UNLOGGED TABLE unlogged (v int); INSERT INTO unlogged VALUES (1)")
             try await rig.killBehindTheFence()
@@ -116,6 +117,25 @@ struct CloneSwitchoverTests {
             // What it says to run does what it says.
             try await rig.onSource(String(done.output[undo.lowerBound...].prefix { $0 != "\n" }))
             try await rig.onSource("INSERT INTO parent VALUES (80)")
+        }
+    }
+
+    /// A session keeps the default that it began with.
+    @Test func whoConnectedUnderAFenceThatIsUndoneCanWriteAgain() async throws {
+        try await Rig.runClone { rig in
+            let follower = try await rig.startFollower()
+            try await rig.killBehindTheFence()
+            _ = try await follower.wait()
+            let locked = try rig.start(
+                "exec psql -Xqd \"$SOURCE application_name=locked\" -c 'SHOW default_transaction_read_only' "
+                    + "-c 'SELECT pg_sleep(60)'")
+            let there = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'locked'"
+            try await rig.source.awaitSQL(there + " AND query ~ 'sleep'", equals: "1", database: rig.sourceDatabase)
+            let second = try await rig.startFollower()
+            #expect(second.stderr.contains("ended 1 sessions that began while the source was read-only"))
+            try await rig.source.awaitSQL(there, equals: "0", database: rig.sourceDatabase)
+            #expect(try await !locked.wait().succeeded)
+            try await rig.onSource("INSERT INTO parent VALUES (81)")
         }
     }
 

@@ -1,8 +1,8 @@
 extension Cluster {
     /// Creates an empty database with a name that no other test of the process has on this cluster.
-    public func createDatabase(prefix: String = "test") async throws -> String {
+    public func createDatabase(prefix: String = "test", options: String = "") async throws -> String {
         let name = "\(prefix)_\(databaseCounter.next())"
-        try await sql("CREATE DATABASE \(Self.identifier(name)) TEMPLATE template0")
+        try await sql("CREATE DATABASE \(Self.identifier(name)) TEMPLATE template0 \(options)")
         return name
     }
 

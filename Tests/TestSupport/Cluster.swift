@@ -122,6 +122,7 @@ public final class Cluster: Sendable {
         "max_wal_senders": "20",
         "max_replication_slots": "20",
         "max_connections": "60",
+        "max_prepared_transactions": "10",
         "shared_buffers": "64MB",
         "fsync": "off",
         "full_page_writes": "off",

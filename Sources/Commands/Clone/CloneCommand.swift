@@ -94,6 +94,12 @@ struct CopyCommand: AsyncParsableCommand {
                 + "smaller ones when all tables have theirs.", valueName: "size"))
     var indexEarlyLargerThan = ByteCount(bytes: 1 << 30)
 
+    @Option(
+        help: ArgumentHelp(
+            "With --follow: how often to look whether definitions changed on one side alone; 0 for never.",
+            valueName: "seconds"))
+    var driftInterval = 60
+
     @Option(help: ArgumentHelp("Apply the changes on so many connections.", valueName: "number"))
     var applyJobs = 1
 
@@ -116,6 +122,12 @@ struct CopyCommand: AsyncParsableCommand {
     @Flag(help: "Do not copy large objects.")
     var skipLargeObjects = false
 
+    @Flag(
+        help:
+            "Do not copy what belongs to the database itself: ALTER DATABASE … SET, comment, privileges, connection limit."
+    )
+    var skipDBProperties = false
+
     @OptionGroup
     var filters: FilterArguments
 
@@ -136,6 +148,7 @@ struct CopyCommand: AsyncParsableCommand {
         if failover && !follow { throw ValidationError("--failover goes with --follow") }
         if !publication.isEmpty && !follow { throw ValidationError("--publication goes with --follow") }
         try ApplyJobs.check(applyJobs)
+        if !(0...1_000_000 ~= driftInterval) { throw ValidationError("--drift-interval must be from 0 to 1000000") }
         if maxRestarts < 0 { throw ValidationError("--max-restarts must not be negative") }
         for (name, jobs) in [("table", tableJobs), ("index", indexJobs)] where !(1...128 ~= jobs) {
             throw ValidationError("--\(name)-jobs must be from 1 to 128")
@@ -168,11 +181,13 @@ struct CopyCommand: AsyncParsableCommand {
         options.restarts = restart
         options.restartsMax = maxRestarts
         options.applyJobs = applyJobs
+        options.driftSeconds = driftInterval
         options.skipsAnalyze = skipAnalyze
         options.restoreOptions = restore.options
         roles.apply(to: &options)
         options.dropsIfExists = dropIfExists
         options.skipsLargeObjects = skipLargeObjects
+        options.skipsDatabaseProperties = skipDBProperties
         try filters.apply(to: &options)
         let run = CloneRun(options, logger: logger)
         run.progress.warn(atWAL: walWarning.bytes)

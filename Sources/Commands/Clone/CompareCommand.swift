@@ -10,7 +10,8 @@ struct CompareCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare", abstract: "Compare definitions and rows of both servers.",
         discussion: """
-            Rows are compared by checksums that the servers compute over every table; of a table that differs the first rows \
+            Of definitions that differ the lines are shown: with - those of the source, with + those of the target. Rows are \
+            compared by checksums that the servers compute over every table; of a table that differs the first rows \
             are named by their keys. While clone follows, a table that differs is looked at again when the target has \
             caught up; one that changes all the time is reported as changing. Sequences are not compared: switchover sets \
             them. Large objects count as one more table, whose rows are objects. What was never followed (clone check says what that is) differs once the source changes it.
@@ -20,7 +21,7 @@ struct CompareCommand: AsyncParsableCommand {
               clone compare data --json | jq '.data[] | select(.state != "equal")'
 
             EXIT CODES
-              0 equal; 1 something differs; 5 pg_dump cannot read a server
+              0 equal; 1 something differs; 5 pg_dump cannot read a server; 11 not the servers of the migration in --dir
             """)
 
     enum Part: String, ExpressibleByArgument, CaseIterable {
@@ -68,6 +69,7 @@ struct CompareCommand: AsyncParsableCommand {
         try filters.apply(to: &options)
         let part = part
         let answer = try await Program.run { [options] stop in
+            try MigrationIdentity.check(options)
             var answer = Answer()
             if part != .data { answer.schema = try SchemaComparison(options).run(stop: stop) }
             if part != .schema {
@@ -85,7 +87,12 @@ struct CompareCommand: AsyncParsableCommand {
 
     private func show(_ answer: Answer) {
         if let schema = answer.schema {
-            for difference in schema { Output.line("\(difference.state): \(difference.object)") }
+            for difference in schema {
+                Output.line("\(difference.state): \(difference.object)")
+                if difference.source != nil && difference.target != nil {
+                    for line in difference.lines { Output.line("    \(line)") }
+                }
+            }
             if schema.isEmpty { Output.line("the definitions are equal") }
         }
         guard let data = answer.data else { return }

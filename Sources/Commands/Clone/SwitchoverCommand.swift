@@ -22,8 +22,8 @@ struct SwitchoverCommand: AsyncParsableCommand {
               clone switchover --fence --max-lag 5s && clone cleanup
 
             EXIT CODES
-              0 done; 1 --compare found differences; 14 stopped; 19 the target was still too far behind; otherwise that of \
-            what failed
+              0 done; 1 --compare found differences; 14 stopped; 16 somebody still writes to the source; 19 the target was \
+            still too far behind; 21 definitions changed, or the rest takes too long; otherwise that of what failed
             """)
 
     @OptionGroup
@@ -41,6 +41,24 @@ struct SwitchoverCommand: AsyncParsableCommand {
     @Flag(
         help: "Make the source's database read-only first, and end its other sessions; undone if the switchover fails.")
     var fence = false
+
+    @Option(
+        help: ArgumentHelp(
+            "How long to wait for transactions that are open on the source.", valueName: "seconds"))
+    var inFlightTimeout = 30
+
+    @Flag(help: "Go on when definitions of the two sides differ: what only the source has is lost.")
+    var acceptDrift = false
+
+    @Option(
+        help: ArgumentHelp(
+            "What to do with what the stream of changes does not carry (large objects, unlogged tables, tables without "
+                + "replica identity): compare it and copy what differs, refuse if anything differs, or ignore it.",
+            valueName: "copy|refuse|ignore"))
+    var rest = RestPlan.Policy.copy
+
+    @Option(help: ArgumentHelp("Refuse when that would take longer by the estimate.", valueName: "seconds"))
+    var restLimit = 60
 
     @Flag(help: "Leave materialized views as they were copied.")
     var skipRefresh = false
@@ -60,6 +78,8 @@ struct SwitchoverCommand: AsyncParsableCommand {
     func validate() throws {
         try ApplyJobs.check(applyJobs)
         if !(0...1_000_000 ~= lagTimeout) { throw ValidationError("--lag-timeout must be from 0 to 1000000") }
+        for (name, value) in [("in-flight-timeout", inFlightTimeout), ("rest-limit", restLimit)]
+        where !(0...1_000_000 ~= value) { throw ValidationError("--\(name) must be from 0 to 1000000") }
         if !(1...128 ~= tableJobs) { throw ValidationError("--table-jobs must be from 1 to 128") }
     }
 
@@ -74,6 +94,10 @@ struct SwitchoverCommand: AsyncParsableCommand {
         wishes.fences = fence
         wishes.skipsRefresh = skipRefresh
         wishes.compares = compare
+        wishes.inFlightSeconds = inFlightTimeout
+        wishes.acceptsDrift = acceptDrift
+        wishes.rest = rest
+        wishes.restLimitSeconds = restLimit
         let switchover = Switchover(options, wishes, logger: logger)
         if dryRun { return try await rehearse(switchover) }
         // A terminal that is closed must not leave the application locked out.
@@ -97,7 +121,12 @@ struct SwitchoverCommand: AsyncParsableCommand {
         ]
         if fence { steps.append("make the source's database read-only, and end its other sessions") }
         steps += [
+            "wait for transactions that are open on the source, for \(inFlightTimeout) s at most",
             "take the source's position, and apply everything up to it", "prove that the target has it",
+            "compare the definitions" + (acceptDrift ? ", and go on if they differ" : ""),
+            rest == .ignore
+                ? "leave what the stream of changes does not carry"
+                : "compare what the stream of changes does not carry, and \(rest == .copy ? "copy" : "refuse") what differs",
             "set the sequences, and verify that none is behind the source's",
         ]
         if !views.isEmpty { steps.append("refresh \(views.joined(separator: ", "))") }
@@ -113,6 +142,7 @@ struct SwitchoverCommand: AsyncParsableCommand {
         Table.print(
             ["step", "seconds"], outcome.steps.map { [$0.name, CopySummary.text($0.seconds)] }, alignedRight: [1])
         var done = "The target has everything up to \(outcome.end). \(outcome.sequences) sequences are set"
+        done += outcome.rest.isEmpty ? "" : ", \(outcome.rest.joined(separator: ", ")) brought over again"
         done += skipRefresh ? "" : ", \(outcome.views) materialized views are refreshed"
         done += outcome.comparedTables.map { ", \($0) tables were compared and are equal" } ?? ""
         Output.line("\n\(done).\n\nNext:")
@@ -130,7 +160,12 @@ struct SwitchoverCommand: AsyncParsableCommand {
             let database = options.source.parameters["dbname"] ?? "…"
             next.append("the source is read-only; to let it be written to again: \(SourceFence.undo(database))")
         }
+        for view in outcome.staleViews {
+            next.append("fix what keeps \(view) from being refreshed, then REFRESH MATERIALIZED VIEW \(view);")
+        }
         if skipRefresh { next.append("refresh the materialized views") }
         for (index, step) in next.enumerated() { Output.line("  \(index + 1). \(step)") }
     }
 }
+
+extension RestPlan.Policy: ExpressibleByArgument {}

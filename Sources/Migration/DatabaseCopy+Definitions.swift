@@ -1,0 +1,140 @@
+import Logging
+import Observability
+import Postgres
+
+// What comes after the rows and the keys.
+extension DatabaseCopy {
+    /// Makes it, pass by pass. What an interrupted run has made of it is dropped first.
+    func restoreRest(of archive: inout SchemaArchive) throws {
+        let again = isResumed ? ["--clean", "--if-exists"] : []
+        // One that is there already would act on what is made now.
+        if isResumed { try TargetDatabase(options.target).dropEventTriggers() }
+        if journal.isBehindRest != true {
+            let order = archive.order
+            if isResumed {
+                let target = try TargetDatabase(options.target)
+                try target.dropForeignKeys()
+                try target.dropUnattachedKeys(order.rest)
+            }
+            try archive.narrow(to: order.rest, "post-data-rest")
+            // Several jobs would begin with what pg_dump has before the rows, whatever that depends on.
+            let jobs = order.rest.allSatisfy { $0.isAfterRows || $0.isAddition } ? options.indexJobs : 1
+            try archive.restore(options.target, jobs: jobs, options: options.restoreOptions + again)
+            var remarks = try restoreForeignKeys(of: &archive)
+            if !order.refreshes.isEmpty {
+                remarks += try step("materialized views") { try fillViews(of: &archive) }
+            }
+            for remark in remarks { logger.warning("\(remark)") }
+            try note {
+                remarks = ($0.remarks ?? []) + remarks
+                $0.remarks = remarks.isEmpty ? nil : remarks
+                $0.isBehindRest = true
+            }
+        }
+        guard !archive.order.last.isEmpty else { return }
+        try archive.narrow(to: archive.order.last, "post-data-last")
+        try archive.restore(options.target, jobs: options.indexJobs, options: options.restoreOptions + again)
+    }
+
+    /// Makes the foreign keys. One that rows violate on the source too holds for later rows only.
+    ///
+    /// - Returns: those that are not as on the source, and what to do about them.
+    private func restoreForeignKeys(of archive: inout SchemaArchive) throws -> [String] {
+        guard !archive.order.foreignKeys.isEmpty else { return [] }
+        try archive.narrow(to: archive.order.foreignKeys, "post-data-foreign-keys")
+        guard
+            try !archive.restoreWhatFits(
+                options.target, jobs: options.indexJobs, options: options.restoreOptions)
+        else { return [] }
+        // Which ones are missing, the server says.
+        let statements = try archive.statements(options: options.restoreOptions)
+        let target = try TargetDatabase(options.target).connection
+        return try archive.order.foreignKeys.compactMap { entry in
+            try stop.check()
+            guard let statement = statements[entry.id] else { return nil }
+            return try makeForeignKey(entry, statement, target)
+        }
+    }
+
+    private func makeForeignKey(
+        _ entry: ArchiveContents.Entry, _ statement: String, _ target: Connection
+    ) throws -> String? {
+        let doing = "making \(entry.name)"
+        do throws(PostgresError) {
+            try target.execute(statement, doing: doing)
+            return nil
+        } catch {
+            if error.sqlState == .duplicateObject { return nil }
+            guard error.sqlState == .foreignKeyViolation, entry.isForeignKey, statement.last == ";" else {
+                guard error.isOfStatement else { throw error }
+                throw MigrationError(.conflict, "\(error); fix the cause and run the same command again")
+            }
+        }
+        do throws(PostgresError) {
+            try target.execute(statement.dropLast() + " NOT VALID;", doing: doing)
+            return
+                "\(entry.name): rows violate it, on the source too; it is NOT VALID on the target. Fix the rows, then "
+                + "run there: ALTER TABLE … VALIDATE CONSTRAINT …;"
+        } catch {
+            guard error.isOfStatement else { throw error }
+            // Before version 18 a partitioned table cannot have it so.
+            return
+                "\(entry.name): rows violate it, on the source too, and it is left out, because the target does not take "
+                + "it as NOT VALID (\(error.message)). Fix the rows, then run there: \(statement.replacing("\n", with: " "))"
+        }
+    }
+
+    /// Fills the materialized views.
+    ///
+    /// - Returns: those that could not be filled, and what to do about them.
+    private func fillViews(of archive: inout SchemaArchive) throws -> [String] {
+        try archive.narrow(to: archive.order.refreshes, "post-data-refreshes")
+        journal.unfilledViews = nil
+        guard
+            try !archive.restoreWhatFits(options.target, jobs: options.indexJobs, options: options.restoreOptions)
+        else { return [] }
+        let statements = try archive.statements(options: options.restoreOptions)
+        let target = try TargetDatabase(options.target).connection
+        // As on the source: pg_restore would rather fail than have policies leave out rows.
+        try target.execute("SET row_security = on", doing: "switching on policies")
+        var unfilled: [String] = []
+        var remarks: [String] = []
+        for statement in archive.order.refreshes.compactMap({ statements[$0.id] }) {
+            try stop.check()
+            guard let name = try unfilledView(of: statement, target) else { continue }
+            do throws(PostgresError) {
+                try target.execute(statement, doing: "refreshing \(name)")
+            } catch {
+                guard error.isOfStatement else { throw error }
+                unfilled.append(name)
+                remarks.append(
+                    "\(name) is not filled on the target (\(error.message)). Fix the cause, then run there: "
+                        + "REFRESH MATERIALIZED VIEW \(name);")
+            }
+        }
+        journal.unfilledViews = unfilled.isEmpty ? nil : unfilled
+        return remarks
+    }
+
+    /// The materialized view that a statement of the archive refreshes; nil for one that has its rows.
+    private func unfilledView(of statement: String, _ target: Connection) throws -> String? {
+        let words = "REFRESH MATERIALIZED VIEW "
+        guard statement.hasPrefix(words), statement.hasSuffix(";") else { return nil }
+        let result = try target.query(
+            """
+            SELECT n.nspname, c.relname
+              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+             WHERE c.oid OPERATOR(pg_catalog.=) $1::pg_catalog.regclass AND NOT c.relispopulated
+            """, [String(statement.dropFirst(words.count).dropLast())], doing: "looking for materialized views")
+        guard result.rowCount > 0, let schema = result.text(0, 0), let name = result.text(0, 1) else { return nil }
+        return Quoting.qualified(schema, name)
+    }
+}
+
+extension PostgresError {
+    /// The statement failed because of what it says or what it finds in the database: not for want of the session, of room
+    /// or of time.
+    var isOfStatement: Bool {
+        code == .server && !["53", "57", "58"].contains(sqlState?.errorClass ?? "")
+    }
+}

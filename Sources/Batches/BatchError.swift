@@ -15,6 +15,8 @@ public struct BatchError: Error, Sendable, Equatable {
         case noReplicaIdentity
         /// A value came in binary form.
         case binaryValue
+        /// Values have no room in a statement.
+        case tooLarge
         /// The stream comes from another server or database than it began with.
         case foreignStream
         /// Changes between the wanted start and the stream's start are missing.

@@ -65,7 +65,9 @@ struct InsertRun {
         guard isHeld else { return RowWriter.copyLine(table, new, to: data) }
         held.append(message)
         heldEnds.append(held.count)
-        if rows >= InsertRun.copyThreshold || held.count > InsertRun.heldBytesMax { try copyHeld(table) }
+        if rows >= InsertRun.copyThreshold || held.count > min(InsertRun.heldBytesMax, LargeValues.bytesMax) {
+            try copyHeld(table)
+        }
     }
 
     private mutating func copyHeld(_ table: TablePlan) throws(BatchError) {

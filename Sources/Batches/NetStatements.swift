@@ -36,7 +36,7 @@ final class NetStatements: StatementStrategy {
     init(maxRunRows: Int, maxRunBytes: Int, lanes: Int = 1) {
         self.lanes = lanes
         ordered = OrderedStatements(maxRunRows: maxRunRows, maxRunBytes: maxRunBytes, lanes: lanes)
-        writer = NetWriter(text: ordered.text, lanes: lanes)
+        writer = NetWriter(text: ordered.text, large: ordered.large, lanes: lanes)
     }
 
     var byteCount: Int { open.count + netBytes + ordered.byteCount }

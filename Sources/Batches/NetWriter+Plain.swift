@@ -10,6 +10,7 @@ extension NetWriter {
 
     func writeUpdate(_ table: NetTable, _ entry: NetTable.Entry) {
         let plan = table.plan
+        guard LargeValues.fit(table.row(entry)) else { return writeLargeUpdate(table, entry) }
         let start = text.count
         plan.write(plan.update, to: text)
         var cursor = table.row(entry).columns
@@ -23,6 +24,16 @@ extension NetWriter {
             RowWriter.literal(value, to: text)
         }
         guard !isFirst else { return text.truncate(to: start) }
+        text.append(" WHERE ")
+        writeKey(table, entry)
+        finish(rows: 1)
+    }
+
+    private func writeLargeUpdate(_ table: NetTable, _ entry: NetTable.Entry) {
+        let row = table.row(entry)
+        let sets = table.plan.settable(in: row)
+        guard !sets.isEmpty else { return }
+        large.writeUpdate(table.plan, sets: sets, row: row, lane: lane)
         text.append(" WHERE ")
         writeKey(table, entry)
         finish(rows: 1)

@@ -19,9 +19,10 @@ final class NetWriter {
     static let groupsMax = 16
 
     let text: TextBuffer
+    let large: LargeValues
     private let lanes: Int
     /// The lane whose statements are being written.
-    private var lane = 0
+    private(set) var lane = 0
     /// The columns of the statement being written, each as the inside of an array literal.
     var arrays: [TextBuffer] = []
     /// Indexes of entries, and what they are sorted by.
@@ -35,8 +36,9 @@ final class NetWriter {
     }
 
     /// A writer that appends to `text`, for so many lanes.
-    init(text: TextBuffer, lanes: Int) {
+    init(text: TextBuffer, large: LargeValues, lanes: Int) {
         self.text = text
+        self.large = large
         self.lanes = lanes
     }
 
@@ -67,6 +69,7 @@ final class NetWriter {
 
     private func writeUpdates(_ table: NetTable) {
         collect(table) { $0.state == .update }
+        writeSingly(table)
         guard !order.isEmpty else { return }
         rest.removeAll(keepingCapacity: true)
         if order.contains(where: { table.entries[$0.index].hasUnchanged }) {
@@ -87,6 +90,16 @@ final class NetWriter {
             rest.removeAll { table.row(table.entries[$0.index]).lacksSame(as: pattern) }
             writeGroup(table)
         }
+    }
+
+    /// Writes those of the updates in `order` that have no room in an array, where backslashes take four times theirs.
+    private func writeSingly(_ table: NetTable) {
+        let isWide = { (sorted: SortKey) in
+            table.entries[sorted.index].row.count > min(NetWriter.arrayBytesMax, LargeValues.bytesMax)
+        }
+        guard order.contains(where: isWide) else { return }
+        for sorted in order where isWide(sorted) { writeUpdate(table, table.entries[sorted.index]) }
+        order.removeAll(where: isWide)
     }
 
     /// Writes the updates in `order`, which all set the same columns.
@@ -121,7 +134,8 @@ final class NetWriter {
         }
         guard !order.isEmpty else { return }
         let plan = table.plan
-        if order.count >= InsertRun.copyThreshold {
+        let isLarge = order.contains { !LargeValues.fit(table.row(table.entries[$0.index])) }
+        if order.count >= InsertRun.copyThreshold || isLarge {
             text.appendCopy(plan, rows: order.count, lane: lane)
             for sorted in order { RowWriter.copyLine(plan, table.row(table.entries[sorted.index]), to: text) }
             text.append("\\.\n")

@@ -10,6 +10,7 @@ extension OrderedStatements {
         case .primaryKey where isPrimaryKeyKnown(table, tuple):
             writePrimaryKey(table, tuple)
         case .primaryKey, .wholeRow, .none:
+            try LargeValues.check(table, identifying: tuple)
             writeOneRow(table, tuple)
         }
     }

@@ -16,8 +16,13 @@ extension OrderedStatements {
             if isReplaced {
                 try writeReplacement(table, identifying, new)
             } else {
-                table.write(table.update, to: text)
-                writeAssignments(table, old: oldTuple, new: new)
+                if LargeValues.fit(new) {
+                    table.write(table.update, to: text)
+                    writeAssignments(table, old: oldTuple, new: new)
+                } else {
+                    let sets = setColumns(table, old: oldTuple, new: new)
+                    large.writeUpdate(table, sets: sets, row: new, lane: lane(of: table))
+                }
                 text.append(" WHERE ")
                 try writePredicate(table, identifying)
             }
@@ -76,6 +81,18 @@ extension OrderedStatements {
         guard column.isKey else { return true }
         guard let old else { return false }
         return !old.isSame(as: new)
+    }
+
+    private func setColumns(_ table: TablePlan, old: Tuple?, new: Tuple) -> ContiguousArray<Int> {
+        var oldCursor = old?.columns
+        var newCursor = new.columns
+        var sets: ContiguousArray<Int> = []
+        for index in table.columns.indices {
+            let oldValue = oldCursor?.next()
+            guard let newValue = newCursor.next() else { break }
+            if isSet(table.columns[index], old: oldValue, new: newValue) { sets.append(index) }
+        }
+        return sets
     }
 
     private func changesAnything(_ table: TablePlan, old: Tuple?, new: Tuple) -> Bool {

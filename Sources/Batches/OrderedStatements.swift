@@ -3,6 +3,7 @@ import PgOutput
 /// Writes each change as a statement of its own, in the source's order; only consecutive inserts are grouped.
 final class OrderedStatements: StatementStrategy {
     let text = TextBuffer(capacity: 1 << 20)
+    private(set) lazy var large = LargeValues(text: text)
     /// Inserts into ``runTable``, by lane.
     private var runs: [InsertRun]
     private var runTable: TablePlan?

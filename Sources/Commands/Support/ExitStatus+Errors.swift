@@ -56,7 +56,7 @@ extension ExitStatus {
         switch error.code {
         case .malformedMessage, .unexpectedMessage, .unknownRelation, .malformedBatches, .unsupportedFormat:
             self = .corrupt
-        case .noReplicaIdentity, .binaryValue: self = .conflict
+        case .noReplicaIdentity, .binaryValue, .tooLarge: self = .conflict
         case .foreignStream: self = .foreign
         case .gap: self = .gap
         case .truncated: self = .incomplete

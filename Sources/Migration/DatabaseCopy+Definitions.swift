@@ -47,7 +47,7 @@ extension DatabaseCopy {
                 options.target, jobs: options.indexJobs, options: options.restoreOptions)
         else { return [] }
         // Which ones are missing, the server says.
-        let statements = try archive.statements(options: options.restoreOptions)
+        let statements = try archive.script(options: options.restoreOptions).statements
         let target = try TargetDatabase(options.target).connection
         return try archive.order.foreignKeys.compactMap { entry in
             try stop.check()
@@ -93,7 +93,7 @@ extension DatabaseCopy {
         guard
             try !archive.restoreWhatFits(options.target, jobs: options.indexJobs, options: options.restoreOptions)
         else { return [] }
-        let statements = try archive.statements(options: options.restoreOptions)
+        let statements = try archive.script(options: options.restoreOptions).statements
         let target = try TargetDatabase(options.target).connection
         // As on the source: pg_restore would rather fail than have policies leave out rows.
         try target.execute("SET row_security = on", doing: "switching on policies")
@@ -135,6 +135,6 @@ extension PostgresError {
     /// The statement failed because of what it says or what it finds in the database: not for want of the session, of room
     /// or of time.
     var isOfStatement: Bool {
-        code == .server && !["53", "57", "58"].contains(sqlState?.errorClass ?? "")
+        code == .server && (sqlState == .undefinedFile || !["53", "57", "58"].contains(sqlState?.errorClass ?? ""))
     }
 }

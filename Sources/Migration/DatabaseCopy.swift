@@ -75,7 +75,8 @@ final class DatabaseCopy {
 
     /// Copies all that a crash does not take back: definitions, rows, large objects, indexes and constraints.
     private func copyContents(_ slotIsReady: () -> Void) throws {
-        var archive = SchemaArchive(path: spool.definitionsPath, stop: stop, logger: logger)
+        var archive = try SchemaArchive(
+            path: spool.definitionsPath, tools: .find(options), stop: stop, logger: logger)
         // Kept for the run that goes on.
         defer { if journal.isBehindIndexes == true || journal.planned == nil { archive.remove() } }
         do {

@@ -7,7 +7,7 @@ import Threading
 // The source.
 extension Preflight {
     /// pg_dump reads servers of its own version and older.
-    func lookAtVersions(_ stop: StopRequest) throws {
+    func lookAtVersions() throws {
         let (ours, theirs) = (source.serverVersion / 10_000, target.serverVersion / 10_000)
         if options.follows && ours < 10 {
             fail(
@@ -28,25 +28,14 @@ extension Preflight {
         } else {
             pass(.target, "version", "\(theirs)")
         }
-        for name in ["pg_dump", "pg_restore"] {
-            var lines: [String] = []
-            let code = try ClientProgram(name: name, arguments: ["--version"])
-                .run(password: nil, stop: stop) { lines.append($0) }
-            guard code == 0, let words = lines.first?.split(separator: " "), words.count >= 3,
-                let version = words.lazy.compactMap({ Int($0.prefix { $0.isNumber }) }).first
-            else {
-                fail(
-                    .here, name, "\(name) cannot be run (\(lines.first ?? "it says nothing"))",
-                    "put PostgreSQL's client programs in PATH")
-                continue
-            }
-            if version < ours {
-                fail(
-                    .here, name, "\(name) has version \(version), but the source \(ours)",
-                    "put the programs of version \(ours) or newer first in PATH")
-            } else {
-                pass(.here, name, "version \(version)")
-            }
+        if let tools = ClientTools.find(source: ours, target: theirs) {
+            pass(.here, "pg_dump", "\(tools.dump), version \(tools.version)")
+            pass(.here, "pg_restore", "\(tools.restore), version \(tools.version)")
+        } else {
+            fail(
+                .here, "pg_dump",
+                "no pg_dump and pg_restore of version \(ours) or newer, both of one version, are in PATH or in "
+                    + "/usr/lib/postgresql: there are \(ClientTools.words)", "install PostgreSQL's client programs")
         }
     }
 

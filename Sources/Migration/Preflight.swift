@@ -32,6 +32,7 @@ public final class Preflight {
         let preflight = try Preflight(options, source: source, target: target.connection)
         try preflight.look(stop)
         try preflight.lookAtContents()
+        try preflight.lookAtDefinitions(stop)
         return preflight.findings
     }
 
@@ -55,7 +56,7 @@ public final class Preflight {
         guard databases.source != databases.target else {
             throw MigrationError(.usage, "source and target are the same database")
         }
-        try lookAtVersions(stop)
+        try lookAtVersions()
         try lookAtSelection()
         try lookAtReservedSchema()
         if options.follows {

@@ -10,20 +10,46 @@
 ///     ADD CONSTRAINT orders_customer_fkey FOREIGN KEY (customer) REFERENCES shop.customers(id);
 /// ```
 struct RestoreScript {
-    /// The statements of each entry, by its number in the archive.
-    private(set) var statements: [Int: String] = [:]
+    /// What a session begins with.
+    private(set) var preamble: [String] = []
+    private var texts: [Int: [String]] = [:]
     private var entry: Int?
+    private var isHeading = false
+
+    /// The statements of each entry, by its number in the archive.
+    var statements: [Int: String] {
+        var texts = texts
+        // Behind the last one stands when the script was complete.
+        if let entry, let end = texts[entry]?.lastIndex(where: { $0.hasPrefix("-- Completed on ") }) {
+            texts[entry]?.removeSubrange(end...)
+        }
+        return texts.mapValues { lines in
+            var text = Substring(lines.joined(separator: "\n"))
+            while text.last?.isWhitespace == true { text.removeLast() }
+            return String(text.drop(while: \.isWhitespace))
+        }
+    }
 
     /// The next line.
     mutating func take(_ line: String) {
         let heading = "-- TOC entry "
-        if line.hasPrefix(heading) {
+        if line.hasPrefix(heading), line.contains(" (class ") {
+            // The line before it belongs to the heading.
+            if let entry, texts[entry]?.last == "--" { texts[entry]?.removeLast() }
             entry = Int(line.dropFirst(heading.count).prefix { $0.isNumber })
+            isHeading = true
             return
         }
-        guard let entry, !line.isEmpty, !line.hasPrefix("--"), !line.hasPrefix("SET "), !line.hasPrefix("\\") else {
+        if isHeading {
+            isHeading = line != "--"
             return
         }
-        statements[entry] = statements[entry].map { $0 + "\n" + line } ?? line
+        // They are psql's.
+        guard !line.hasPrefix("\\restrict "), !line.hasPrefix("\\unrestrict ") else { return }
+        guard let entry else {
+            if line.hasPrefix("SET ") || line.hasPrefix("SELECT ") { preamble.append(line) }
+            return
+        }
+        texts[entry, default: []].append(line)
     }
 }

@@ -9,6 +9,7 @@ import Threading
 /// The source's definitions as pg_dump writes them: one archive of one snapshot, restored pass by pass (``RestoreOrder``).
 struct SchemaArchive {
     let path: String
+    let tools: ClientTools
     let stop: StopRequest
     let logger: Logger
     /// The file that lists what is restored, where that is not all.
@@ -18,10 +19,23 @@ struct SchemaArchive {
     /// What is made in which pass, once that is known.
     private(set) var order = RestoreOrder()
 
-    init(path: String, stop: StopRequest, logger: Logger) {
+    init(path: String, tools: ClientTools, stop: StopRequest, logger: Logger) {
+        self.tools = tools
         self.path = path
         self.stop = stop
         self.logger = logger
+    }
+
+    /// A file that is there already, for an archive that is needed for a moment.
+    static func temporaryPath() throws -> String {
+        let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+        var template = Array("\(folder)/walrelay-XXXXXX".utf8CString)
+        let descriptor = mkstemp(&template)
+        guard descriptor >= 0 else {
+            throw MigrationError(.inputOutput, "no temporary file can be made: \(String(cString: strerror(errno)))")
+        }
+        close(descriptor)
+        return template.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
     }
 
     /// Writes the archive. Publications and subscriptions belong to the source's place among other servers.
@@ -38,8 +52,9 @@ struct SchemaArchive {
 
     /// Makes what the archive is narrowed to on the target. The first error ends it.
     func restore(_ target: ConnectionString, jobs: Int, options: [String]) throws {
-        try run(
-            "pg_restore", durable(target), ["--exit-on-error", "--jobs=\(jobs)"] + listOptions + options, [path])
+        // With it, a setting that the target does not know would end it; without, all errors are looked at.
+        let ends = tools.isTooNewForTarget ? [] : ["--exit-on-error"]
+        try run("pg_restore", durable(target), ends + ["--jobs=\(jobs)"] + listOptions + options, [path])
     }
 
     /// Makes of what the archive is narrowed to as much as the target takes.
@@ -59,17 +74,30 @@ struct SchemaArchive {
     }
 
     /// The SQL text of what the archive is narrowed to, of each entry by its number.
-    func statements(options: [String]) throws -> [Int: String] {
-        var script = RestoreScript()
-        let arguments =
-            ["--verbose", "--file=-"] + listOptions + options + [path]
-        let code = try ClientProgram(name: "pg_restore", arguments: arguments)
-            .run(password: nil, stop: stop) { script.take($0) }
+    func script(options: [String]) throws -> RestoreScript {
+        // Into a file: what it says meanwhile must not get between the lines.
+        let file = path + ".sql"
+        defer { unlink(file) }
+        let arguments = ["--verbose", "--file=\(file)"] + listOptions + options + [path]
+        let code = try ClientProgram(name: tools.restore, arguments: arguments)
+            .run(password: nil, stop: stop) { _ in }
         try stop.check()
         guard code == 0 else {
             throw MigrationError(.failure, "pg_restore ended with code \(code) instead of writing what is in \(path)")
         }
-        return script.statements
+        var script = RestoreScript()
+        let descriptor = try FileDescriptor.open(FilePath(file), .readOnly, options: .closeOnExec)
+        var bytes: [UInt8] = []
+        try descriptor.closeAfter {
+            var piece = [UInt8](repeating: 0, count: 64 << 10)
+            while case let count = try piece.withUnsafeMutableBytes({ try descriptor.read(into: $0) }), count > 0 {
+                bytes += piece[..<count]
+            }
+        }
+        for line in bytes.split(separator: 0x0A, omittingEmptySubsequences: false) {
+            script.take(String(decoding: line, as: UTF8.self))
+        }
+        return script
     }
 
     /// Leaves out of what is restored what the selection leaves out, and what cannot be without that; says so of the
@@ -117,7 +145,7 @@ struct SchemaArchive {
     }
 
     private func list(_ options: [String], line: (String) -> Void) throws {
-        let code = try ClientProgram(name: "pg_restore", arguments: ["--list"] + options + [path])
+        let code = try ClientProgram(name: tools.restore, arguments: ["--list"] + options + [path])
             .run(password: nil, stop: stop, line: line)
         try stop.check()
         guard code == 0 else {
@@ -162,7 +190,7 @@ struct SchemaArchive {
 
     /// Writes the selected definitions as text.
     func write(options: [String], line: (String) -> Void) throws -> Int32 {
-        try ClientProgram(name: "pg_restore", arguments: ["--file=-"] + listOptions + options + [path])
+        try ClientProgram(name: tools.restore, arguments: ["--file=-"] + listOptions + options + [path])
             .run(password: nil, stop: stop, line: line)
     }
 
@@ -173,6 +201,9 @@ struct SchemaArchive {
         "server closed the connection", "connection to server", "SSL connection has been closed",
         "could not receive data from server", "terminating connection", "no connection to the server",
     ]
+
+    /// What pg_restore writes about a setting of its own that the target does not know.
+    private static let excused = ["transaction_timeout", "while INITIALIZING", "errors ignored on restore"]
 
     /// An earlier run has left it.
     var exists: Bool { access(path, R_OK) == 0 }
@@ -196,16 +227,21 @@ struct SchemaArchive {
         _ name: String, _ server: ConnectionString, _ arguments: [String], _ files: [String], level: Logger.Level
     ) throws -> (code: Int32, isLost: Bool) {
         try stop.check()
-        let program = try ClientProgram.connecting(name, to: server, arguments)
+        let program = try ClientProgram.connecting(tools.path(name), to: server, arguments)
         var isLost = false
-        let code = try ClientProgram(name: name, arguments: program.arguments + files)
+        var errors = 0
+        let code = try ClientProgram(name: program.name, arguments: program.arguments + files)
             .run(password: server.parameters["password"], stop: stop) { line in
                 // The server's DETAIL may quote rows.
                 guard !line.hasPrefix("DETAIL:"), !line.isEmpty else { return }
+                if tools.isTooNewForTarget && Self.excused.contains(where: { line.contains($0) }) { return }
+                if line.hasPrefix("pg_restore: error:") { errors += 1 }
                 isLost = isLost || Self.lossWords.contains { line.contains($0) }
                 logger.log(level: level, "\(line)")
             }
         try stop.check()
+        // All that it stumbled over is what the target need not know.
+        if code == 1 && errors == 0 && name == "pg_restore" && tools.isTooNewForTarget { return (0, isLost) }
         return (code, isLost)
     }
 

@@ -90,17 +90,10 @@ public struct SchemaComparison: Sendable {
 
     /// What of the source's definitions is selected, in the way in which a copy selects it.
     private func selectedDefinitions(_ selection: Selection, _ stop: StopRequest) throws -> [String: String] {
-        let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-        var template = Array("\(folder)/walrelay-XXXXXX".utf8CString)
-        let descriptor = mkstemp(&template)
-        guard descriptor >= 0 else {
-            throw MigrationError(.inputOutput, "no temporary file can be made: \(String(cString: strerror(errno)))")
-        }
-        close(descriptor)
-        let path = template.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
+        let path = try SchemaArchive.temporaryPath()
         // What the copy said is not said again.
         let silent = Logger(label: "") { _ in SwiftLogNoOpLogHandler() }
-        var archive = SchemaArchive(path: path, stop: stop, logger: silent)
+        var archive = try SchemaArchive(path: path, tools: .find(options), stop: stop, logger: silent)
         defer { archive.remove() }
         try archive.dump(options.source, snapshot: nil)
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
@@ -115,8 +108,9 @@ public struct SchemaComparison: Sendable {
 
     /// Each object's statements, by the line with which pg_dump announces it.
     private func definitions(_ server: ConnectionString, _ stop: StopRequest) throws -> [String: String] {
+        let tools = try ClientTools.find(options)
         let program = try ClientProgram.connecting(
-            "pg_dump", to: server,
+            tools.dump, to: server,
             ["--schema-only", "--exclude-schema=walrelay", "--no-publications", "--no-subscriptions"]
                 + ["--encoding=\(try DatabaseCopy.encoding(server))"]
                 + options.restoreOptions)
@@ -130,7 +124,7 @@ public struct SchemaComparison: Sendable {
         guard code == 0 else {
             throw MigrationError(
                 .unsuitableServer,
-                "pg_dump ended with code \(code): \(last); it must be of the newer server's version, and first in PATH")
+                "pg_dump ended with code \(code): \(last); it must be of the newer server's version or a later one")
         }
         return parser.definitions
     }

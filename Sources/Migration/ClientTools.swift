@@ -1,0 +1,111 @@
+import Glibc
+import Observability
+import Postgres
+import Threading
+
+/// pg_dump and pg_restore of one version: those of all that are installed that suit both servers best.
+struct ClientTools: Sendable {
+    /// Where they are.
+    let dump: String
+    let restore: String
+    /// Their major version.
+    let version: Int
+    /// The target does not know a setting that this pg_restore begins each session with, and refuses it.
+    let isTooNewForTarget: Bool
+
+    /// A program, and its major version.
+    struct Found: Sendable, Equatable {
+        var path: String
+        var version: Int
+    }
+
+    /// The first version whose pg_restore sets `transaction_timeout`.
+    static let settingVersion = 17
+
+    /// The path of one of them.
+    func path(_ name: String) -> String { name == "pg_dump" ? dump : restore }
+
+    /// The programs for two servers.
+    ///
+    /// - Throws: ``MigrationError`` when none of them suits.
+    static func find(_ options: CloneOptions) throws -> ClientTools {
+        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        let target = try Connection(options.target, applicationName: TargetDatabase.applicationName)
+        let (ours, theirs) = (source.serverVersion / 10_000, target.serverVersion / 10_000)
+        guard let tools = find(source: ours, target: theirs) else {
+            throw MigrationError(
+                .unsuitableServer,
+                "no pg_dump and pg_restore of version \(ours) or newer, both of one version, are in PATH or in "
+                    + "/usr/lib/postgresql: there are \(words); install PostgreSQL's client programs")
+        }
+        return tools
+    }
+
+    /// The programs for servers of these versions; nil when none suits.
+    static func find(source: Int, target: Int) -> ClientTools? {
+        choose(dumps: installed["pg_dump"] ?? [], restores: installed["pg_restore"] ?? [], source, target)
+    }
+
+    /// pg_dump reads its own version and older ones, pg_restore what a pg_dump of its version wrote. Those of the newer
+    /// server's version suit both, then those next to it; of one version the first in PATH.
+    static func choose(dumps: [Found], restores: [Found], _ source: Int, _ target: Int) -> ClientTools? {
+        let wanted = max(source, target)
+        let pairs = dumps.compactMap { dump -> ClientTools? in
+            guard dump.version >= source, let restore = restores.first(where: { $0.version == dump.version }) else {
+                return nil
+            }
+            return ClientTools(
+                dump: dump.path, restore: restore.path, version: dump.version,
+                isTooNewForTarget: dump.version >= settingVersion && target < settingVersion)
+        }
+        let nearest = pairs.map { abs($0.version - wanted) }.min()
+        return pairs.first { abs($0.version - wanted) == nearest }
+    }
+
+    /// What is installed, for a message.
+    static var words: String {
+        let found = ["pg_dump", "pg_restore"].flatMap { name in
+            (installed[name] ?? []).map { "\($0.path) (\($0.version))" }
+        }
+        return found.isEmpty ? "none" : found.joined(separator: ", ")
+    }
+
+    /// What is in PATH, and then what is in the folders of Debian's and Red Hat's packages.
+    private static let installed: [String: [Found]] = {
+        var folders = getenv("PATH").map { String(cString: $0) }?.split(separator: ":").map(String.init) ?? []
+        for (parent, prefix, folder) in [("/usr/lib/postgresql", "", "/bin"), ("/usr", "pgsql-", "/bin")] {
+            folders += names(in: parent).filter { $0.hasPrefix(prefix) }.sorted().map { "\(parent)/\($0)\(folder)" }
+        }
+        var found: [String: [Found]] = [:]
+        for name in ["pg_dump", "pg_restore"] {
+            var seen: Set<String> = []
+            for folder in folders where seen.insert(folder).inserted {
+                let path = "\(folder)/\(name)"
+                guard access(path, X_OK) == 0, let version = version(of: path) else { continue }
+                found[name, default: []].append(Found(path: path, version: version))
+            }
+        }
+        return found
+    }()
+
+    private static func version(of path: String) -> Int? {
+        var lines: [String] = []
+        let code = try? ClientProgram(name: path, arguments: ["--version"])
+            .run(password: nil, stop: StopRequest()) { lines.append($0) }
+        guard code == 0, let words = lines.first?.split(separator: " "), words.count >= 3 else { return nil }
+        return words.lazy.compactMap { Int($0.prefix { $0.isNumber }) }.first
+    }
+
+    private static func names(in folder: String) -> [String] {
+        guard let stream = opendir(folder) else { return [] }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name.first != "." { names.append(name) }
+        }
+        return names
+    }
+}

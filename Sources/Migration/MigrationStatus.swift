@@ -80,6 +80,12 @@ public struct MigrationStatus: Encodable, Sendable {
         if let receive, receive.state == .spoolFull || receive.state == .diskFull || receive.state == .waitingForDisk {
             warnings.append("receive does not read: \(receive.state.rawValue)")
         }
+        if running, let blocked = progress?.blocked {
+            warnings.append(
+                "applying is blocked since \(blocked.since): \(blocked.words), tried \(blocked.attempts) times"
+                    + (blocked.report.map { "; see \($0)" } ?? "; see its message in clone's log")
+                    + "; changes are still received; when the cause is gone: clone retry")
+        }
         if let trouble = replay?.trouble { warnings.append("replay: \(trouble)") }
         for item in drift?.items ?? [] { warnings.append("definitions changed: \(item.sentence)") }
         if journal.fencedAt != nil {

@@ -128,7 +128,7 @@ struct CloneCompareTests {
 
     @Test func aFenceStopsWritersUntilTheEndOrAFailure() async throws {
         try await Rig.runClone { rig in
-            let follower = try rig.startClone("--follow")
+            let follower = try rig.startClone("--follow --stop-when-blocked")
             try await follower.awaitLog(containing: "following the source's changes")
             let application = try rig.start("exec psql -Xq \"$SOURCE\" -c 'SELECT pg_sleep(600)'")
             // The target cannot take this: the switchover fails, and the application goes on with the source.

@@ -99,7 +99,7 @@ struct CloneRestartTests {
 
     @Test func whatNoRestartMendsEndsCloneAtOnce() async throws {
         try await Rig.runClone { rig in
-            let follower = try rig.startClone("--follow")
+            let follower = try rig.startClone("--follow --stop-when-blocked")
             try await follower.awaitLog(containing: "connected to the target")
             try await rig.onTarget("ALTER TABLE parent RENAME TO elsewhere")
             try await rig.onSource("INSERT INTO parent VALUES (77)")
@@ -194,6 +194,6 @@ extension Rig {
                 "programs/\(stage)", "#!/bin/bash\n\(first)\nexec '\(try Program.path(of: stage))' \"$@\"\n")
             chmod(path, 0o755)
         }
-        return "PATH=\"$FOLDER/programs:$PATH\"; " + cloneCommand("--follow \(arguments)")
+        return "PATH=\"$FOLDER/programs:$PATH\"; " + cloneCommand("--follow --stop-when-blocked \(arguments)")
     }
 }

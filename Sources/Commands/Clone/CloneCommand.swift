@@ -39,7 +39,7 @@ struct CloneCommand: AsyncParsableCommand {
             """,
         version: Program.tool,
         subcommands: [
-            CheckCommand.self, CopyCommand.self, StatusCommand.self, SwitchoverCommand.self,
+            CheckCommand.self, CopyCommand.self, StatusCommand.self, RetryCommand.self, SwitchoverCommand.self,
             CompareCommand.self, CleanupCommand.self,
             ExecCommand.self,
         ],
@@ -99,6 +99,10 @@ struct CopyCommand: AsyncParsableCommand {
             "With --follow: how often to look whether definitions changed on one side alone; 0 for never.",
             valueName: "seconds"))
     var driftInterval = 60
+
+    @Flag(
+        help: "With --follow: end when the target refuses a change, instead of receiving on until it can be applied.")
+    var stopWhenBlocked = false
 
     @Option(help: ArgumentHelp("Apply the changes on so many connections.", valueName: "number"))
     var applyJobs = 1
@@ -182,6 +186,7 @@ struct CopyCommand: AsyncParsableCommand {
         options.restartsMax = maxRestarts
         options.applyJobs = applyJobs
         options.driftSeconds = driftInterval
+        options.stopsWhenBlocked = stopWhenBlocked
         options.skipsAnalyze = skipAnalyze
         options.restoreOptions = restore.options
         roles.apply(to: &options)

@@ -16,14 +16,13 @@ extension DatabaseCopy {
                 try target.dropForeignKeys()
                 try target.dropUnattachedKeys(order.rest)
             }
-            try archive.narrow(to: order.rest, "post-data-rest")
-            // Several jobs would begin with what pg_dump has before the rows, whatever that depends on.
-            let jobs = order.rest.allSatisfy { $0.isAfterRows || $0.isAddition } ? options.indexJobs : 1
-            try archive.restore(options.target, jobs: jobs, options: options.restoreOptions + again)
-            var remarks = try restoreForeignKeys(of: &archive)
-            if !order.refreshes.isEmpty {
-                remarks += try step("materialized views") { try fillViews(of: &archive) }
+            if !order.rest.isEmpty {
+                try archive.narrow(to: order.rest, "post-data-rest")
+                // Several jobs would begin with what pg_dump has before the rows, whatever that depends on.
+                let jobs = order.rest.allSatisfy { $0.isAfterRows || $0.isAddition } ? options.indexJobs : 1
+                try archive.restore(options.target, jobs: jobs, options: options.restoreOptions + again)
             }
+            var remarks = try restoreChecked(of: &archive)
             for remark in remarks { logger.warning("\(remark)") }
             try note {
                 remarks = ($0.remarks ?? []) + remarks
@@ -36,24 +35,26 @@ extension DatabaseCopy {
         try archive.restore(options.target, jobs: options.indexJobs, options: options.restoreOptions + again)
     }
 
-    /// Makes the foreign keys. One that rows violate on the source too holds for later rows only.
+    /// Makes the foreign keys, and fills the materialized views. What rows make fail here, as it would on the source, is
+    /// not as it is there.
     ///
-    /// - Returns: those that are not as on the source, and what to do about them.
-    private func restoreForeignKeys(of archive: inout SchemaArchive) throws -> [String] {
-        guard !archive.order.foreignKeys.isEmpty else { return [] }
-        try archive.narrow(to: archive.order.foreignKeys, "post-data-foreign-keys")
+    /// - Returns: what that is, and what to do about it.
+    private func restoreChecked(of archive: inout SchemaArchive) throws -> [String] {
+        let entries = archive.order.checked
+        guard !entries.isEmpty else { return [] }
+        try archive.narrow(to: entries, "post-data-checked")
+        journal.unfilledViews = nil
         guard
-            try !archive.restoreWhatFits(
-                options.target, jobs: options.indexJobs, options: options.restoreOptions)
+            try !archive.restoreWhatFits(options.target, jobs: options.indexJobs, options: options.restoreOptions)
         else { return [] }
-        // Which ones are missing, the server says.
+        // Which are missing, the server says.
         let statements = try archive.script(options: options.restoreOptions).statements
         let target = try TargetDatabase(options.target).connection
-        return try archive.order.foreignKeys.compactMap { entry in
+        let remarks = try entries.filter { !$0.isRefresh }.compactMap { entry in
             try stop.check()
-            guard let statement = statements[entry.id] else { return nil }
-            return try makeForeignKey(entry, statement, target)
+            return try statements[entry.id].flatMap { try makeForeignKey(entry, $0, target) }
         }
+        return try remarks + fillViews(entries.filter(\.isRefresh).compactMap { statements[$0.id] }, target)
     }
 
     private func makeForeignKey(
@@ -84,22 +85,13 @@ extension DatabaseCopy {
         }
     }
 
-    /// Fills the materialized views.
-    ///
-    /// - Returns: those that could not be filled, and what to do about them.
-    private func fillViews(of archive: inout SchemaArchive) throws -> [String] {
-        try archive.narrow(to: archive.order.refreshes, "post-data-refreshes")
-        journal.unfilledViews = nil
-        guard
-            try !archive.restoreWhatFits(options.target, jobs: options.indexJobs, options: options.restoreOptions)
-        else { return [] }
-        let statements = try archive.script(options: options.restoreOptions).statements
-        let target = try TargetDatabase(options.target).connection
+    /// Fills the materialized views that are not.
+    private func fillViews(_ statements: [String], _ target: Connection) throws -> [String] {
         // As on the source: pg_restore would rather fail than have policies leave out rows.
         try target.execute("SET row_security = on", doing: "switching on policies")
         var unfilled: [String] = []
         var remarks: [String] = []
-        for statement in archive.order.refreshes.compactMap({ statements[$0.id] }) {
+        for statement in statements {
             try stop.check()
             guard let name = try unfilledView(of: statement, target) else { continue }
             do throws(PostgresError) {

@@ -20,6 +20,8 @@ public struct MigrationStatus: Encodable, Sendable {
     public var lagBytes: UInt64?
     /// Seconds by which the last transaction that the target has was committed before the last that was received.
     public var lagSeconds: Double?
+    /// When the numbers were true, in UTC, if nothing runs any more; nil while a clone runs.
+    public var asOf: String?
     /// What changed in the definitions since the copy, as it was seen last.
     public var drift: DriftWatch.Report?
     /// What the user should look at.
@@ -27,6 +29,7 @@ public struct MigrationStatus: Encodable, Sendable {
 
     enum CodingKeys: String, CodingKey {
         case running, journal, progress, receive, replay, drift, warnings
+        case asOf = "as_of"
         case lagBytes = "lag_bytes"
         case lagSeconds = "lag_seconds"
     }
@@ -44,6 +47,7 @@ public struct MigrationStatus: Encodable, Sendable {
             replay = Self.read("replay.json", spool)
             if journal.phase == .following { drift = Self.read(DriftWatch.Report.file, spool) }
         }
+        if !running { asOf = [receive?.updated, replay?.updated].compactMap { $0 }.filter { !$0.isEmpty }.max() }
         addLag()
         addWarnings()
     }

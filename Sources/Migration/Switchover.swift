@@ -76,14 +76,18 @@ public struct Switchover: Sendable {
         progress.noteLock()
         Failpoint.afterTakeOver.reach()
         guard wishes.fences else { return try await drain(try self.journal(), stop, steps) }
+        // Who pauses the application's connections does it here.
+        try await step("event before-fence", &steps) { try await hook.fire(.beforeFence) }
         let fence = try await step("making the source read-only", &steps) {
             try await Worker.run(name: "fence") { try SourceFence.raise(options.source, spool, logger) }
         }
         do {
+            await hook.tell(.fenced)
             return try await drain(try self.journal(), stop, steps)
         } catch {
             // The application can go on where it was.
             try? await Worker.run(name: "fence") { fence.lower(logger) }
+            await hook.tell(.undone, ["message": "\(error)"])
             throw error
         }
     }
@@ -111,6 +115,7 @@ public struct Switchover: Sendable {
             try await Worker.run(name: "verifying") { try verify(marker, end) }
         }
         Failpoint.afterDrain.reach()
+        await hook.tell(.drained, ["end": "\(end)"])
         try await step("definitions", &steps) {
             try await Worker.run(name: "drift") { try checkDefinitions(journal) }
         }
@@ -135,8 +140,9 @@ public struct Switchover: Sendable {
             try await Worker.run(name: "late") { try checkLateChanges(journal, end) }
         }
         if stop.isRequested { throw Self.stopped }
+        try await step("event released", &steps) { try await hook.fire(.released, ["end": "\(end)"]) }
         outcome.steps = steps
-        return try await Worker.run(name: "finishing") { [outcome] in
+        let made = try await Worker.run(name: "finishing") { [outcome] in
             var journal = try self.journal()
             journal.switchedAt = end
             journal.pid = getpid()
@@ -146,7 +152,11 @@ public struct Switchover: Sendable {
             Failpoint.afterSwitchIsDone.reach()
             return outcome
         }
+        await hook.tell(.switched, ["end": "\(end)"])
+        return made
     }
+
+    private var hook: EventHook { EventHook(options, logger: logger) }
 
     private static let stopped = MigrationError(
         .incomplete, "stopped before the switchover was complete; run it again, or clone --follow to go on following")

@@ -108,6 +108,9 @@ struct CloneRestartTests {
             #expect(ended.stderr.contains("replay ended with code 16; its message is above"), "\(ended)")
             #expect(!ended.stderr.contains("starting again"), "\(ended)")
             #expect(ended.stderr.contains("nobody reads from slot"), "\(ended)")
+            let status = try await rig.shell("clone status --dir \"$SPOOL\"").checked("status").output
+            #expect(status.contains(" UTC with code 16: replay ended with code 16"), "\(status)")
+            #expect(status.contains(" behind the source, as of 20"), "\(status)")
             // The same command goes on once it is mended, here with a stage that dies again and again.
             try await rig.onTarget("ALTER TABLE elsewhere RENAME TO parent")
             try await rig.replaceStages()

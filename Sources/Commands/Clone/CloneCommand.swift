@@ -39,7 +39,8 @@ struct CloneCommand: AsyncParsableCommand {
             """,
         version: Program.tool,
         subcommands: [
-            CheckCommand.self, CopyCommand.self, StatusCommand.self, RetryCommand.self, SwitchoverCommand.self,
+            CheckCommand.self, CopyCommand.self, StatusCommand.self, WaitCommand.self, RetryCommand.self,
+            SwitchoverCommand.self,
             CompareCommand.self, CleanupCommand.self,
             ExecCommand.self,
         ],
@@ -133,6 +134,9 @@ struct CopyCommand: AsyncParsableCommand {
     var skipDBProperties = false
 
     @OptionGroup
+    var events: EventArgument
+
+    @OptionGroup
     var filters: FilterArguments
 
     @OptionGroup
@@ -186,6 +190,7 @@ struct CopyCommand: AsyncParsableCommand {
         options.restartsMax = maxRestarts
         options.applyJobs = applyJobs
         options.driftSeconds = driftInterval
+        options.eventCommand = events.onEvent
         options.stopsWhenBlocked = stopWhenBlocked
         options.skipsAnalyze = skipAnalyze
         options.restoreOptions = restore.options
@@ -201,7 +206,12 @@ struct CopyCommand: AsyncParsableCommand {
             let report = ProgressReport(
                 run.progress, spool: options.spool, isQuiet: servers.log.quiet, logger: logger)
             defer { report.end() }
-            return try await run.run(stop)
+            do {
+                return try await run.run(stop)
+            } catch {
+                run.noteFailure(code: (ExitStatus(describing: error) ?? .failure).rawValue, "\(error)")
+                throw error
+            }
         }
         let seconds = Double((Deadline.now.nanoseconds - begun.nanoseconds) / 1_000_000) / 1000
         switch outcome {

@@ -29,6 +29,9 @@ public enum Program {
                 try parsed.run()
             }
             exit(ExitStatus.done.rawValue)
+        } catch let code as ExitCode {
+            // Of a command that has said what it means.
+            exit(code.rawValue)
         } catch {
             exit(report(error, Command.self).rawValue)
         }

@@ -89,6 +89,9 @@ public struct CloneRun: Sendable {
             return .done(copied)
         }
         try await Worker.run(name: "fence") { try SourceFence.lowerLeftover(options.source, spool, logger) }
+        if journal.fencedAt != nil {
+            await EventHook(options, logger: logger).tell(.undone, ["message": "a switchover was interrupted"])
+        }
         return try await follow(journal, stop, abort)
     }
 

@@ -78,15 +78,16 @@ public struct Switchover: Sendable {
         guard wishes.fences else { return try await drain(try self.journal(), stop, steps) }
         // Who pauses the application's connections does it here.
         try await step("event before-fence", &steps) { try await hook.fire(.beforeFence) }
-        let fence = try await step("making the source read-only", &steps) {
-            try await Worker.run(name: "fence") { try SourceFence.raise(options.source, spool, logger) }
-        }
+        var fence: SourceFence?
         do {
+            fence = try await step("making the source read-only", &steps) {
+                try await Worker.run(name: "fence") { try SourceFence.raise(options.source, spool, logger) }
+            }
             await hook.tell(.fenced)
             return try await drain(try self.journal(), stop, steps)
         } catch {
             // The application can go on where it was.
-            try? await Worker.run(name: "fence") { fence.lower(logger) }
+            if let fence { try? await Worker.run(name: "fence") { fence.lower(logger) } }
             await hook.tell(.undone, ["message": "\(error)"])
             throw error
         }

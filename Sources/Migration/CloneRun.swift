@@ -75,6 +75,12 @@ public struct CloneRun: Sendable {
             try journal.write(spool)
             return journal
         }
+        if journal.phase == .done, options.follows, !journal.follows {
+            throw MigrationError(
+                .usage,
+                "the copy in \(options.spool) was made without --follow, so that no slot has kept the changes since: begin anew "
+                    + "with an empty target and another --dir")
+        }
         if journal.phase == .done {
             logger.info("this migration is done already; for another one use another --dir")
             return .done(journal)

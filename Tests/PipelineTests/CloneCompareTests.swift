@@ -92,6 +92,15 @@ struct CloneCompareTests {
         }
     }
 
+    @Test func aPlainCopyCannotBeFollowedLater() async throws {
+        try await Rig.runClone { rig in
+            try await rig.clone().checked("clone")
+            let late = try await rig.clone("--follow")
+            #expect(late.exitCode == ExitStatus.usage.rawValue, "\(late)")
+            #expect(late.stderr.contains("was made without --follow"), "\(late)")
+        }
+    }
+
     @Test func otherServersThanTheMigrationsAreRefused() async throws {
         try await Rig.runClone { rig in
             try await rig.clone().checked("clone")

@@ -192,13 +192,19 @@ public struct CloneRun: Sendable {
             progress.begin("following")
             logger.info("following the source's changes")
         }
-        if let failure {
+        // What only another start would fix ended because of the stop.
+        let isStop = stop.isRequested && failure?.isMendable != false
+        if let failure, !isStop {
             throw MigrationError(
                 failure.code == 0 ? .incomplete : ExitStatus(rawValue: failure.code) ?? .failure,
                 "\(failure.words); its message is above. Run the same command again to go on")
         }
         guard let now = try CloneJournal.read(spool) else {
             throw MigrationError(.failure, "the journal is gone from \(spool.statePath)")
+        }
+        if failure != nil && options.end != nil {
+            throw MigrationError(
+                .incomplete, "stopped before the end position; run the same command again to go on")
         }
         return options.end == nil || stop.isRequested ? .stopped(now) : .done(now)
     }

@@ -92,6 +92,7 @@ public final class ApplyMonitor: Sendable {
         status.transactionsSkipped = counts.transactionsSkipped
         status.mismatches = counts.mismatches
         status.trouble = counts.trouble
+        if !isLast { status.waitingFor = SessionWatch.shared.current }
         status.changesPerSecond = Double(counts.changes - last) * 1_000 / Double(ApplyMonitor.interval)
         return status
     }

@@ -34,6 +34,8 @@ public struct ApplyStatus: Codable, Sendable, Equatable {
     public var mismatches = 0
     /// Why the batch that comes next is not applied yet, and which it is; nil while all goes well.
     public var trouble: String?
+    /// For whom replay waits on the target, if it has for ten seconds.
+    public var waitingFor: String?
     /// Changes a second since the status before.
     public var changesPerSecond: Double = 0
 
@@ -46,6 +48,7 @@ public struct ApplyStatus: Codable, Sendable, Equatable {
         case secondsLeft = "seconds_left"
         case transactionsSkipped = "transactions_skipped"
         case batchesInOrder = "batches_in_order"
+        case waitingFor = "waiting_for"
         case changesPerSecond = "changes_per_second"
     }
 }

@@ -230,6 +230,8 @@ struct SchemaArchive {
         let program = try ClientProgram.connecting(tools.path(name), to: server, arguments)
         var isLost = false
         var errors = 0
+        let watch = ProgramWatch(name, server, logger)
+        defer { watch.end() }
         let code = try ClientProgram(name: program.name, arguments: program.arguments + files)
             .run(password: server.parameters["password"], stop: stop) { line in
                 // The server's DETAIL may quote rows.

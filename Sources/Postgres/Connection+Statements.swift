@@ -8,6 +8,8 @@ extension Connection {
         guard let base = sql.baseAddress, sql.last == 0 else {
             throw PostgresError(.unexpectedAnswer, "the statements do not end with a zero byte", doing: doing)
         }
+        activity?.begin()
+        defer { activity?.end() }
         guard PQsendQuery(handle, base.assumingMemoryBound(to: CChar.self)) == 1 else { throw failure(doing: doing) }
     }
 
@@ -15,6 +17,8 @@ extension Connection {
     ///
     /// - Throws: ``PostgresError`` for a statement that failed; no further results follow then.
     public func nextResult(doing: String) throws(PostgresError) -> QueryResult? {
+        activity?.begin()
+        defer { activity?.end() }
         guard let result = PQgetResult(handle) else {
             guard PQstatus(handle) != CONNECTION_BAD else { throw failure(doing: doing) }
             return nil
@@ -31,6 +35,8 @@ extension Connection {
     ///
     /// - Throws: what `row` throws; the connection is then in the middle of the COPY, and good for nothing but closing.
     public func copyOut(doing: String, _ row: (UnsafeRawBufferPointer) throws -> Void) throws {
+        activity?.begin()
+        defer { activity?.end() }
         var bytes: UnsafeMutablePointer<CChar>?
         while true {
             let length = PQgetCopyData(handle, &bytes, 0)
@@ -45,6 +51,8 @@ extension Connection {
 
     /// Sends COPY data: any bytes, not necessarily whole lines.
     public func putCopyData(_ data: UnsafeRawBufferPointer, doing: String) throws(PostgresError) {
+        activity?.begin()
+        defer { activity?.end() }
         let sliceBytes = 1 << 20
         var offset = 0
         while offset < data.count, let base = data.baseAddress {

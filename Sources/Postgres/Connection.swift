@@ -8,6 +8,8 @@ public final class Connection {
     /// Whom the session talks to, without passwords.
     public let target: String
     private var session: Int?
+    /// What it waits for at present, for the watch.
+    private(set) var activity: SessionActivity?
 
     /// The kind of session to open.
     public enum Kind: Sendable {
@@ -23,8 +25,15 @@ public final class Connection {
     /// The session has the settings of ``SessionSettings``, whatever the server, the database and the role have.
     ///
     /// - Throws: ``PostgresError`` with `cannotConnect`, saying which server.
-    public init(
+    public convenience init(
         _ string: ConnectionString, kind: Kind = .regular, applicationName: String
+    ) throws(PostgresError) {
+        try self.init(string, kind: kind, applicationName: applicationName, isWatched: true)
+    }
+
+    /// - Parameter isWatched: false for a session that looks at another's.
+    init(
+        _ string: ConnectionString, kind: Kind = .regular, applicationName: String, isWatched: Bool
     ) throws(PostgresError) {
         target = string.redacted
         var keywords = ["fallback_application_name"]
@@ -61,7 +70,9 @@ public final class Connection {
                 ? "" : "; is the server running and reachable?"
             throw PostgresError(.cannotConnect, "cannot connect to \(string.redacted): \(message)\(advice)")
         }
-        session = OpenSessions.all.add(opened)
+        let activity = SessionActivity(string, opened)
+        self.activity = activity
+        session = OpenSessions.all.add(opened, isWatched ? activity : nil)
         // Notices are the server's remarks on statements of ours; they must not reach stderr by themselves.
         PQsetNoticeReceiver(opened, { _, _ in }, nil)
         try setUp()
@@ -120,12 +131,16 @@ public final class Connection {
     /// - Throws: ``PostgresError`` with `server` or `connectionLost`.
     @discardableResult
     public func execute(_ sql: String, doing: String) throws(PostgresError) -> QueryResult {
-        try checked(PQexec(handle, sql), doing: doing)
+        activity?.begin()
+        defer { activity?.end() }
+        return try checked(PQexec(handle, sql), doing: doing)
     }
 
     /// Runs one statement with text parameters (`$1` …), whose types the server infers.
     @discardableResult
     public func query(_ sql: String, _ parameters: [String?], doing: String) throws(PostgresError) -> QueryResult {
+        activity?.begin()
+        defer { activity?.end() }
         let result = Connection.withOptionalStringArray(parameters) { pointers in
             PQexecParams(handle, sql, Int32(parameters.count), nil, pointers, nil, nil, 0)
         }

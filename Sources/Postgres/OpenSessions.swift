@@ -30,6 +30,7 @@ public final class OpenSessions: Sendable {
     private struct Session: Sendable {
         let socket: Int32
         let cancellation: Cancellation?
+        let activity: SessionActivity?
     }
 
     private struct State {
@@ -49,8 +50,11 @@ public final class OpenSessions: Sendable {
     public var wereInterrupted: Bool { interrupted.load(ordering: .acquiring) }
 
     /// Takes an open session. Returns its number.
-    func add(_ handle: OpaquePointer) -> Int {
-        let session = Session(socket: PQsocket(handle), cancellation: Cancellation(handle))
+    ///
+    /// - Parameter activity: what it is watched by, if it is.
+    func add(_ handle: OpaquePointer, _ activity: SessionActivity?) -> Int {
+        let session = Session(
+            socket: PQsocket(handle), cancellation: Cancellation(handle), activity: activity)
         return state.withLock { state in
             state.last += 1
             state.sessions[state.last] = session
@@ -88,6 +92,18 @@ public final class OpenSessions: Sendable {
         return sessions.compactMap { cancellation in
             guard let cancellation else { return nil }
             return Worker.start(name: "cancelling") { cancellation.send() }
+        }
+    }
+
+    /// The sessions that are watched, by their numbers.
+    func activities() -> [Int: SessionActivity] {
+        state.withLock { $0.sessions.compactMapValues(\.activity) }
+    }
+
+    /// Ends a session from this side: whoever waits for it finds the connection lost.
+    func shutDown(session number: Int) {
+        state.withLock { state in
+            if let session = state.sessions[number] { _ = shutdown(session.socket, Int32(SHUT_RDWR)) }
         }
     }
 

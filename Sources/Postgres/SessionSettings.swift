@@ -76,7 +76,8 @@ extension Connection {
         let result = try execute(
             """
             SELECT s.name, w.value, pg_catalog.set_config(s.name, w.value, false),
-                   pg_catalog.current_setting('search_path')
+                   pg_catalog.current_setting('search_path'), pg_catalog.pg_backend_pid(),
+                   EXTRACT(epoch FROM pg_catalog.pg_postmaster_start_time())
               FROM (VALUES \(values.joined(separator: ", "))) AS w (name, value)
               JOIN pg_catalog.pg_settings AS s ON s.name OPERATOR(pg_catalog.=) w.name
             """, doing: doing)
@@ -88,6 +89,7 @@ extension Connection {
                     "\(row[0] ?? "a setting") was set to \"\(row[1] ?? "")\" but is \"\(row[2] ?? "")\"", doing: doing)
             }
         }
+        activity?.confirm(backend: result.text(0, 4), serverStart: result.text(0, 5))
         let path = result.text(0, 3)
         guard let path, path.isEmpty || path == "\"\"" else {
             throw PostgresError(.unexpectedAnswer, "search_path is still \"\(path ?? "")\"", doing: doing)

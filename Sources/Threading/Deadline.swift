@@ -5,6 +5,11 @@ public struct Deadline: Comparable, Sendable {
     /// Nanoseconds on CLOCK_MONOTONIC.
     public let nanoseconds: Int64
 
+    /// The moment so many nanoseconds after the clock's start.
+    public init(nanoseconds: Int64) {
+        self.nanoseconds = nanoseconds
+    }
+
     /// The present moment.
     public static var now: Deadline {
         var time = timespec()

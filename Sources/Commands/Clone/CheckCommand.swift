@@ -51,6 +51,7 @@ struct CheckCommand: AsyncParsableCommand {
     var json = false
 
     func run() async throws {
+        _ = servers.log.logger("clone")
         var options = try servers.options()
         options.follows = follow
         options.publications = publication

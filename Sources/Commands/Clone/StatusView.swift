@@ -89,6 +89,7 @@ struct StatusView {
             if let left = replay.secondsLeft { text += ", caught up in about \(Figures.duration(seconds: left))" }
         }
         add("applied", text)
+        if status.running, let waiting = status.replay?.waitingFor { add("waiting", waiting) }
     }
 
     /// Numbers of what has ended are of another time.

@@ -119,6 +119,12 @@ struct ReplayCommand: AsyncParsableCommand {
                 + "state, without --spool the current folder)", valueName: "dir"))
     var reportDir: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Time without an answer after which it is asked whether the session is still there, and for which the target "
+                + "may be out of reach, before the connection counts as lost; 0 for ever.", valueName: "seconds"))
+    var silenceLimit = 60
+
     @Flag(help: "Being stopped before the end mark is exit code 14, and not 0.")
     var untilEnd = false
 
@@ -132,6 +138,7 @@ struct ReplayCommand: AsyncParsableCommand {
         if jobs > 1 && spool == nil { throw ValidationError("--jobs needs the log: give --spool") }
         if filters != nil && spool == nil { throw ValidationError("--filters says how to read the log: give --spool") }
         if originWait < 0 { throw ValidationError("--origin-wait must not be negative") }
+        if !(0...1_000_000 ~= silenceLimit) { throw ValidationError("--silence-limit must be from 0 to 1000000") }
         if statusInterval < 1 || statusInterval > 1_000_000 {
             throw ValidationError("--status-interval must be from 1 to 1000000")
         }
@@ -142,6 +149,7 @@ struct ReplayCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        SessionWatch.shared.silenceLimit = silenceLimit
         let logger = log.logger("replay")
         let target = try ConnectionArgument.resolve(target, option: "--target", variable: "WALRELAY_TARGET")
         if position { return try await printPosition(target) }

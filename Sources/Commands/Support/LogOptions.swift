@@ -1,6 +1,7 @@
 import ArgumentParser
 import Logging
 import Observability
+import Postgres
 
 extension LogFormat: ExpressibleByArgument {}
 
@@ -21,10 +22,12 @@ public struct LogOptions: ParsableArguments {
     /// The parser needs it.
     public init() {}
 
-    /// A logger to standard error for `program`.
+    /// A logger to standard error for `program`, to which it is also said for whom sessions wait. Called once.
     public func logger(_ program: String) -> Logger {
         let level: Logger.Level = verbose ? .debug : (quiet ? .warning : .info)
         let format = logFormat
-        return Logger(label: program) { StderrLogHandler(program: $0, format: format, level: level) }
+        let logger = Logger(label: program) { StderrLogHandler(program: $0, format: format, level: level) }
+        SessionWatch.shared.start { logger.warning("\($0)") }
+        return logger
     }
 }

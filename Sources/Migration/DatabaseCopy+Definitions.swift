@@ -16,11 +16,13 @@ extension DatabaseCopy {
                 try target.dropForeignKeys()
                 try target.dropUnattachedKeys(order.rest)
             }
-            try archive.narrow(to: order.rest, "post-data-rest")
+            let isLate = journal.late != nil
+            let rest = isLate ? LateDefinitions.split(order.rest).now : order.rest
             // Several jobs would begin with what pg_dump has before the rows, whatever that depends on.
-            let jobs = order.rest.allSatisfy { $0.isAfterRows || $0.isAddition } ? options.indexJobs : 1
-            try archive.restore(options.target, jobs: jobs, options: options.restoreOptions + again)
-            var remarks = try restoreForeignKeys(of: &archive)
+            let jobs = rest.allSatisfy { $0.isAfterRows || $0.isAddition } ? options.indexJobs : 1
+            try make(rest, "post-data-rest", jobs: jobs, extra: again, of: &archive)
+            if isLate { try writeLate(of: &archive) }
+            var remarks = isLate ? [] : try restoreForeignKeys(of: &archive)
             if !order.refreshes.isEmpty {
                 remarks += try step("materialized views") { try fillViews(of: &archive) }
             }
@@ -31,9 +33,21 @@ extension DatabaseCopy {
                 $0.isBehindRest = true
             }
         }
-        guard !archive.order.last.isEmpty else { return }
-        try archive.narrow(to: archive.order.last, "post-data-last")
-        try archive.restore(options.target, jobs: options.indexJobs, options: options.restoreOptions + again)
+        try make(archive.order.last, "post-data-last", jobs: options.indexJobs, extra: again, of: &archive)
+    }
+
+    /// Writes down what comes in the switchover.
+    private func writeLate(of archive: inout SchemaArchive) throws {
+        let entries = LateDefinitions.split(archive.order.rest).late + archive.order.foreignKeys
+        var late = LateDefinitions()
+        if !entries.isEmpty {
+            try archive.narrow(to: entries, "post-data-late")
+            let statements = try archive.script(options: options.restoreOptions).statements
+            let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+            late = try LateDefinitions(entries, statements: statements, on: source)
+        }
+        try late.write(spool)
+        logger.warning("left out on the target until the switchover (--triggers late): \(late.words)")
     }
 
     /// Makes the foreign keys. One that rows violate on the source too holds for later rows only.

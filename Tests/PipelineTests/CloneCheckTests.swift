@@ -86,7 +86,8 @@ struct CloneCheckTests {
             #expect(weak.exitCode == ExitStatus.privilege.rawValue, "\(weak)")
             #expect(
                 Set(complaints(weak)) == [
-                    "FAIL source role role", "FAIL source publication role", "FAIL target contents the",
+                    "FAIL source role role", "FAIL source publication role", "WARN source fence role",
+                    "FAIL target contents the",
                 ],
                 "\(weak)")
             #expect(weak.output.contains("ALTER ROLE \"\(role)\" REPLICATION;"))

@@ -14,6 +14,7 @@ struct CheckCommand: AsyncParsableCommand {
 
             EXAMPLES
               clone check --source 'host=db1 dbname=shop' --target 'host=db2 dbname=shop'
+              clone check --sql source    # what an administrator runs there, once
               clone check --json | jq '.[] | select(.status != "pass")'
 
             EXIT CODES
@@ -48,16 +49,32 @@ struct CheckCommand: AsyncParsableCommand {
     @Flag(help: "An array of JSON objects.")
     var json = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Print what an administrator is to run on one of the servers, as one script, and nothing else.",
+            valueName: "source|target"))
+    var sql: Side?
+
+    enum Side: String, ExpressibleByArgument, CaseIterable {
+        case source, target
+    }
+
     func run() async throws {
         var options = try servers.options()
         options.follows = follow
         options.publications = publication
-        options.restoreOptions = restore.options
+        restore.apply(to: &options)
         roles.apply(to: &options)
         options.dropsIfExists = dropIfExists
         options.skipsLargeObjects = skipLargeObjects
         try filters.apply(to: &options)
         let findings = try await Program.run { [options] stop in try Preflight.findings(options, stop: stop) }
+        if let sql {
+            let connection = sql == .source ? options.source : options.target
+            let place: Finding.Place = sql == .source ? .source : .target
+            let script = try await Program.run { _ in try AdministratorScript(findings, place, connection).text }
+            return Output.line(script)
+        }
         if json { Output.line(JSON.text(findings)) } else { FindingTable.print(findings) }
         if let failure = findings.first(where: { $0.status == .fail }) {
             throw ProgramFailure(

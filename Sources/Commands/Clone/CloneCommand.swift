@@ -183,7 +183,7 @@ struct CopyCommand: AsyncParsableCommand {
         options.applyJobs = applyJobs
         options.driftSeconds = driftInterval
         options.skipsAnalyze = skipAnalyze
-        options.restoreOptions = restore.options
+        restore.apply(to: &options)
         roles.apply(to: &options)
         options.dropsIfExists = dropIfExists
         options.skipsLargeObjects = skipLargeObjects

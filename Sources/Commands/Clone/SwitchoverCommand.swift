@@ -108,6 +108,8 @@ struct SwitchoverCommand: AsyncParsableCommand {
             return try await switchover.run(stop)
         }
         conclude(outcome, options)
+        // What the application need not wait for.
+        try await Program.run { _ in try switchover.afterwards() }
     }
 
     private func rehearse(_ switchover: Switchover) async throws {
@@ -131,6 +133,7 @@ struct SwitchoverCommand: AsyncParsableCommand {
         ]
         if !views.isEmpty { steps.append("refresh \(views.joined(separator: ", "))") }
         if compare { steps.append("compare all rows") }
+        steps.append("make foreign keys and triggers, where they were left out (--triggers late)")
         for (index, step) in steps.enumerated() { Output.line("  \(index + 1). \(step)") }
         if let failure = findings.first(where: { $0.status == .fail }) {
             throw ProgramFailure(failure.exitStatus, "a switchover could not be made now; nothing was changed")
@@ -160,6 +163,7 @@ struct SwitchoverCommand: AsyncParsableCommand {
             let database = options.source.parameters["dbname"] ?? "…"
             next.append("the source is read-only; to let it be written to again: \(SourceFence.undo(database))")
         }
+        next += outcome.remarks
         for view in outcome.staleViews {
             next.append("fix what keeps \(view) from being refreshed, then REFRESH MATERIALIZED VIEW \(view);")
         }

@@ -22,7 +22,7 @@ public enum Provider: String, Sendable, CaseIterable {
         }
     }
 
-    /// The role that no other server has.
+    /// The role that no other server has, unless it was copied there: no service lets anybody be a superuser.
     private var role: String {
         switch self {
         case .rds: "rdsadmin"
@@ -40,7 +40,9 @@ public enum Provider: String, Sendable, CaseIterable {
             return """
                 (EXISTS (SELECT FROM pg_catalog.pg_settings
                           WHERE pg_catalog.starts_with(name, \(Quoting.literal(prefix))))
-                  OR EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = \(Quoting.literal(provider.role)))
+                  OR EXISTS (SELECT FROM pg_catalog.pg_roles r
+                               JOIN pg_catalog.pg_roles me ON me.rolname = CURRENT_USER AND NOT me.rolsuper
+                              WHERE r.rolname = \(Quoting.literal(provider.role)))
                   OR \(name == "supautils.reserved_roles" ? "false"
                     : "pg_catalog.current_setting(\(Quoting.literal(name)), true) IS NOT NULL"))
                 """

@@ -34,6 +34,11 @@ struct ManagedMigrationTests {
                 "exec psql -Xq -d '\(source.connectionString(database: ours, user: from.superuser))' -c 'SELECT pg_sleep(600)'"
             )
             defer { watcher.killGroup() }
+            // Of this one the role may see no more than that it is there.
+            let stranger = try rig.start(
+                "exec psql -Xq -d '\(source.connectionString(database: ours, user: "reader"))' -c 'SELECT pg_sleep(600)'"
+            )
+            let load = try startLoad(rig)
             let follower = try rig.start(servers + rig.cloneCommand("--follow"))
             try await follower.awaitLog(containing: "following the source's changes", within: .seconds(90))
             try await change(rig)
@@ -56,12 +61,32 @@ struct ManagedMigrationTests {
                 "switchover")
             #expect(switched.stderr.contains("may not be ended by this role; it writes nothing"), "\(switched)")
             #expect(try await follower.wait().exitCode == 0, "\(follower.stderr)")
+            #expect(try await stranger.wait().exitCode != 0)
+            #expect(try await load.wait().exitCode != 0)
             try await expectMoved(rig, from)
             try await rig.shell(servers + rig.cloneCommand("cleanup")).checked("cleanup")
             try await rig.expectCleanedUp()
         }
         try await source.remove()
         try await target.remove()
+    }
+
+    /// The application's own work, from before the copy until the fence ends it.
+    private func startLoad(_ rig: Rig) throws -> RunningProgram {
+        try rig.folder.write(
+            "load.sql",
+            """
+            \\set person random(50, 500)
+            BEGIN;
+            INSERT INTO shop.orders (person) VALUES (:person);
+            UPDATE shop.people SET name = name || '.' WHERE id = :person;
+            INSERT INTO public.plain VALUES (1000 + nextval('shop.orders_id_seq'), 'load');
+            DELETE FROM shop.orders WHERE id = currval('shop.orders_id_seq') - 7;
+            COMMIT;
+
+            """)
+        let application = rig.source.connectionString(database: rig.sourceDatabase, user: "app")
+        return try rig.start("exec pgbench -n -c 2 -T 600 -R 60 --random-seed=7 -f load.sql '\(application)'")
     }
 
     /// One check names everything, its scripts are run once, and the next one passes.

@@ -98,7 +98,7 @@ enum ManagedServer: String, CaseIterable {
     /// An application's objects: owners, grants, default privileges, keys, triggers and rules.
     func application(_ database: String) -> String {
         """
-        CREATE ROLE app LOGIN; CREATE ROLE reader; CREATE ROLE keeper;
+        CREATE ROLE app LOGIN; CREATE ROLE reader LOGIN; CREATE ROLE keeper;
         GRANT CREATE ON DATABASE \(database) TO app, keeper; GRANT USAGE, CREATE ON SCHEMA public TO app;
         SET ROLE keeper; CREATE SCHEMA kept; CREATE TABLE kept.box (id int PRIMARY KEY, v text); RESET ROLE;
         SET ROLE app; CREATE SCHEMA shop;

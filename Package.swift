@@ -118,7 +118,7 @@ let package = Package(
 
         .target(
             name: "TestSupport",
-            dependencies: [system],
+            dependencies: ["Threading", system],
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),

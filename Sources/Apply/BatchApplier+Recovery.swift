@@ -19,13 +19,18 @@ enum RecoveryOrder: Comparable {
 extension BatchApplier {
     /// The failure can be dealt with when the batch's end is known.
     func canRecover(_ error: ApplyError) -> Bool {
+        if isStopped(error) { return false }
         // What several connections cannot do together, one may.
         if isLaned && (error.code == .lanesDepend || error.code == .conflict || error.isRefusal) { return true }
         if error.code == .straddling { return log != nil }
         return canRecover(error, order: usualOrder, transactions: open?.transactions ?? 0)
     }
 
+    /// The statement was cancelled because the program is to stop.
+    private func isStopped(_ error: ApplyError) -> Bool { error.isCancelled && stop?.isRequested == true }
+
     private func canRecover(_ error: ApplyError, order: RecoveryOrder, transactions: Int) -> Bool {
+        if isStopped(error) { return false }
         if error.isTransient { return options.reconnects && stop?.isRequested != true }
         return error.isRefusal && log != nil && next(order, transactions: transactions) != nil
     }
@@ -75,6 +80,7 @@ extension BatchApplier {
                 executor.abandon()
                 let error = losses.note(error)
                 guard canRecover(error, order: order, transactions: header.transactions) else {
+                    guard !isStopped(error) else { throw error }
                     executor.statistics.trouble = "\(error)"
                     report(statistics)
                     throw error

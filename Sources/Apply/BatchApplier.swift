@@ -96,7 +96,7 @@ public final class BatchApplier {
             }
             throw ApplyError(.malformedInput, error.description)
         } catch let error as ApplyError
-            where stop?.isRequested == true && (error.code == .positionBusy || error.isTransient)
+            where stop?.isRequested == true && (error.code == .positionBusy || error.isTransient || error.isCancelled)
         {
             abandon()
             return .stopped(statistics.position)

@@ -38,9 +38,10 @@ final class Lane: @unchecked Sendable {
         self.link = link
         self.options = options
         self.logger = logger
-        worker = Worker.start(name: "lane \(number)") { [self] in run() }
-        guard worker != nil else {
-            throw ApplyError(.unsuitableSession, "cannot start a thread; check the limits on processes (ulimit -u)")
+        do throws(ThreadError) {
+            worker = try Worker.launch(name: "lane \(number)") { [self] in run() }
+        } catch {
+            throw ApplyError(.unsuitableSession, error.description)
         }
     }
 

@@ -107,6 +107,9 @@ extension ApplyError {
     /// Trying again, on a new connection if need be, can succeed without anything being fixed.
     var isTransient: Bool { !isFinal && (code == .connectionLost || code == .conflict) }
 
+    /// The statement was cancelled.
+    var isCancelled: Bool { cause?.sqlState == .queryCanceled }
+
     /// The server refused what a batch says, or it had another effect than expected.
     var isRefusal: Bool { code == .constraint || code == .rowCountMismatch || code == .server }
 }

@@ -40,6 +40,7 @@ public final class Capture {
     private var segmentSince = Deadline.now
     private var statusAt = Deadline.now
     private var pacer = ReadPacer()
+    var silence: SilenceWatch
     private var acknowledged = LSN.zero
     var lastActivity = Deadline.now
     var hasNudged = false
@@ -55,6 +56,7 @@ public final class Capture {
         let slot = try source.usableSlot(options.slot)
         let options = try source.withPublications(options, logger: logger)
         self.options = options
+        silence = SilenceWatch(limitSeconds: options.silenceLimit, now: .now)
         let start = try CaptureStart(
             options, source: source, confirmed: slot.confirmed, stop: stop, logger: logger)
         lock = start.lock
@@ -161,7 +163,7 @@ public final class Capture {
                         + "run the same command again to go on")
             case .keepalive(let walEnd, _, let replyRequested):
                 if assembler.keepalive(walEnd) == .reachedEnd { return true }
-                if replyRequested { try answer(stream) }
+                if replyRequested { try answer(stream, walEnd) }
             case .data(let lsn, _, let payload):
                 pacer.took(payload.count)
                 if try collect(payload, lsn: lsn) { continue }
@@ -242,6 +244,7 @@ public final class Capture {
         if let rotation = options.rotation, isBetweenTransactions, rotation.take() { rotate() }
         try endIfIdle(stream)
         try nudgeIfSilent(stream)
+        try checkSilence(stream)
     }
 
     var isBetweenTransactions: Bool {
@@ -272,9 +275,12 @@ public final class Capture {
     }
 
     /// The server wants an answer at once: it may be shutting down, and waits until we have everything.
-    private func answer(_ stream: ReplicationStream) throws {
+    private func answer(_ stream: ReplicationStream, _ walEnd: LSN) throws {
         try markIdle()
         try sendStatus(stream)
+        // To a pipe nothing is durable by our doing. Who names no durable position may end the source's wait by what has
+        // arrived, and its slot stays where it is.
+        if options.spool == nil && acknowledged < walEnd { try stream.sendStatus(written: walEnd, flushed: .zero) }
     }
 
     /// Writes down that the server is further than the last commit, so that the position can be acknowledged.
@@ -305,6 +311,7 @@ public final class Capture {
             deadline = min(deadline, lastActivity + CaptureOptions.nudgeAfter * 1_000)
         }
         let isBlocked = try takeBuffer() == nil
+        if isBlocked { silence.heard(.now) } else { deadline = min(deadline, silence.nextLook) }
         if collector?.isDiskFull == true { deadline = min(deadline, .after(milliseconds: 500)) }
         if splice != nil && !isBlocked { deadline = .now }
         if !isBlocked && splice == nil {
@@ -313,16 +320,20 @@ public final class Capture {
             case .pause(let microseconds):
                 // Something was taken in, however little.
                 lastActivity = .now
+                silence.heard(lastActivity)
                 usleep(UInt32(microseconds))
                 return try stream.readSocket()
             case .read:
                 lastActivity = .now
+                silence.heard(lastActivity)
                 return try stream.readSocket()
             }
         }
         let ready = Polling.wait(
             isBlocked ? -1 : stream.socket, wake.readDescriptor, stop.descriptor, until: deadline)
         if ready.second { wake.drain() }
-        if ready.first { try stream.readSocket() }
+        guard ready.first else { return }
+        silence.heard(.now)
+        try stream.readSocket()
     }
 }

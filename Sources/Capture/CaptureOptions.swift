@@ -28,6 +28,9 @@ public struct CaptureOptions: Sendable {
     public var maxSpoolSize: UInt64?
     /// Bytes of free disk below which the capture stops reading.
     public var minFreeDisk: UInt64 = 0
+    /// Seconds of silence after which the source is asked for an answer, and after which again the connection counts as
+    /// lost; 0 for never.
+    public var silenceLimit = 60
     /// Connect again when the connection is lost.
     public var reconnects = true
     /// The target whose position decides what is acknowledged, when there is no spool that is durable.

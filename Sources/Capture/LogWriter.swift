@@ -72,10 +72,7 @@ final class LogWriter: Sendable {
 
     /// Starts the thread.
     func start() throws -> Worker {
-        guard let worker = Worker.start(name: "log writer", { self.run() }) else {
-            throw ThreadError.cannotStart(errno: 0)
-        }
-        return worker
+        try Worker.launch(name: "log writer") { self.run() }
     }
 
     /// The end of the last commit or watermark that is on disk.

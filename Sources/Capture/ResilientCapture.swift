@@ -70,6 +70,9 @@ public final class ResilientCapture {
             } catch let error as CaptureError where error.code == .sourceBehind && stop.isRequested {
                 // It was waiting for a standby.
                 return .stopped(try options.spool?.end() ?? .zero)
+            } catch  where stop.isRequested && Self.isPassing(error) {
+                // What it waited for may have been cancelled for the sake of the stop.
+                return .stopped(try options.spool?.end() ?? .zero)
             } catch  where wasConnected && options.reconnects && Self.isPassing(error) && !stop.isRequested {
                 let pause = backoff.next()
                 logger.warning("\(error); connecting again in \(Figures.tenths(Double(pause) / 1000)) s")

@@ -49,10 +49,7 @@ public final class SpoolKeeper: Sendable {
 
     func start() throws -> Worker? {
         guard !options.isEmpty else { return nil }
-        guard let worker = Worker.start(name: "spool keeper", { self.run() }) else {
-            throw ThreadError.cannotStart(errno: 0)
-        }
-        return worker
+        return try Worker.launch(name: "spool keeper") { self.run() }
     }
 
     /// Ends the thread. A command that is running is ended too; its segment is archived again at the next start.
@@ -113,6 +110,8 @@ public final class SpoolKeeper: Sendable {
             logger.warning("cannot start a shell for --archive-command; trying again later")
             return false
         }
+        ChildProcesses.all.add(process, isGroup: true)
+        defer { ChildProcesses.all.remove(process) }
         var status: Int32 = 0
         var ended = waitpid(process, &status, WNOHANG)
         while ended == 0 || (ended < 0 && errno == EINTR) {

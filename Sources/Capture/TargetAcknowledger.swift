@@ -25,9 +25,7 @@ final class TargetAcknowledger: Sendable {
         self.stream = stream
         self.wake = wake
         self.logger = logger
-        guard Worker.start(name: "acknowledger", { self.run() }) != nil else {
-            throw ThreadError.cannotStart(errno: 0)
-        }
+        _ = try Worker.launch(name: "acknowledger") { self.run() }
     }
 
     /// The last position read.

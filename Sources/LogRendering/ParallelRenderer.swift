@@ -60,10 +60,11 @@ public final class ParallelRenderer {
         let writer = OrderedWriter(workers, sink)
         self.workers = workers
         self.writer = writer
-        thread = Worker.start(name: "writer") { writer.run() }
-        guard thread != nil else {
+        do throws(ThreadError) {
+            thread = try Worker.launch(name: "writer") { writer.run() }
+        } catch {
             workers.forEach { $0.close() }
-            throw ThreadError.cannotStart(errno: 0)
+            throw error
         }
     }
 

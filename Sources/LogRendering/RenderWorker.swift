@@ -51,8 +51,7 @@ final class RenderWorker: @unchecked Sendable {
         self.options = options
         inputBudget = ByteBudget(limit: 2 * pieceBytes)
         outputBudget = ByteBudget(limit: 3 * pieceBytes)
-        thread = Worker.start(name: "rendering") { self.run() }
-        guard thread != nil else { throw ThreadError.cannotStart(errno: 0) }
+        thread = try Worker.launch(name: "rendering") { self.run() }
     }
 
     /// Gives it something. False when it has failed, or was closed.

@@ -16,7 +16,7 @@ public final class RenderedRange: ByteSource {
     public init(spool path: String, options: RenderOptions, stop: StopRequest?) throws {
         let pipe = self.pipe
         let stop = stop ?? StopRequest()
-        let worker = Worker.start(name: "rendering") {
+        _ = try Worker.launch(name: "rendering") {
             do {
                 try RenderedRange.render(path, options, stop, into: pipe)
                 try pipe.finish()
@@ -26,7 +26,6 @@ public final class RenderedRange: ByteSource {
                 pipe.fail(error)
             }
         }
-        guard worker != nil else { throw ThreadError.cannotStart(errno: 0) }
     }
 
     deinit {

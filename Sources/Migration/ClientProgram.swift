@@ -10,6 +10,10 @@ struct ClientProgram {
     let name: String
     let arguments: [String]
 
+    /// A program that was told to end cancels its statements first, which takes for ever with a server that does not
+    /// answer.
+    private static let patienceMilliseconds = 5_000
+
     /// Adds the server to the command line.
     ///
     /// - Throws: ``MigrationError`` for a secret that has no way to get there unseen.
@@ -43,10 +47,12 @@ struct ClientProgram {
             close(ends[0])
             throw error
         }
+        ChildProcesses.all.add(pid, isGroup: true)
         read(ends[0], of: pid, stop, line)
         close(ends[0])
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
+        ChildProcesses.all.remove(pid)
         return status & 0x7F == 0 ? status >> 8 & 0xFF : 128 + status & 0x7F
     }
 
@@ -54,12 +60,18 @@ struct ClientProgram {
         var rest: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 4096)
         var isStopping = false
+        var killAt = Deadline.never
         while true {
-            let ready = Polling.wait(descriptor, isStopping ? -1 : stop.descriptor, until: .never)
+            let ready = Polling.wait(descriptor, isStopping ? -1 : stop.descriptor, until: killAt)
             if ready.second && !isStopping {
                 isStopping = true
+                killAt = .after(milliseconds: Self.patienceMilliseconds)
                 // With its own children, which have the pipe too.
                 kill(-pid, SIGTERM)
+            }
+            if killAt.hasPassed {
+                killAt = .never
+                kill(-pid, SIGKILL)
             }
             guard ready.first else { continue }
             let count = Glibc.read(descriptor, &piece, piece.count)

@@ -1,6 +1,7 @@
 import Glibc
 import Observability
 import Postgres
+import Synchronization
 import Threading
 
 /// pg_dump and pg_restore of one version: those of all that are installed that suit both servers best.
@@ -43,7 +44,18 @@ struct ClientTools: Sendable {
 
     /// The programs for servers of these versions; nil when none suits.
     static func find(source: Int, target: Int) -> ClientTools? {
-        choose(dumps: installed["pg_dump"] ?? [], restores: installed["pg_restore"] ?? [], source, target)
+        var (dumps, restores): ([Found], [Found]) = ([], [])
+        for folder in folders {
+            dumps += found("pg_dump", in: folder).map { [$0] } ?? []
+            restores += found("pg_restore", in: folder).map { [$0] } ?? []
+            // There is nothing better.
+            if let tools = choose(dumps: dumps, restores: restores, source, target),
+                tools.version == max(source, target)
+            {
+                return tools
+            }
+        }
+        return choose(dumps: dumps, restores: restores, source, target)
     }
 
     /// pg_dump reads its own version and older ones, pg_restore what a pg_dump of its version wrote. Those of the newer
@@ -64,29 +76,34 @@ struct ClientTools: Sendable {
 
     /// What is installed, for a message.
     static var words: String {
-        let found = ["pg_dump", "pg_restore"].flatMap { name in
-            (installed[name] ?? []).map { "\($0.path) (\($0.version))" }
-        }
-        return found.isEmpty ? "none" : found.joined(separator: ", ")
+        let all = folders.flatMap { folder in ["pg_dump", "pg_restore"].compactMap { found($0, in: folder) } }
+        return all.isEmpty ? "none" : all.map { "\($0.path) (\($0.version))" }.joined(separator: ", ")
     }
 
-    /// What is in PATH, and then what is in the folders of Debian's and Red Hat's packages.
-    private static let installed: [String: [Found]] = {
+    /// PATH, and then the folders of Debian's and Red Hat's packages; each once, by whatever name.
+    private static let folders: [String] = {
         var folders = getenv("PATH").map { String(cString: $0) }?.split(separator: ":").map(String.init) ?? []
         for (parent, prefix, folder) in [("/usr/lib/postgresql", "", "/bin"), ("/usr", "pgsql-", "/bin")] {
             folders += names(in: parent).filter { $0.hasPrefix(prefix) }.sorted().map { "\(parent)/\($0)\(folder)" }
         }
-        var found: [String: [Found]] = [:]
-        for name in ["pg_dump", "pg_restore"] {
-            var seen: Set<String> = []
-            for folder in folders where seen.insert(folder).inserted {
-                let path = "\(folder)/\(name)"
-                guard access(path, X_OK) == 0, let version = version(of: path) else { continue }
-                found[name, default: []].append(Found(path: path, version: version))
-            }
+        var seen: Set<String> = []
+        return folders.filter { folder in
+            guard let real = realpath(folder, nil) else { return false }
+            defer { free(real) }
+            return seen.insert(String(cString: real)).inserted
         }
-        return found
     }()
+
+    /// Versions that were asked for, by path; 0 for what cannot be run.
+    private static let versions = Mutex<[String: Int]>([:])
+
+    private static func found(_ name: String, in folder: String) -> Found? {
+        let path = "\(folder)/\(name)"
+        guard access(path, X_OK) == 0 else { return nil }
+        let version = versions.withLock { $0[path] } ?? self.version(of: path) ?? 0
+        versions.withLock { $0[path] = version }
+        return version == 0 ? nil : Found(path: path, version: version)
+    }
 
     private static func version(of path: String) -> Int? {
         var lines: [String] = []

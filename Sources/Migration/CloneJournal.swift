@@ -51,6 +51,16 @@ public struct CloneJournal: Codable, Sendable, Equatable {
         public var after: LSN?
     }
 
+    /// How a run ended that failed.
+    public struct Failure: Codable, Sendable, Equatable {
+        /// When, in UTC.
+        public var at: String
+        /// Its exit code.
+        public var code: Int32
+        /// Its last line.
+        public var message: String
+    }
+
     /// The version of the journal.
     public var format = 1
     /// How far the migration is.
@@ -113,6 +123,8 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var switchedAt: LSN?
     /// The end position is on the target, with the sequences; slot and position are not needed any more.
     public var isEnding: Bool?
+    /// How the last run ended; nil while one runs, and after one that did not fail.
+    public var lastFailure: Failure?
     /// When a switchover made the source read-only, in UTC; nil once that is undone.
     public var fencedAt: String?
 
@@ -133,6 +145,7 @@ public struct CloneJournal: Codable, Sendable, Equatable {
         case skipsLargeObjects = "skips_large_objects"
         case isEnding = "is_ending"
         case fencedAt = "fenced_at"
+        case lastFailure = "last_failure"
     }
 
     /// The position of the last of several snapshots; nil when all tables are of the copy's point.

@@ -29,6 +29,10 @@ public struct CloneOptions: Sendable {
     public var end: String?
     /// How often in a row a stage that died is started again.
     public var restartsMax = 10
+    /// A command that is told of what happens, for a shell; nil for none.
+    public var eventCommand: String?
+    /// Ends when the target refuses a change, instead of going on to receive.
+    public var stopsWhenBlocked = false
     /// How often both sides' definitions are compared while following, in seconds; 0 for never.
     public var driftSeconds = 60
     /// How many tables are copied at once.

@@ -155,6 +155,27 @@ extension CloneProgress {
         }
     }
 
+    /// Nothing is applied until somebody does something about it.
+    func noteBlocked(by failure: StageFailure, report: String?) {
+        noteRestart(after: failure)
+        change(failure.stage) { $0.state = .blocked }
+        state.withLock { state in
+            var blocked = ProgressSnapshot.Blocked(
+                words: failure.words, code: failure.code, since: state.now.blocked?.since ?? Timestamp.now.description)
+            blocked.attempts = (state.now.blocked?.attempts ?? 0) + 1
+            blocked.report = report
+            state.now.blocked = blocked
+        }
+    }
+
+    /// - Returns: false when nothing was blocked.
+    func noteUnblocked() -> Bool {
+        state.withLock { state in
+            defer { state.now.blocked = nil }
+            return state.now.blocked != nil
+        }
+    }
+
     private func change(_ stage: String, _ change: (inout StageState) -> Void) {
         state.withLock { state in
             if let index = state.now.stages.firstIndex(where: { $0.name == stage }) {

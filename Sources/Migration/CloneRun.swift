@@ -34,6 +34,27 @@ public struct CloneRun: Sendable {
     ///
     /// - Throws: ``MigrationError`` and what the modules throw.
     public func run(_ stop: StopRequest) async throws -> Outcome {
+        do {
+            return try await runOnce(stop)
+        } catch {
+            if !stop.isRequested { await EventHook(options, logger: logger).tell(.failed, ["message": "\(error)"]) }
+            throw error
+        }
+    }
+
+    /// Keeps why this run ended, for `clone status`.
+    public func noteFailure(code: Int32, _ message: String) {
+        // Another clone's journal is not ours to write.
+        guard progress.ownsSpool, var journal = try? CloneJournal.read(spool) else { return }
+        journal.lastFailure = .init(at: Timestamp.now.description, code: code, message: message)
+        do {
+            try journal.write(spool)
+        } catch {
+            logger.warning("the journal cannot be written: \(error)")
+        }
+    }
+
+    private func runOnce(_ stop: StopRequest) async throws -> Outcome {
         let lock = try spool.lockForClone()
         FileAccess.narrow(spool.path, logger)
         defer { withExtendedLifetime(lock) {} }
@@ -48,7 +69,17 @@ public struct CloneRun: Sendable {
         let (options, logger) = (options, logger)
         let journal = try await Worker.run(name: "preparing") {
             var start = CloneStart(options, logger: logger)
-            return try start.journal(stop: abort)
+            var journal = try start.journal(stop: abort)
+            guard journal.lastFailure != nil else { return journal }
+            journal.lastFailure = nil
+            try journal.write(spool)
+            return journal
+        }
+        if journal.phase == .done, options.follows, !journal.follows {
+            throw MigrationError(
+                .usage,
+                "the copy in \(options.spool) was made without --follow, so that no slot has kept the changes since: begin anew "
+                    + "with an empty target and another --dir")
         }
         if journal.phase == .done {
             logger.info("this migration is done already; for another one use another --dir")
@@ -59,10 +90,20 @@ public struct CloneRun: Sendable {
             return .done(try await Worker.run(name: "finishing") { try end(journal) })
         }
         guard options.follows else {
-            return .done(try await Worker.run(name: "copy") { try copy(journal, abort) {} })
+            let copied = try await Worker.run(name: "copy") { try copy(journal, abort) {} }
+            await tellCopied(copied)
+            return .done(copied)
         }
         try await Worker.run(name: "fence") { try SourceFence.lowerLeftover(options.source, spool, logger) }
+        if journal.fencedAt != nil {
+            await EventHook(options, logger: logger).tell(.undone, ["message": "a switchover was interrupted"])
+        }
         return try await follow(journal, stop, abort)
+    }
+
+    private func tellCopied(_ journal: CloneJournal) async {
+        await EventHook(options, logger: logger).tell(
+            .copied, ["tables": "\(journal.tables.count)", "bytes": "\(journal.bytes)"])
     }
 
     private func copy(
@@ -132,7 +173,15 @@ public struct CloneRun: Sendable {
             // Up to an end position the definitions are looked at by who asked for it.
             if following.end == nil { await DriftWatch(following, logger: logger).run() }
         }
-        defer { drift.cancel() }
+        let events = Task { [following, logger] in
+            guard following.end == nil, following.eventCommand != nil else { return }
+            let hook = EventHook(following, logger: logger)
+            await EventWatch(hook: hook, progress: progress, spool: spool).run()
+        }
+        defer {
+            drift.cancel()
+            events.cancel()
+        }
         let failure = try await FollowPipeline(following, progress: progress, logger: logger).follow(
             stop, isReady: isReady, onFailure: { abort.request() }
         ) {
@@ -142,17 +191,23 @@ public struct CloneRun: Sendable {
                 ready.yield()
                 return
             }
-            _ = try await Worker.run(name: "copy") { try copy(journal, abort) { ready.yield() } }
+            await tellCopied(try await Worker.run(name: "copy") { try copy(journal, abort) { ready.yield() } })
             progress.begin("following")
             logger.info("following the source's changes")
         }
-        if let failure {
+        // What only another start would fix ended because of the stop.
+        let isStop = stop.isRequested && failure?.isMendable != false
+        if let failure, !isStop {
             throw MigrationError(
                 failure.code == 0 ? .incomplete : ExitStatus(rawValue: failure.code) ?? .failure,
                 "\(failure.words); its message is above. Run the same command again to go on")
         }
         guard let now = try CloneJournal.read(spool) else {
             throw MigrationError(.failure, "the journal is gone from \(spool.statePath)")
+        }
+        if failure != nil && options.end != nil {
+            throw MigrationError(
+                .incomplete, "stopped before the end position; run the same command again to go on")
         }
         return options.end == nil || stop.isRequested ? .stopped(now) : .done(now)
     }

@@ -22,10 +22,7 @@ extension DatabaseCopy {
             let jobs = rest.allSatisfy { $0.isAfterRows || $0.isAddition } ? options.indexJobs : 1
             try make(rest, "post-data-rest", jobs: jobs, extra: again, of: &archive)
             if isLate { try writeLate(of: &archive) }
-            var remarks = isLate ? [] : try restoreForeignKeys(of: &archive)
-            if !order.refreshes.isEmpty {
-                remarks += try step("materialized views") { try fillViews(of: &archive) }
-            }
+            var remarks = try restoreChecked(of: &archive)
             for remark in remarks { logger.warning("\(remark)") }
             try note {
                 remarks = ($0.remarks ?? []) + remarks
@@ -38,7 +35,7 @@ extension DatabaseCopy {
 
     /// Writes down what comes in the switchover.
     private func writeLate(of archive: inout SchemaArchive) throws {
-        let entries = LateDefinitions.split(archive.order.rest).late + archive.order.foreignKeys
+        let entries = LateDefinitions.split(archive.order.rest + archive.order.checked).late
         var late = LateDefinitions()
         if !entries.isEmpty {
             try archive.narrow(to: entries, "post-data-late")
@@ -50,24 +47,27 @@ extension DatabaseCopy {
         logger.warning("left out on the target until the switchover (--triggers late): \(late.words)")
     }
 
-    /// Makes the foreign keys. One that rows violate on the source too holds for later rows only.
+    /// Makes the foreign keys, and fills the materialized views. What rows make fail here, as it would on the source, is
+    /// not as it is there.
     ///
-    /// - Returns: those that are not as on the source, and what to do about them.
-    private func restoreForeignKeys(of archive: inout SchemaArchive) throws -> [String] {
-        guard !archive.order.foreignKeys.isEmpty else { return [] }
-        try archive.narrow(to: archive.order.foreignKeys, "post-data-foreign-keys")
+    /// - Returns: what that is, and what to do about it.
+    private func restoreChecked(of archive: inout SchemaArchive) throws -> [String] {
+        let checked = archive.order.checked
+        let entries = journal.late == nil ? checked : LateDefinitions.split(checked).now
+        guard !entries.isEmpty else { return [] }
+        try archive.narrow(to: entries, "post-data-checked")
+        journal.unfilledViews = nil
         guard
-            try !archive.restoreWhatFits(
-                options.target, jobs: options.indexJobs, options: options.restoreOptions)
+            try !archive.restoreWhatFits(options.target, jobs: options.indexJobs, options: options.restoreOptions)
         else { return [] }
-        // Which ones are missing, the server says.
+        // Which are missing, the server says.
         let statements = try archive.script(options: options.restoreOptions).statements
         let target = try TargetDatabase(options.target).connection
-        return try archive.order.foreignKeys.compactMap { entry in
+        let remarks = try entries.filter { !$0.isRefresh }.compactMap { entry in
             try stop.check()
-            guard let statement = statements[entry.id] else { return nil }
-            return try makeForeignKey(entry, statement, target)
+            return try statements[entry.id].flatMap { try makeForeignKey(entry, $0, target) }
         }
+        return try remarks + fillViews(entries.filter(\.isRefresh).compactMap { statements[$0.id] }, target)
     }
 
     private func makeForeignKey(
@@ -98,22 +98,13 @@ extension DatabaseCopy {
         }
     }
 
-    /// Fills the materialized views.
-    ///
-    /// - Returns: those that could not be filled, and what to do about them.
-    private func fillViews(of archive: inout SchemaArchive) throws -> [String] {
-        try archive.narrow(to: archive.order.refreshes, "post-data-refreshes")
-        journal.unfilledViews = nil
-        guard
-            try !archive.restoreWhatFits(options.target, jobs: options.indexJobs, options: options.restoreOptions)
-        else { return [] }
-        let statements = try archive.script(options: options.restoreOptions).statements
-        let target = try TargetDatabase(options.target).connection
+    /// Fills the materialized views that are not.
+    private func fillViews(_ statements: [String], _ target: Connection) throws -> [String] {
         // As on the source: pg_restore would rather fail than have policies leave out rows.
         try target.execute("SET row_security = on", doing: "switching on policies")
         var unfilled: [String] = []
         var remarks: [String] = []
-        for statement in archive.order.refreshes.compactMap({ statements[$0.id] }) {
+        for statement in statements {
             try stop.check()
             guard let name = try unfilledView(of: statement, target) else { continue }
             do throws(PostgresError) {

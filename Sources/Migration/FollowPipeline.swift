@@ -52,7 +52,9 @@ public struct FollowPipeline: Sendable {
                 group.addTask {
                     try await abandoning(registry, prepare)
                     if registry.isStopping { return }
-                    try await keepRunning(registry) { try appliers(at: try await position()) }
+                    // Up to an end position there is nothing to go on with.
+                    let blocks = options.end == nil && !options.stopsWhenBlocked
+                    try await keepRunning(registry, blocks: blocks) { try appliers(at: try await position()) }
                 }
                 try await group.waitForAll()
             }
@@ -64,12 +66,14 @@ public struct FollowPipeline: Sendable {
 
     /// Runs stages side by side, again and again as long as that can mend how they end.
     private func keepRunning(
-        _ registry: StageRegistry, _ stages: @escaping @Sendable () async throws -> [Stage]
+        _ registry: StageRegistry, blocks: Bool = false, _ stages: @escaping @Sendable () async throws -> [Stage]
     ) async throws {
         var policy = RestartPolicy(restartsMax: options.restartsMax)
         while true {
             let begun = Deadline.now
+            let steady = blocks ? Task { try await settle() } : nil
             let failure = try await abandoning(registry) { try await run(stages, registry) }
+            steady?.cancel()
             guard let failure else { return }
             let seconds = Double(Deadline.now.nanoseconds - begun.nanoseconds) / 1_000_000_000
             if registry.isStopping {
@@ -80,7 +84,11 @@ public struct FollowPipeline: Sendable {
                 if failure.isMendable && policy.restartsMax > 0 {
                     logger.error("\(failure.words); \(policy.restartsMax) restarts in a row did not help")
                 }
-                return registry.fail(failure)
+                guard blocks, failure.isBlock else { return registry.fail(failure) }
+                try await waitForRetry(failure, registry)
+                if registry.isStopping { return }
+                policy = RestartPolicy(restartsMax: options.restartsMax)
+                continue
             }
             progress.noteRestart(after: failure)
             logger.warning(
@@ -89,6 +97,28 @@ public struct FollowPipeline: Sendable {
             let end = Deadline.after(milliseconds: pause)
             while !end.hasPassed && !registry.isStopping { try await Task.sleep(for: .milliseconds(50)) }
             if registry.isStopping { return }
+        }
+    }
+
+    /// What runs for a while without ending is blocked no more.
+    private func settle() async throws {
+        try await Task.sleep(for: .seconds(5))
+        if progress.noteUnblocked() { logger.info("changes are applied again") }
+    }
+
+    /// Waits until somebody asks to try again, or some time has passed. What is received meanwhile waits in the log.
+    private func waitForRetry(_ failure: StageFailure, _ registry: StageRegistry) async throws {
+        let report = RetryRequest.newestReport(options.spool)
+        progress.noteBlocked(by: failure, report: report)
+        logger.error(
+            """
+            applying is blocked: \(failure.words); its message is above. Nothing is lost: changes are still received. Do \
+            what the message says, then run: clone retry --dir \(options.spool)
+            """, metadata: report.map { ["report": "\($0)"] } ?? [:])
+        RetryRequest.clear(options.spool)
+        let end = Deadline.after(milliseconds: RetryRequest.intervalMilliseconds)
+        while !end.hasPassed && !registry.isStopping && !RetryRequest.clear(options.spool) {
+            try await Task.sleep(for: .milliseconds(200))
         }
     }
 

@@ -20,6 +20,8 @@ public struct MigrationStatus: Encodable, Sendable {
     public var lagBytes: UInt64?
     /// Seconds by which the last transaction that the target has was committed before the last that was received.
     public var lagSeconds: Double?
+    /// When the numbers were true, in UTC, if nothing runs any more; nil while a clone runs.
+    public var asOf: String?
     /// What changed in the definitions since the copy, as it was seen last.
     public var drift: DriftWatch.Report?
     /// What comes to the target in the switchover, in words; nil where all came with the copy.
@@ -29,6 +31,7 @@ public struct MigrationStatus: Encodable, Sendable {
 
     enum CodingKeys: String, CodingKey {
         case running, journal, progress, receive, replay, drift, warnings, late
+        case asOf = "as_of"
         case lagBytes = "lag_bytes"
         case lagSeconds = "lag_seconds"
     }
@@ -50,6 +53,7 @@ public struct MigrationStatus: Encodable, Sendable {
             late =
                 journal.isBehindRest == true ? (try? LateDefinitions.read(spool))?.words : "foreign keys and triggers"
         }
+        if !running { asOf = [receive?.updated, replay?.updated].compactMap { $0 }.filter { !$0.isEmpty }.max() }
         addLag()
         addWarnings()
     }
@@ -85,6 +89,12 @@ public struct MigrationStatus: Encodable, Sendable {
         }
         if let receive, receive.state == .spoolFull || receive.state == .diskFull || receive.state == .waitingForDisk {
             warnings.append("receive does not read: \(receive.state.rawValue)")
+        }
+        if running, let blocked = progress?.blocked {
+            warnings.append(
+                "applying is blocked since \(blocked.since): \(blocked.words), tried \(blocked.attempts) times"
+                    + (blocked.report.map { "; see \($0)" } ?? "; see its message in clone's log")
+                    + "; changes are still received; when the cause is gone: clone retry")
         }
         if let trouble = replay?.trouble { warnings.append("replay: \(trouble)") }
         for item in drift?.items ?? [] { warnings.append("definitions changed: \(item.sentence)") }

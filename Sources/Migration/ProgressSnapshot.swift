@@ -27,6 +27,20 @@ public struct ProgressSnapshot: Codable, Sendable, Equatable {
         public var current: [String]
     }
 
+    /// What keeps changes from being applied, until a person has done something about it.
+    public struct Blocked: Codable, Sendable, Equatable {
+        /// The stage that ended, and how.
+        public var words: String
+        /// Its exit code.
+        public var code: Int32
+        /// When it ended first, in UTC.
+        public var since: String
+        /// How often it was tried.
+        public var attempts = 1
+        /// The report with the statement that the target refuses; nil when there is none.
+        public var report: String?
+    }
+
     /// The step that is being done.
     public var step = ""
     /// Seconds since this run began.
@@ -57,11 +71,13 @@ public struct ProgressSnapshot: Codable, Sendable, Equatable {
     public var appliedBefore: LSN?
     /// The stages that were started.
     public var stages: [StageState] = []
+    /// Why nothing is applied, while the source's changes are still received; nil when nothing hinders it.
+    public var blocked: Blocked?
     /// Bytes of WAL kept by the slot at which the user is warned.
     public var walWarningBytes: UInt64?
 
     enum CodingKeys: String, CodingKey {
-        case step, seconds, tables, bytes, rows, fraction, current, indexes, stages
+        case step, seconds, tables, bytes, rows, fraction, current, indexes, stages, blocked
         case appliedBefore = "applied_before"
         case tablesDone = "tables_done"
         case sizeOnSource = "size_on_source"

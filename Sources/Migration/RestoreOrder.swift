@@ -17,10 +17,8 @@ struct RestoreOrder: Sendable {
     private(set) var keys: [Entry] = []
     /// What has no other pass.
     private(set) var rest: [Entry] = []
-    /// What rows may violate.
-    private(set) var foreignKeys: [Entry] = []
-    /// What fills materialized views, which runs code of the user.
-    private(set) var refreshes: [Entry] = []
+    /// What rows may make fail: foreign keys, and then what fills materialized views, which pg_restore does after all else.
+    private(set) var checked: [Entry] = []
     /// Event triggers and default privileges, which would act on what is made after them.
     private(set) var last: [Entry] = []
 
@@ -38,8 +36,7 @@ struct RestoreOrder: Sendable {
 
     private static func pass(of entry: Entry, isLate: Bool) -> WritableKeyPath<RestoreOrder, [Entry]> {
         if entry.isKey { return isLate ? \.rest : \.keys }
-        if entry.isForeignKey { return \.foreignKeys }
-        if entry.isRefresh { return \.refreshes }
+        if entry.isForeignKey || entry.isRefresh { return \.checked }
         if entry.isEventTrigger || entry.isDefaultPrivilege { return \.last }
         return isLate ? \.rest : \.before
     }

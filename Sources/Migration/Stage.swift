@@ -1,6 +1,7 @@
 import Glibc
 import Subprocess
 import SystemPackage
+import Threading
 
 /// One of the pipeline's programs, run as a child process.
 struct Stage: Sendable {
@@ -28,10 +29,12 @@ struct Stage: Sendable {
             output: .fileDescriptor(output, closeAfterSpawningProcess: true), error: .currentStandardError
         ) { execution in
             let pid = execution.processIdentifier.value
+            ChildProcesses.all.add(pid, isGroup: false)
             registry.add(pid, to: group)
             started(pid)
         }
         registry.remove(result.processIdentifier.value)
+        ChildProcesses.all.remove(result.processIdentifier.value)
         return switch result.terminationStatus {
         case .exited(let code): StageFailure(stage: name, code: code)
         case .signaled(let signal): StageFailure(stage: name, code: 128 + signal)

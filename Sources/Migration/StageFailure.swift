@@ -18,6 +18,15 @@ public struct StageFailure: Sendable, Equatable {
         }
     }
 
+    /// Something on the target keeps changes from being applied, and none of them is lost by going on to receive.
+    var isBlock: Bool {
+        if code >= 128 { return true }
+        return switch ExitStatus(rawValue: code) {
+        case .usage, .gap, .foreign, .corrupt: false
+        default: stage == "replay"
+        }
+    }
+
     /// The signal by which stages are told to stop ended it: it came before the program could handle it, so that there
     /// was nothing to finish.
     var isStop: Bool { code == 128 + SIGTERM }

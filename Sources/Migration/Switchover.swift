@@ -78,14 +78,19 @@ public struct Switchover: Sendable {
         progress.noteLock()
         Failpoint.afterTakeOver.reach()
         guard wishes.fences else { return try await drain(try self.journal(), stop, steps) }
-        let fence = try await step("making the source read-only", &steps) {
-            try await Worker.run(name: "fence") { try SourceFence.raise(options.source, spool, logger) }
-        }
+        // Who pauses the application's connections does it here.
+        try await step("event before-fence", &steps) { try await hook.fire(.beforeFence) }
+        var fence: SourceFence?
         do {
+            fence = try await step("making the source read-only", &steps) {
+                try await Worker.run(name: "fence") { try SourceFence.raise(options.source, spool, logger) }
+            }
+            await hook.tell(.fenced)
             return try await drain(try self.journal(), stop, steps)
         } catch {
             // The application can go on where it was.
-            try? await Worker.run(name: "fence") { fence.lower(logger) }
+            if let fence { try? await Worker.run(name: "fence") { fence.lower(logger) } }
+            await hook.tell(.undone, ["message": "\(error)"])
             throw error
         }
     }
@@ -113,6 +118,7 @@ public struct Switchover: Sendable {
             try await Worker.run(name: "verifying") { try verify(marker, end) }
         }
         Failpoint.afterDrain.reach()
+        await hook.tell(.drained, ["end": "\(end)"])
         try await step("definitions", &steps) {
             try await Worker.run(name: "drift") { try checkDefinitions(journal) }
         }
@@ -138,13 +144,14 @@ public struct Switchover: Sendable {
         }
         if stop.isRequested { throw Self.stopped }
         if journal.late != nil {
-            // Nothing that could fail comes after it: no change may be applied any more.
+            // After this no change may be applied; a switchover that fails later has them dropped again.
             outcome.remarks = try await step("foreign keys and triggers", &steps) {
                 try await Worker.run(name: "late") { try LateDefinitions.make(options, logger) }
             }
         }
+        try await step("event released", &steps) { try await hook.fire(.released, ["end": "\(end)"]) }
         outcome.steps = steps
-        return try await Worker.run(name: "finishing") { [outcome] in
+        let made = try await Worker.run(name: "finishing") { [outcome] in
             var journal = try self.journal()
             journal.switchedAt = end
             journal.pid = getpid()
@@ -154,10 +161,14 @@ public struct Switchover: Sendable {
             Failpoint.afterSwitchIsDone.reach()
             return outcome
         }
+        await hook.tell(.switched, ["end": "\(end)"])
+        return made
     }
 
     /// What is done once the application can use the target: foreign keys that came in the switchover look at the rows.
     public func afterwards() throws { try LateDefinitions.validate(options, logger) }
+
+    private var hook: EventHook { EventHook(options, logger: logger) }
 
     private static let stopped = MigrationError(
         .incomplete, "stopped before the switchover was complete; run it again, or clone --follow to go on following")

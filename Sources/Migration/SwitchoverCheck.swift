@@ -25,6 +25,7 @@ struct SwitchoverCheck {
     mutating func look() throws {
         try lookAtSlot()
         try lookAtPosition()
+        try lookAtBlock()
         try lookAtSessions()
         if wishes.fences { try lookAtFence() }
         try lookAtInFlight()
@@ -76,6 +77,15 @@ struct SwitchoverCheck {
                 "changes are lost: start from a new copy", .slotLost)
         }
         add(.pass, .source, "slot", "\"\(options.slot)\" is there")
+    }
+
+    private mutating func lookAtBlock() throws {
+        guard let status = try MigrationStatus(SpoolDirectory(options.spool)), status.running,
+            let blocked = status.progress?.blocked
+        else { return }
+        add(
+            .fail, .target, "applying", "applying is blocked since \(blocked.since): \(blocked.words)",
+            "do what its message says, then run clone retry", ExitStatus(rawValue: blocked.code) ?? .conflict)
     }
 
     private mutating func lookAtPosition() throws {

@@ -60,3 +60,54 @@ extension TargetDatabase {
         }
     }
 }
+
+// Statements that drop what is in no schema.
+extension TargetDatabase {
+    /// Whoever made the database made what has a smaller object id.
+    static let outsideSchemasQuery = """
+        SELECT 5, pg_catalog.format('DROP TRANSFORM IF EXISTS FOR %s LANGUAGE %I CASCADE',
+                 pg_catalog.format_type(t.trftype, NULL), l.lanname)
+          FROM pg_catalog.pg_transform t JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) t.trflang
+         WHERE \(isUsers("t", "pg_transform"))
+         UNION ALL
+        SELECT 6, pg_catalog.format('DROP CAST IF EXISTS (%s AS %s) CASCADE', pg_catalog.format_type(c.castsource, NULL),
+                 pg_catalog.format_type(c.casttarget, NULL))
+          FROM pg_catalog.pg_cast c WHERE \(isUsers("c", "pg_cast"))
+         UNION ALL
+        SELECT 7, pg_catalog.format('DROP LANGUAGE IF EXISTS %I CASCADE', l.lanname)
+          FROM pg_catalog.pg_language l WHERE \(isUsers("l", "pg_language"))
+         UNION ALL
+        SELECT 8, pg_catalog.format('DROP ACCESS METHOD IF EXISTS %I CASCADE', a.amname)
+          FROM pg_catalog.pg_am a WHERE \(isUsers("a", "pg_am"))
+        """
+
+    private static func isUsers(_ alias: String, _ catalog: String) -> String {
+        """
+        \(alias).oid OPERATOR(pg_catalog.>=) 16384 AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+           WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.\(catalog)'::pg_catalog.regclass
+             AND d.objid OPERATOR(pg_catalog.=) \(alias).oid AND d.deptype OPERATOR(pg_catalog.=) 'e')
+        """
+    }
+
+    /// Default privileges become again what they are when nobody has changed them.
+    static let defaultPrivilegesQuery = """
+        SELECT x.place, pg_catalog.format('ALTER DEFAULT PRIVILEGES FOR ROLE %I %s %s', r.rolname,
+                 CASE WHEN n.oid IS NOT NULL THEN pg_catalog.format('IN SCHEMA %I', n.nspname) END, x.change)
+          FROM pg_catalog.pg_default_acl a JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) a.defaclrole
+          LEFT JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) a.defaclnamespace
+          JOIN (VALUES ('r', 'TABLES'), ('S', 'SEQUENCES'), ('f', 'FUNCTIONS'), ('T', 'TYPES'), ('n', 'SCHEMAS'),
+                       ('L', 'LARGE OBJECTS')) AS k (letter, kind)
+            ON k.letter OPERATOR(pg_catalog.=) a.defaclobjtype::pg_catalog.text
+         CROSS JOIN LATERAL (
+           SELECT 9 AS place, pg_catalog.format('REVOKE ALL ON %s FROM %s', k.kind, coalesce((
+                    SELECT pg_catalog.string_agg(DISTINCT coalesce(pg_catalog.quote_ident(g.rolname), 'PUBLIC'), ', ')
+                      FROM pg_catalog.aclexplode(a.defaclacl) e
+                      LEFT JOIN pg_catalog.pg_roles g ON g.oid OPERATOR(pg_catalog.=) e.grantee), 'PUBLIC')) AS change
+            UNION ALL
+           SELECT 10, pg_catalog.format('GRANT ALL ON %s TO %I', k.kind, r.rolname) WHERE n.oid IS NULL
+            UNION ALL
+           SELECT 11, pg_catalog.format('GRANT ALL ON %s TO PUBLIC', k.kind)
+            WHERE n.oid IS NULL AND k.letter IN ('f', 'T')) x
+         WHERE n.oid IS NULL OR n.nspname OPERATOR(pg_catalog.=) 'public'
+        """
+}

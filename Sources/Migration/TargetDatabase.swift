@@ -276,7 +276,9 @@ extension TargetDatabase {
             FROM pg_catalog.pg_foreign_data_wrapper f
            WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                    WHERE d.classid = 'pg_catalog.pg_foreign_data_wrapper'::pg_catalog.regclass AND d.objid = f.oid
-                     AND d.deptype = 'e')) s
+                     AND d.deptype = 'e')
+           UNION ALL \(outsideSchemasQuery)
+           UNION ALL \(defaultPrivilegesQuery)) s
          ORDER BY place
         """
     }

@@ -5,8 +5,8 @@ import Synchronization
 /// Who may read what this program writes: rows of production databases. The owner alone, whatever the umask is; or one
 /// group as well, when the user asks for it.
 public enum FileAccess {
-    /// The group beside the owner; nobody's for 0.
-    private static let group = Atomic<UInt32>(0)
+    /// One more than the id of the group beside the owner; 0 for none.
+    private static let shared = Atomic<UInt64>(0)
     /// The environment variable by which programs that are started by this one learn of the group.
     public static let variable = "WALRELAY_SPOOL_GROUP"
 
@@ -15,11 +15,15 @@ public enum FileAccess {
     /// - Returns: false when there is no such group.
     public static func share(with name: String) -> Bool {
         guard let entry = getgrnam(name) else { return false }
-        group.store(entry.pointee.gr_gid, ordering: .relaxed)
+        shared.store(UInt64(entry.pointee.gr_gid) + 1, ordering: .relaxed)
         return true
     }
 
-    private static var isShared: Bool { group.load(ordering: .relaxed) != 0 }
+    private static var group: gid_t? {
+        let stored = shared.load(ordering: .relaxed)
+        return stored == 0 ? nil : gid_t(stored - 1)
+    }
+    private static var isShared: Bool { group != nil }
     /// The mode of a file.
     public static var fileMode: mode_t { isShared ? 0o640 : 0o600 }
     /// The mode of a folder. What is made in one that is shared gets its group.
@@ -84,14 +88,13 @@ public enum FileAccess {
         guard stat(path, &status) == 0 else { return .none }
         let mode = status.st_mode & 0o7777
         let isRight =
-            mode & 0o777 == folderMode & 0o777 && (!isShared || status.st_gid == group.load(ordering: .relaxed))
+            mode & 0o777 == folderMode & 0o777 && (group == nil || status.st_gid == group)
         guard !isRight, mode & ~folderMode & 0o777 != 0 || isShared else { return .none }
         return apply(toFolder: path) ? .done(from: mode) : .refused(mode: mode)
     }
 
     private static func apply(toFolder path: String) -> Bool {
-        let group = group.load(ordering: .relaxed)
-        if group != 0, chown(path, uid_t.max, group) != 0 { return false }
+        if let group, chown(path, uid_t.max, group) != 0 { return false }
         return chmod(path, folderMode) == 0
     }
 }

@@ -10,12 +10,23 @@ public struct StatusFile: Sendable {
     }
 
     /// Replaces the file. Failures are ignored: status must never stop the data.
-    public func write(_ json: [UInt8]) {
+    public func write(_ json: [UInt8]) { _ = replace(json) }
+
+    /// Replaces the file.
+    ///
+    /// - Returns: false with errno set when that fails.
+    public func replace(_ json: [UInt8]) -> Bool {
         let temporary = path + ".\(getpid()).new"
         let descriptor = FileAccess.create(temporary, flags: O_WRONLY | O_TRUNC)
-        guard descriptor >= 0 else { return }
+        guard descriptor >= 0 else { return false }
         let written = json.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
         close(descriptor)
-        if written == json.count { rename(temporary, path) } else { unlink(temporary) }
+        guard written == json.count else {
+            let error = errno
+            unlink(temporary)
+            errno = error
+            return false
+        }
+        return rename(temporary, path) == 0
     }
 }

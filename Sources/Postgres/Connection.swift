@@ -7,6 +7,7 @@ public final class Connection {
     let handle: OpaquePointer
     /// Whom the session talks to, without passwords.
     public let target: String
+    private var session: Int?
 
     /// The kind of session to open.
     public enum Kind: Sendable {
@@ -43,9 +44,11 @@ public final class Connection {
             keywords.append("replication")
             values.append("database")
         }
-        let opened = Connection.withStringArray(keywords) { keywordPointers in
-            Connection.withStringArray(values) { valuePointers in
-                PQconnectdbParams(keywordPointers, valuePointers, 1)
+        let opened = try SessionOpening.run(string.redacted) { [keywords, values] in
+            Connection.withStringArray(keywords) { keywordPointers in
+                Connection.withStringArray(values) { valuePointers in
+                    PQconnectdbParams(keywordPointers, valuePointers, 1)
+                }
             }
         }
         guard let opened else { throw PostgresError(.cannotConnect, "out of memory") }
@@ -58,6 +61,7 @@ public final class Connection {
                 ? "" : "; is the server running and reachable?"
             throw PostgresError(.cannotConnect, "cannot connect to \(string.redacted): \(message)\(advice)")
         }
+        session = OpenSessions.all.add(opened)
         // Notices are the server's remarks on statements of ours; they must not reach stderr by themselves.
         PQsetNoticeReceiver(opened, { _, _ in }, nil)
         try setUp()
@@ -71,6 +75,7 @@ public final class Connection {
     ]
 
     deinit {
+        if let session { OpenSessions.all.remove(session: session) }
         PQfinish(handle)
     }
 

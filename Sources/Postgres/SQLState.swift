@@ -47,6 +47,8 @@ public struct SQLState: RawRepresentable, Hashable, Sendable {
     public static let dependentObjects = SQLState(rawValue: "2BP01")
     /// 57P01: the session was ended by an administrator or a shutdown.
     public static let adminShutdown = SQLState(rawValue: "57P01")
+    /// 57014: the statement was cancelled.
+    public static let queryCanceled = SQLState(rawValue: "57014")
     /// 40P01: a deadlock.
     public static let deadlockDetected = SQLState(rawValue: "40P01")
     /// 40001: a serialization failure.

@@ -149,8 +149,14 @@ public final class RangeReader {
             let path = spool.segmentsPath + "/"
             // One that was open when the folder was listed may be sealed by now.
             let found = FileSystem.exists(path + name.fileName) ? name : name.sealed
+            if !found.isPartial { try checkName(found, path + found.fileName) }
             try plan(path + found.fileName, isOpen: found.isPartial, isOfSpool: true)
         }
+    }
+
+    /// A file that was renamed stands in for another segment.
+    private func checkName(_ name: SegmentName, _ path: String) throws(SpoolError) {
+        try SegmentFile(path).header().check(is: name, file: path)
     }
 
     /// Decides what to read of a segment.
@@ -217,7 +223,7 @@ public final class RangeReader {
             case .skippable(let bytes, let offset):
                 current?.sawFooter = true
                 if it.isOfSpool {
-                    expected = try? SegmentFooter(skippable: bytes, file: it.file.path, offset: offset).end
+                    expected = try SegmentFooter(skippable: bytes, file: it.file.path, offset: offset).end
                 }
             case .boundary:
                 guard it.sawFooter || it.isOpen || !it.isOfSpool else {

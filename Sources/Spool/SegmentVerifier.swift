@@ -146,7 +146,7 @@ public struct SegmentVerifier {
         while true {
             let step = try frames.next()
             if let footer, case .boundary = step {
-                return try compareFooter(footer.0, indexer, path: path, offset: footer.1)
+                return try footer.0.check(against: indexer, path: path, offset: footer.1)
             }
             guard footer == nil else {
                 throw SpoolError(
@@ -197,12 +197,12 @@ public struct SegmentVerifier {
     /// A file whose name says that it is another segment stands in for something else.
     private func checkName(_ header: SegmentHeader, _ chunk: Chunk) throws(SpoolError) {
         let fileName = chunk.file.split(separator: "/").last.map(String.init) ?? chunk.file
-        guard let name = SegmentName(fileName: fileName),
-            name.start != header.start || name.timeline != header.timeline
-        else { return }
-        throw SpoolError(
-            .corrupt, "the header says \(header.name.sealed.fileName): the file was renamed, or swapped with another",
-            file: chunk.file, offset: chunk.offset)
+        guard let name = SegmentName(fileName: fileName) else { return }
+        do throws(SpoolError) {
+            try header.check(is: name, file: chunk.file)
+        } catch {
+            throw SpoolError(error.code, error.message, file: chunk.file, offset: chunk.offset)
+        }
     }
 
     /// The file ended without a footer.
@@ -217,26 +217,5 @@ public struct SegmentVerifier {
             throw SpoolError(.torn, "the file ends before its header does", file: path, offset: position)
         }
         report.state = .open
-    }
-
-    private func compareFooter(
-        _ footer: SegmentFooter, _ indexer: SegmentIndexer?, path: String, offset: UInt64
-    ) throws(SpoolError) {
-        guard let indexer else {
-            throw SpoolError(.corrupt, "there is a footer but no header", file: path, offset: offset)
-        }
-        guard !indexer.isInTransaction else {
-            throw SpoolError(
-                .corrupt, "the sealed segment ends inside a transaction; its commit is missing", file: path,
-                offset: offset)
-        }
-        let found = indexer.finished()
-        guard found == footer else {
-            throw SpoolError(
-                .corrupt,
-                "the footer says \(footer.transactions) transactions and \(footer.changes) changes up to \(footer.end); "
-                    + "the records are \(found.transactions) and \(found.changes) up to \(found.end)",
-                file: path, offset: offset)
-        }
     }
 }

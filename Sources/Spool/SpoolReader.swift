@@ -94,7 +94,8 @@ public final class SpoolReader: ChunkSource {
             switch try nextFrame() {
             case .frame(let bytes, let offset):
                 return .chunk(try follow(bytes, offset: offset))
-            case .skippable:
+            case .skippable(let bytes, let offset):
+                try checkFooter(bytes, offset)
                 expected = current?.indexer.footer.end ?? expected
                 sawEnd = current?.indexer.hasEnd ?? false
                 last = current?.name
@@ -104,6 +105,26 @@ public final class SpoolReader: ChunkSource {
             }
         }
         return .finished
+    }
+
+    /// A reader takes nothing that an audit of the segment would call corrupt.
+    private func checkFooter(_ bytes: [UInt8], _ offset: UInt64) throws(SpoolError) {
+        guard let segment = current else { return }
+        let path = spool.segmentsPath + "/" + segment.name.fileName
+        try SegmentFooter(skippable: bytes, file: path, offset: offset)
+            .check(against: segment.indexer, path: path, offset: offset)
+        guard case .boundary = try segment.frames.next() else {
+            throw SpoolError(
+                .corrupt, "there are bytes after the footer", file: path, offset: segment.frames.input.position)
+        }
+    }
+
+    /// A file that was renamed stands in for another segment.
+    private func checkHeader(_ chunk: Chunk, _ name: SegmentName) throws(SpoolError) {
+        var cursor = RecordCursor(chunk)
+        guard let record = try cursor.next(), record.kind == .header else { return }
+        try SegmentHeader(payload: record.payload, file: chunk.file).check(
+            is: name, file: spool.segmentsPath + "/" + chunk.file)
     }
 
     private func nextFrame() throws(SpoolError) -> FrameReader.Step {
@@ -122,6 +143,7 @@ public final class SpoolReader: ChunkSource {
 
     private func follow(_ bytes: UnsafeRawBufferPointer, offset: UInt64) throws(SpoolError) -> Chunk {
         let chunk = Chunk(bytes: bytes, file: current?.name.fileName ?? "", offset: offset)
+        if let segment = current, !segment.isBegun { try checkHeader(chunk, segment.name) }
         current?.isBegun = true
         try current?.indexer.consume(chunk)
         return chunk

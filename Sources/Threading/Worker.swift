@@ -21,6 +21,15 @@ public final class Worker: @unchecked Sendable {
 
     /// Starts `body` on a new thread. Nil when the system refuses another thread.
     public static func start(name: String, _ body: @escaping @Sendable () -> Void) -> Worker? {
+        try? launch(name: name, body)
+    }
+
+    /// Starts `body` on a new thread.
+    ///
+    /// - Throws: ``ThreadError`` when the system refuses another thread.
+    public static func launch(
+        name: String, _ body: @escaping @Sendable () -> Void
+    ) throws(ThreadError) -> Worker {
         let worker = Worker()
         let start = Start(name: name) {
             body()
@@ -44,7 +53,8 @@ public final class Worker: @unchecked Sendable {
             }, argument.toOpaque())
         guard result == 0 else {
             argument.release()
-            return nil
+            // It returns the error, and leaves errno alone.
+            throw .cannotStart(errno: result)
         }
         return worker
     }
@@ -79,10 +89,11 @@ public final class Worker: @unchecked Sendable {
         name: String, _ body: @escaping @Sendable () throws -> Result
     ) async throws -> Result {
         try await withCheckedThrowingContinuation { continuation in
-            let worker = start(name: name) {
-                continuation.resume(with: Swift.Result { try body() })
+            do throws(ThreadError) {
+                _ = try launch(name: name) { continuation.resume(with: Swift.Result { try body() }) }
+            } catch {
+                continuation.resume(throwing: error)
             }
-            if worker == nil { continuation.resume(throwing: ThreadError.cannotStart(errno: errno)) }
         }
     }
 }

@@ -92,6 +92,15 @@ struct CloneCompareTests {
         }
     }
 
+    @Test func aPlainCopyCannotBeFollowedLater() async throws {
+        try await Rig.runClone { rig in
+            try await rig.clone().checked("clone")
+            let late = try await rig.clone("--follow")
+            #expect(late.exitCode == ExitStatus.usage.rawValue, "\(late)")
+            #expect(late.stderr.contains("was made without --follow"), "\(late)")
+        }
+    }
+
     @Test func otherServersThanTheMigrationsAreRefused() async throws {
         try await Rig.runClone { rig in
             try await rig.clone().checked("clone")
@@ -128,7 +137,7 @@ struct CloneCompareTests {
 
     @Test func aFenceStopsWritersUntilTheEndOrAFailure() async throws {
         try await Rig.runClone { rig in
-            let follower = try rig.startClone("--follow")
+            let follower = try rig.startClone("--follow --stop-when-blocked")
             try await follower.awaitLog(containing: "following the source's changes")
             let application = try rig.start("exec psql -Xq \"$SOURCE\" -c 'SELECT pg_sleep(600)'")
             // The target cannot take this: the switchover fails, and the application goes on with the source.

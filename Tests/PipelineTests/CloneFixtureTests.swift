@@ -65,4 +65,14 @@ struct CloneFixtureTests {
             try await Self.expectAll(rig)
         }
     }
+
+    /// Nothing of an earlier copy is left, which would be in the way or would change what is made.
+    @Test func soItDoesWhenItIsRestarted() async throws {
+        try await Self.run(15, 15) { rig in
+            let arguments = "--follow --endpos current"
+            #expect(try await rig.clone(arguments, failpoint: "after-indexes").signal == SIGKILL)
+            try await rig.clone(arguments + " --restart").checked("clone")
+            try await Self.expectAll(rig)
+        }
+    }
 }

@@ -112,7 +112,7 @@ struct CloneRefusalTests {
                     "PATH": "\(rig.folder.path)/first:/usr/bin:/bin",
                 ])
             try finished.checked("clone")
-            #expect(try rig.folder.read("given").count == 12)
+            #expect(try rig.folder.read("given").count == 10)
             // The scripts have it in their text, not on their command lines.
             let seen = String(decoding: try rig.folder.read("seen"), as: UTF8.self)
             #expect(seen.contains("--snapshot=") && seen.contains("--section=post-data") && seen.contains(rig.spool))

@@ -99,7 +99,7 @@ struct CloneRestartTests {
 
     @Test func whatNoRestartMendsEndsCloneAtOnce() async throws {
         try await Rig.runClone { rig in
-            let follower = try rig.startClone("--follow")
+            let follower = try rig.startClone("--follow --stop-when-blocked")
             try await follower.awaitLog(containing: "connected to the target")
             try await rig.onTarget("ALTER TABLE parent RENAME TO elsewhere")
             try await rig.onSource("INSERT INTO parent VALUES (77)")
@@ -108,6 +108,9 @@ struct CloneRestartTests {
             #expect(ended.stderr.contains("replay ended with code 16; its message is above"), "\(ended)")
             #expect(!ended.stderr.contains("starting again"), "\(ended)")
             #expect(ended.stderr.contains("nobody reads from slot"), "\(ended)")
+            let status = try await rig.shell("clone status --dir \"$SPOOL\"").checked("status").output
+            #expect(status.contains(" UTC with code 16: replay ended with code 16"), "\(status)")
+            #expect(status.contains(" behind the source, as of 20"), "\(status)")
             // The same command goes on once it is mended, here with a stage that dies again and again.
             try await rig.onTarget("ALTER TABLE elsewhere RENAME TO parent")
             try await rig.replaceStages()
@@ -194,6 +197,6 @@ extension Rig {
                 "programs/\(stage)", "#!/bin/bash\n\(first)\nexec '\(try Program.path(of: stage))' \"$@\"\n")
             chmod(path, 0o755)
         }
-        return "PATH=\"$FOLDER/programs:$PATH\"; " + cloneCommand("--follow \(arguments)")
+        return "PATH=\"$FOLDER/programs:$PATH\"; " + cloneCommand("--follow --stop-when-blocked \(arguments)")
     }
 }

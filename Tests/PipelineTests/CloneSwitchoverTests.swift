@@ -26,6 +26,10 @@ struct CloneSwitchoverTests {
             while !early.contains("\napplied     ") {
                 early = try await rig.shell("clone status --dir \"$SPOOL\"").checked("status").output
             }
+            // Its slot is in nobody's way.
+            let check = try await rig.shell(rig.cloneCommand("check")).checked("check").output
+            #expect(check.contains("a migration is under way in "), "\(check)")
+            #expect(!check.contains("drop"), "\(check)")
             let ready = try await rig.shell(rig.cloneCommand("switchover --dry-run --fence")).checked("dry run")
             #expect(ready.output.contains("refresh \"public\".\"z_base\", \"public\".\"a_top\", \"public\".\"M\""))
             #expect(ready.output.contains("A switchover could be made now. Nothing was changed."), "\(ready)")

@@ -85,7 +85,7 @@ struct CloneViolationTests {
         try await Self.run { rig in
             try rig.wrap(
                 "pg_restore",
-                "case \"$*\" in *post-data-refreshes.list*) '\(rig.clientFolder)/pg_restore' \"$@\"; kill -9 $PPID;; esac"
+                "case \"$*\" in *post-data-checked.list*) '\(rig.clientFolder)/pg_restore' \"$@\"; kill -9 $PPID;; esac"
             )
             _ = try await rig.clone()
             try await rig.shell("rm -r first").checked()

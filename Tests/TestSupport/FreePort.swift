@@ -1,12 +1,12 @@
 import Glibc
 
 /// Looks for TCP ports that nobody listens on.
-enum FreePort {
+public enum FreePort {
     /// A port that was free on 127.0.0.1 just now; somebody may take it before it is used.
     ///
     /// From below the range the kernel takes for outgoing connections, so that a server that was stopped most likely
     /// gets it again.
-    static func find() -> Int {
+    public static func find() -> Int {
         for _ in 0..<1000 {
             let port = Int.random(in: 18_000..<32_000)
             if isFree(UInt16(port)) { return port }

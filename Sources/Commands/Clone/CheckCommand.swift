@@ -17,6 +17,8 @@ struct CheckCommand: AsyncParsableCommand {
               clone check --sql source    # what an administrator runs there, once
               clone check --json | jq '.[] | select(.status != "pass")'
 
+            A migration that is under way in --dir is not checked again: see clone status, and clone switchover --dry-run.
+
             EXIT CODES
               0 nothing fails; otherwise that of the first failure, mostly 4 (a privilege) or 5 (a server's set-up)
             """)
@@ -68,7 +70,11 @@ struct CheckCommand: AsyncParsableCommand {
         options.dropsIfExists = dropIfExists
         options.skipsLargeObjects = skipLargeObjects
         try filters.apply(to: &options)
-        let findings = try await Program.run { [options] stop in try Preflight.findings(options, stop: stop) }
+        let findings = try await Program.run { [options] stop in
+            // What it has made on both servers is in nobody's way.
+            if let underWay = try Preflight.underWay(options) { return [underWay] }
+            return try Preflight.findings(options, stop: stop)
+        }
         if let sql {
             let connection = sql == .source ? options.source : options.target
             let place: Finding.Place = sql == .source ? .source : .target

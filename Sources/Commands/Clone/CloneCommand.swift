@@ -39,7 +39,8 @@ struct CloneCommand: AsyncParsableCommand {
             """,
         version: Program.tool,
         subcommands: [
-            CheckCommand.self, CopyCommand.self, StatusCommand.self, SwitchoverCommand.self,
+            CheckCommand.self, CopyCommand.self, StatusCommand.self, WaitCommand.self, RetryCommand.self,
+            SwitchoverCommand.self,
             CompareCommand.self, CleanupCommand.self,
             ExecCommand.self,
         ],
@@ -100,6 +101,10 @@ struct CopyCommand: AsyncParsableCommand {
             valueName: "seconds"))
     var driftInterval = 60
 
+    @Flag(
+        help: "With --follow: end when the target refuses a change, instead of receiving on until it can be applied.")
+    var stopWhenBlocked = false
+
     @Option(help: ArgumentHelp("Apply the changes on so many connections.", valueName: "number"))
     var applyJobs = 1
 
@@ -127,6 +132,9 @@ struct CopyCommand: AsyncParsableCommand {
             "Do not copy what belongs to the database itself: ALTER DATABASE … SET, comment, privileges, connection limit."
     )
     var skipDBProperties = false
+
+    @OptionGroup
+    var events: EventArgument
 
     @OptionGroup
     var filters: FilterArguments
@@ -182,6 +190,8 @@ struct CopyCommand: AsyncParsableCommand {
         options.restartsMax = maxRestarts
         options.applyJobs = applyJobs
         options.driftSeconds = driftInterval
+        options.eventCommand = events.onEvent
+        options.stopsWhenBlocked = stopWhenBlocked
         options.skipsAnalyze = skipAnalyze
         restore.apply(to: &options)
         roles.apply(to: &options)
@@ -196,7 +206,12 @@ struct CopyCommand: AsyncParsableCommand {
             let report = ProgressReport(
                 run.progress, spool: options.spool, isQuiet: servers.log.quiet, logger: logger)
             defer { report.end() }
-            return try await run.run(stop)
+            do {
+                return try await run.run(stop)
+            } catch {
+                run.noteFailure(code: (ExitStatus(describing: error) ?? .failure).rawValue, "\(error)")
+                throw error
+            }
         }
         let seconds = Double((Deadline.now.nanoseconds - begun.nanoseconds) / 1_000_000) / 1000
         switch outcome {

@@ -32,9 +32,35 @@ struct StatusCommand: AsyncParsableCommand {
     @Flag(help: "Go on, and look again each second.")
     var watch = false
 
+    @Flag(help: "One line for monitoring, and its exit codes: 0 ok, 1 warning, 2 critical, 3 unknown.")
+    var check = false
+
+    @Option(help: ArgumentHelp("With --check: more lag is critical.", valueName: "16MB|5s"))
+    var maxLag: LagArgument?
+
+    @Option(help: ArgumentHelp("With --check: more WAL kept by the slot is critical.", valueName: "size"))
+    var maxWal: ByteCount?
+
+    @Option(
+        help: ArgumentHelp(
+            "Write metrics for Prometheus into this file, for node_exporter's textfile collector; - for standard output.",
+            valueName: "file"))
+    var prometheus: String?
+
     private static let intervalMilliseconds = 1_000
 
+    func validate() throws {
+        if !check && (maxLag != nil || maxWal != nil) {
+            throw ValidationError("--max-lag and --max-wal go with --check")
+        }
+        if [check, prometheus != nil, watch].count(where: { $0 }) > 1 {
+            throw ValidationError("--check, --prometheus and --watch exclude each other")
+        }
+    }
+
     func run() async throws {
+        if check { return try checkHealth() }
+        if let prometheus { return try write(MigrationMetrics(try status()).text, to: prometheus) }
         guard watch else { return show(try status()) }
         let (dir, json) = (dir, json)
         try await Program.run { stop in
@@ -51,6 +77,25 @@ struct StatusCommand: AsyncParsableCommand {
                 _ = Polling.wait(stop.descriptor, until: .after(milliseconds: Self.intervalMilliseconds))
                 if stop.isRequested { return }
             }
+        }
+    }
+
+    private func checkHealth() throws {
+        let health: MigrationHealth
+        do {
+            health = MigrationHealth(try status(), maxLag: maxLag?.limit, maxWAL: maxWal?.bytes)
+        } catch {
+            Output.line("\(MigrationHealth.Level.unknown.word): \(error)")
+            throw ExitCode(MigrationHealth.Level.unknown.rawValue)
+        }
+        Output.line("\(health.level.word): " + health.findings.joined(separator: "; "))
+        if health.level != .ok { throw ExitCode(health.level.rawValue) }
+    }
+
+    private func write(_ text: String, to file: String) throws {
+        guard file != "-" else { return Output.write(text, to: 1) }
+        guard StatusFile(file).replace(Array(text.utf8)) else {
+            throw ProgramFailure(.inputOutput, "\(file) cannot be written: \(String(cString: strerror(errno)))")
         }
     }
 

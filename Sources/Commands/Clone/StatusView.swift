@@ -35,6 +35,9 @@ struct StatusView {
         let journal = status.journal
         add("migration", "\"\(journal.source.name)\" to \"\(journal.target.name)\", begun \(journal.started)")
         add("process", status.running ? "\(journal.pid)" : "not running")
+        if !status.running, let end = journal.lastFailure {
+            add("ended", "\(end.at.prefix(19)) UTC with code \(end.code): \(end.message)")
+        }
         var phase = journal.switchedAt.map { "switched over at \($0)" } ?? journal.phase.rawValue
         if status.running, journal.phase != .done, let progress = status.progress {
             if !progress.step.isEmpty && progress.step != phase { phase += ": \(progress.step)" }
@@ -48,7 +51,7 @@ struct StatusView {
         guard let now = status.progress, now.tables > 0 else { return }
         var text = "\(Self.bar(now.fraction)) \(Self.percent(now.fraction)), \(now.tablesDone) of \(now.tables) tables"
         text += ", \(CloneProgress.size(now.bytes)), \(now.rows) rows"
-        if now.tablesDone < now.tables {
+        if now.tablesDone < now.tables && status.running {
             text += ", \(CloneProgress.size(Int(max(0, now.bytesPerSecond))))/s"
             if let left = now.secondsLeft { text += ", about \(Figures.duration(seconds: left)) left" }
         }
@@ -70,10 +73,10 @@ struct StatusView {
             let behind = receive.lagBytes.map { CloneProgress.size(Int(clamping: $0)) } ?? "?"
             var text = "\(receive.received), \(behind) behind the source"
             if receive.state != .streaming { text += "; \(receive.state.rawValue)" }
-            add("received", text)
+            add("received", text + age)
             add("log", CloneProgress.size(Int(clamping: receive.spoolBytes)))
             if let retained = receive.retainedBytes {
-                add("slot keeps", "\(CloneProgress.size(Int(clamping: retained))) of WAL on the source")
+                add("slot keeps", "\(CloneProgress.size(Int(clamping: retained))) of WAL on the source\(age)")
             }
         }
         guard status.journal.phase == .following, let applied = status.applied else { return }
@@ -81,11 +84,19 @@ struct StatusView {
         if let bytes = status.lagBytes { text += ", \(CloneProgress.size(Int(clamping: bytes)))" }
         if let seconds = status.lagSeconds { text += " and \(Figures.tenths(seconds)) s" }
         if status.lagBytes != nil { text += " behind the source" }
+        text += age
         if status.running, let replay = status.replay {
             text += ", \(Int(replay.changesPerSecond)) changes/s"
             if let left = replay.secondsLeft { text += ", caught up in about \(Figures.duration(seconds: left))" }
         }
         add("applied", text)
+    }
+
+    /// Numbers of what has ended are of another time.
+    private var age: String {
+        guard let asOf = status.asOf, let then = Timestamp(asOf) else { return "" }
+        let seconds = max(0, Double(Timestamp.now.rawValue - then.rawValue) / 1_000_000)
+        return ", as of \(asOf.prefix(19)) UTC, \(Figures.duration(seconds: seconds)) ago"
     }
 
     private mutating func addStages() {

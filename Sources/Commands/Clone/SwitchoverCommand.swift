@@ -66,6 +66,9 @@ struct SwitchoverCommand: AsyncParsableCommand {
     @Flag(help: "Compare all rows at the end, and fail if any differ. Takes as long as reading both databases does.")
     var compare = false
 
+    @OptionGroup
+    var events: EventArgument
+
     @Option(help: ArgumentHelp("Apply the changes on so many connections.", valueName: "number"))
     var applyJobs = 1
 
@@ -87,6 +90,7 @@ struct SwitchoverCommand: AsyncParsableCommand {
         let logger = servers.log.logger("clone")
         var options = try servers.options()
         options.applyJobs = applyJobs
+        options.eventCommand = events.onEvent
         options.tableJobs = tableJobs
         var wishes = SwitchoverOptions()
         wishes.maxLag = maxLag?.limit
@@ -121,6 +125,7 @@ struct SwitchoverCommand: AsyncParsableCommand {
                 + "\(lagTimeout) s at most",
             "end the clone that follows, and take its place",
         ]
+        if fence && events.onEvent != nil { steps.append("run the program for event before-fence") }
         if fence { steps.append("make the source's database read-only, and end its other sessions") }
         steps += [
             "wait for transactions that are open on the source, for \(inFlightTimeout) s at most",
@@ -133,7 +138,9 @@ struct SwitchoverCommand: AsyncParsableCommand {
         ]
         if !views.isEmpty { steps.append("refresh \(views.joined(separator: ", "))") }
         if compare { steps.append("compare all rows") }
+        steps.append("look whether anything was committed on the source after the end position")
         steps.append("make foreign keys and triggers, where they were left out (--triggers late)")
+        if events.onEvent != nil { steps.append("run the program for event released") }
         for (index, step) in steps.enumerated() { Output.line("  \(index + 1). \(step)") }
         if let failure = findings.first(where: { $0.status == .fail }) {
             throw ProgramFailure(failure.exitStatus, "a switchover could not be made now; nothing was changed")

@@ -87,6 +87,12 @@ struct ReceiveCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Time between status replies to the source.", valueName: "seconds"))
     var statusInterval = 10
 
+    @Option(
+        help: ArgumentHelp(
+            "Time without a word from the source after which it is asked for an answer, and after which again the "
+                + "connection counts as lost; 0 for never.", valueName: "seconds"))
+    var silenceLimit = 60
+
     @Option(help: ArgumentHelp("Time after which received changes are made durable.", valueName: "milliseconds"))
     var fsyncInterval = 200
 
@@ -126,6 +132,9 @@ struct ReceiveCommand: AsyncParsableCommand {
         // Their thousandfold is a number too.
         guard 1...Self.longest ~= statusInterval else {
             throw ValidationError("--status-interval must be from 1 to \(Self.longest)")
+        }
+        guard 0...Self.longest ~= silenceLimit else {
+            throw ValidationError("--silence-limit must be from 0 to \(Self.longest)")
         }
         guard 0...Self.longest ~= fsyncInterval else {
             throw ValidationError("--fsync-interval must be from 0 to \(Self.longest)")
@@ -183,6 +192,7 @@ struct ReceiveCommand: AsyncParsableCommand {
         options.minFreeDisk = minFree.bytes
         options.statusInterval = statusInterval
         options.syncInterval = fsyncInterval
+        options.silenceLimit = silenceLimit
         options.segmentSize = segmentSize.bytes
         options.segmentAge = segmentAge
         if stdout { options.acknowledgingTarget = try targetPosition() }

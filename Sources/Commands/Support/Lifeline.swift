@@ -12,9 +12,10 @@ enum Lifeline {
         return Task {
             while !Task.isCancelled {
                 if getppid() != parent {
+                    // Asked already: the parent was ended by a second signal.
+                    if stop.isRequested { Ending.now(SIGTERM) }
                     stop.request()
-                    try? await Task.sleep(for: .seconds(10))
-                    if !Task.isCancelled { Glibc._exit(128 + SIGTERM) }
+                    Ending.within10Seconds(SIGTERM)
                     return
                 }
                 try? await Task.sleep(for: .milliseconds(200))

@@ -1,9 +1,16 @@
 import Glibc
 import Observability
+import Synchronization
 
 /// Writing to standard output and standard error.
 public enum Output {
-    /// Writes text as it is. A failed write is ignored: there is no better place to say so.
+    private static let failed = Atomic<Int32>(0)
+
+    /// The `errno` with which writing to standard output failed first; 0 when it has not.
+    static var failure: Int32 { failed.load(ordering: .acquiring) }
+
+    /// Writes text as it is. A write to standard output that fails is said when the program ends; for one to standard
+    /// error there is no better place.
     public static func write(_ text: String, to descriptor: Int32) {
         var text = text
         text.withUTF8 { bytes in
@@ -13,6 +20,7 @@ public enum Output {
                 if count > 0 {
                     rest = UnsafeRawBufferPointer(rebasing: rest[count...])
                 } else if errno != EINTR {
+                    if descriptor == 1 { failed.store(errno, ordering: .releasing) }
                     return
                 }
             }

@@ -28,9 +28,12 @@ public enum Program {
             } else {
                 try parsed.run()
             }
-            exit(ExitStatus.done.rawValue)
+            Ending.exit(.done, program: Command._commandName)
+        } catch let code as ExitCode {
+            // Of a command that has said what it means.
+            exit(code.rawValue)
         } catch {
-            exit(report(error, Command.self).rawValue)
+            Ending.exit(report(error, Command.self), program: Command._commandName)
         }
     }
 
@@ -88,7 +91,11 @@ public enum Program {
             signals.cancel()
             lifeline?.cancel()
         }
-        return try await body(stop)
+        do {
+            return try await body(stop)
+        } catch {
+            throw stop.isRequested ? Ending.explained(error) : error
+        }
     }
 }
 

@@ -20,11 +20,11 @@ enum Signals {
                     hangup?()
                     continue
                 }
-                if stop.isRequested {
-                    Glibc._exit(128 + (caught == .sigterm ? SIGTERM : SIGINT))
-                }
+                let number = caught == .sigterm ? SIGTERM : SIGINT
+                if stop.isRequested { Ending.now(number) }
                 Output.write("stopping: finishing what is under way; once more to stop at once\n", to: 2)
                 stop.request()
+                Ending.within10Seconds(number)
             }
         }
     }

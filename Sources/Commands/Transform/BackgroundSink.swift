@@ -12,9 +12,7 @@ final class BackgroundSink: TransformOutput {
         self.target = target
         let pipe = self.pipe
         let output = Output(target)
-        let worker = Worker.start(name: "writer") { output.write(from: pipe) }
-        guard let worker else { throw ThreadError.cannotStart(errno: 0) }
-        self.worker = worker
+        worker = try Worker.launch(name: "writer") { output.write(from: pipe) }
     }
 
     /// True when everything that was flushed is written: the reader wants more.

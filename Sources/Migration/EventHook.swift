@@ -1,0 +1,168 @@
+import Apply
+import Capture
+import Glibc
+import Logging
+import Observability
+import Postgres
+import Spool
+import Subprocess
+import SystemPackage
+
+/// A program of the user's that is told what happens in a migration, so that it can do its part: pause a pooler, send a
+/// message, change a name.
+public struct EventHook: Sendable {
+    /// What happened, or is about to.
+    public enum Event: String, Sendable, CaseIterable {
+        /// The copy is complete.
+        case copied
+        /// The target is less than 16 MB behind, for the first time.
+        case caughtUp = "caught-up"
+        /// The target refuses a change; the source's changes are still received.
+        case blocked
+        /// Changes are applied again.
+        case unblocked
+        /// The slot keeps more WAL on the source than `--wal-warning`.
+        case slotWarning = "slot-warning"
+        /// A stage died, and is started again.
+        case stageDied = "stage-died"
+        /// Definitions changed on one side alone.
+        case definitionsChanged = "definitions-changed"
+        /// The source is about to be made read-only. The switchover waits for the program, and is not made if it fails.
+        case beforeFence = "before-fence"
+        /// The source is read-only.
+        case fenced
+        /// The target has everything up to the end position.
+        case drained
+        /// Everything is proved: applications may use the target. The switchover waits for the program, and is undone if
+        /// it fails.
+        case released
+        /// The switchover is made.
+        case switched
+        /// The program failed that made the copy, followed, or switched over.
+        case failed
+        /// A switchover that failed is undone: the source can be written to.
+        case undone
+    }
+
+    /// The command, for a shell; nil for none.
+    private let command: String?
+    private let facts: [String: String]
+    private let logger: Logger
+
+    init(_ options: CloneOptions, logger: Logger) {
+        command = options.eventCommand
+        facts = [
+            "dir": options.spool, "slot": options.slot, "source": options.source.redacted,
+            "target": options.target.redacted,
+        ]
+        self.logger = logger
+    }
+
+    /// Runs the program, and waits for it.
+    ///
+    /// - Parameter more: facts beside those that every event has.
+    /// - Throws: ``MigrationError`` when the program fails.
+    func fire(_ event: Event, _ more: [String: String] = [:]) async throws {
+        guard let command else { return }
+        var all = facts.merging(more) { _, new in new }
+        all["event"] = event.rawValue
+        all["time"] = Timestamp.now.description
+        let json =
+            "{"
+            + all.sorted { $0.key < $1.key }.map { "\(JSONText.string($0.key)):\(JSONText.string($0.value))" }
+            .joined(separator: ",") + "}\n"
+        var environment: [Environment.Key: String?] = [:]
+        for (name, value) in all where !value.utf8.contains(0) {
+            // The two servers' variables hold secrets for our own programs.
+            let isServer = ["source", "target"].contains(name)
+            environment[.init(stringLiteral: "WALRELAY_" + name.uppercased())] = .some(isServer ? nil : value)
+        }
+        logger.info("event \(event.rawValue): running \(command)")
+        var platform = PlatformOptions()
+        platform.processGroupID = 0
+        let result = try await Subprocess.run(
+            .path("/bin/sh"), arguments: ["-c", command], environment: .inherit.updating(environment),
+            platformOptions: platform, input: .string(json),
+            output: .fileDescriptor(.standardError, closeAfterSpawningProcess: false), error: .currentStandardError)
+        switch result.terminationStatus {
+        case .exited(0): return
+        case .exited(let code):
+            throw MigrationError(
+                .failure, "the program for event \(event.rawValue) (--on-event \(command)) ended with code \(code)")
+        case .signaled(let signal):
+            throw MigrationError(
+                .failure,
+                "the program for event \(event.rawValue) (--on-event \(command)) was ended by signal \(signal)")
+        }
+    }
+
+    /// The same where nothing depends on it: a failure is said, and passed over.
+    func tell(_ event: Event, _ more: [String: String] = [:]) async {
+        do {
+            try await fire(event, more)
+        } catch {
+            logger.warning("\(error)")
+        }
+    }
+}
+
+/// Tells the user's program what happens while changes are followed.
+struct EventWatch: Sendable {
+    let hook: EventHook
+    let progress: CloneProgress
+    let spool: SpoolDirectory
+    private static let caughtUpBytes: UInt64 = 16 << 20
+
+    /// What was told already.
+    private struct Told {
+        var isCaughtUp = false
+        var isBlocked = false
+        var isWarned = false
+        var restarts = 0
+        var definitions: [String] = []
+    }
+
+    /// Looks each second, until the task is cancelled.
+    func run() async {
+        var told = Told()
+        while !Task.isCancelled {
+            if let status = try? MigrationStatus(spool, live: progress.snapshot) { await tell(status, &told) }
+            try? await Task.sleep(for: .seconds(1))
+        }
+    }
+
+    private func tell(_ status: MigrationStatus, _ told: inout Told) async {
+        if !told.isCaughtUp, let lag = status.lagBytes, lag <= Self.caughtUpBytes, status.replay?.isRunning == true {
+            told.isCaughtUp = true
+            await hook.tell(.caughtUp, ["lag_bytes": "\(lag)"])
+        }
+        if let blocked = status.progress?.blocked, !told.isBlocked {
+            told.isBlocked = true
+            await hook.tell(
+                .blocked, ["message": blocked.words, "code": "\(blocked.code)", "report": blocked.report ?? ""])
+        } else if status.progress?.blocked == nil, told.isBlocked {
+            told.isBlocked = false
+            await hook.tell(.unblocked)
+        }
+        if let kept = status.receive?.retainedBytes, let limit = status.progress?.walWarningBytes {
+            if kept >= limit && !told.isWarned {
+                told.isWarned = true
+                await hook.tell(.slotWarning, ["retained_bytes": "\(kept)"])
+            } else if kept < limit / 10 * 8 {
+                told.isWarned = false
+            }
+        }
+        let stages = status.progress?.stages ?? []
+        let restarts = stages.reduce(0) { $0 + $1.restarts }
+        if restarts > told.restarts {
+            let ends = stages.compactMap { stage in stage.lastEnd.map { (stage.lastEndAt ?? "", $0) } }
+            await hook.tell(.stageDied, ["message": ends.max { $0.0 < $1.0 }?.1 ?? ""])
+        }
+        told.restarts = restarts
+        let definitions = (status.drift?.items ?? []).filter { !$0.isHarmless }.map(\.sentence)
+        if !definitions.isEmpty && definitions != told.definitions {
+            await hook.tell(.definitionsChanged, ["message": definitions.joined(separator: "; ")])
+        }
+        told.definitions = definitions
+    }
+}

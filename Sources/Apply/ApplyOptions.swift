@@ -50,6 +50,9 @@ public struct ApplyOptions: Sendable {
     public var tool: String
     /// The folder that takes the report about a refused statement, with its row; nil for none.
     public var reportFolder: String?
+    /// Triggers and foreign keys of the target are switched off by `session_replication_role`. Without, there must be none
+    /// that would act.
+    public var usesReplicaRole: Bool
     /// Statements are sent when they reach this many bytes, more on a long way; at most twice as much is in memory.
     public var sendBytes: Int
 
@@ -59,7 +62,7 @@ public struct ApplyOptions: Sendable {
         positionWaitSeconds: Int = 30, allowsOpenEnd: Bool = false, onMismatch: Mismatch = .error,
         reconnects: Bool = true, log: (any BatchLog)? = nil, jobs: Int = 1, jobsMinChanges: Int = 1000,
         skips: Set<LSN> = [], lossesMax: Int = 10, tool: String = "walrelay", reportFolder: String? = nil,
-        sendBytes: Int = 256 << 10
+        usesReplicaRole: Bool = true, sendBytes: Int = 256 << 10
     ) {
         self.stream = stream
         self.acceptedLog = acceptedLog
@@ -75,6 +78,7 @@ public struct ApplyOptions: Sendable {
         self.lossesMax = lossesMax
         self.tool = tool
         self.reportFolder = reportFolder
+        self.usesReplicaRole = usesReplicaRole
         self.sendBytes = sendBytes
     }
 }

@@ -34,6 +34,26 @@ public struct TargetCheck {
         return names
     }
 
+    /// Refuses a target on which triggers, foreign keys or rules would act on what is applied.
+    ///
+    /// - Throws: ``ApplyError`` with `unsuitableSession`, which names them.
+    func refuseActing() throws(ApplyError) {
+        let found: QueryResult
+        do throws(PostgresError) {
+            found = try connection.execute(TargetCheck.actingQuery, doing: "looking for triggers and foreign keys")
+        } catch {
+            throw ApplyError(error, batch: nil, table: nil)
+        }
+        let names = (0..<found.rowCount).compactMap { found.text($0, 0) }
+        guard !names.isEmpty else { return }
+        var list = names.prefix(TargetCheck.namedMax).joined(separator: ", ")
+        if names.count > TargetCheck.namedMax { list += " and \(names.count - TargetCheck.namedMax) more" }
+        throw ApplyError(
+            .unsuitableSession,
+            "without session_replication_role (--no-replica-role) these would act on what is applied: \(list); drop them "
+                + "until the switchover, or ALTER TABLE … DISABLE TRIGGER … and DISABLE RULE …")
+    }
+
     private func warn(_ names: [String]?, _ what: String, _ advice: String) {
         guard let names else { return }
         var list = names.prefix(TargetCheck.namedMax).joined(separator: ", ")
@@ -58,5 +78,27 @@ public struct TargetCheck {
           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE o.condeferrable AND o.contype IN ('p', 'u', 'x')
          ORDER BY 1, 2
+        """
+
+    /// What acts in an ordinary session. What belongs to a service's own tables is its own.
+    private static let actingQuery = """
+        SELECT name FROM (
+          SELECT pg_catalog.format('trigger %I on %I.%I', t.tgname, n.nspname, c.relname) AS name, c.relowner
+            FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE t.tgenabled IN ('O', 'A') AND NOT t.tgisinternal
+           UNION ALL
+          SELECT pg_catalog.format('foreign key %I of %I.%I', o.conname, n.nspname, c.relname), c.relowner
+            FROM pg_catalog.pg_constraint o JOIN pg_catalog.pg_class c ON c.oid = o.conrelid
+            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE o.contype = 'f'
+           UNION ALL
+          SELECT pg_catalog.format('rule %I on %I.%I', r.rulename, n.nspname, c.relname), c.relowner
+            FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
+            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE r.ev_enabled IN ('O', 'A') AND c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema'
+             AND n.nspname !~ '^pg_') acting
+         WHERE pg_catalog.pg_get_userbyid(relowner) <> ALL (\(Provider.reservedArray))
+         ORDER BY 1
         """
 }

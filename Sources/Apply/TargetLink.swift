@@ -37,12 +37,14 @@ final class TargetLink {
     func open(encoding: String) throws(ApplyError) {
         self.encoding = encoding
         opened = try TargetSession(
-            target, encoding: encoding, synchronousCommit: options.synchronousCommit, logger: logger)
+            target, encoding: encoding, synchronousCommit: options.synchronousCommit,
+            usesReplicaRole: options.usesReplicaRole, logger: logger)
     }
 
     /// Opens the session for text in `encoding` and takes the position. Returns it.
     func open(encoding: String, _ claim: TargetPosition.Claim) throws(ApplyError) -> LSN {
         try open(encoding: encoding)
+        if !options.usesReplicaRole { try TargetCheck(connection: try connection(), logger: logger).refuseActing() }
         let wait = PositionWait(seconds: options.positionWaitSeconds, stop: stop, logger: logger)
         let taken = try TargetPosition(claim, try connection(), wait: wait)
         position = taken

@@ -4,11 +4,25 @@ import Postgres
 public enum TargetPrivileges {
     /// How the session's role comes to switch off triggers and foreign keys.
     public static func replicaRoleAdvice(_ connection: Connection) -> String {
-        let role = Quoting.identifier(connection.user)
-        return connection.serverVersion >= 150_000
-            ? "run on the target as a superuser: GRANT SET ON PARAMETER session_replication_role TO \(role);"
-            : "before PostgreSQL 15 only a superuser may: ALTER ROLE \(role) SUPERUSER; or connect as one"
+        let provider = provider(connection)
+        guard let grant = replicaRoleGrant(connection) else {
+            return provider == .neon
+                ? "Neon allows it to no role"
+                : "before PostgreSQL 15 only a superuser may: ALTER ROLE \(Quoting.identifier(connection.user)) SUPERUSER; "
+                    + "or connect as one"
+        }
+        return "run on the target as \(provider?.administrator ?? "a superuser"): \(grant)"
     }
+
+    /// The statement that lets the session's role switch them off; nil where there is none.
+    public static func replicaRoleGrant(_ connection: Connection) -> String? {
+        let role = Quoting.identifier(connection.user)
+        if let provider = provider(connection) { return provider.replicaRoleGrant(role) }
+        return connection.serverVersion >= 150_000
+            ? "GRANT SET ON PARAMETER session_replication_role TO \(role);" : nil
+    }
+
+    private static func provider(_ connection: Connection) -> Provider? { (try? Provider.of(connection)) ?? nil }
 
     /// Says that the session's role may not keep the target's position, and the GRANT.
     public static func progressAdvice(_ connection: Connection, _ error: PostgresError) -> String {

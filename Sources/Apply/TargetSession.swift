@@ -11,19 +11,23 @@ public final class TargetSession {
 
     /// Opens a session for text in `encoding`.
     ///
-    /// - Parameter synchronousCommit: what its commits wait for.
-    ///
+    /// - Parameters:
+    ///   - synchronousCommit: what its commits wait for.
+    ///   - usesReplicaRole: triggers and foreign keys are switched off.
     /// - Throws: ``ApplyError`` with `connectionLost`, `privilege` or `unsuitableSession`.
     public init(
         _ target: ConnectionString, encoding: String, synchronousCommit: ApplyOptions.SynchronousCommit = .off,
-        logger: Logger
+        usesReplicaRole: Bool = true, logger: Logger
     ) throws(ApplyError) {
         do throws(PostgresError) {
             connection = try Connection(target, applicationName: "walrelay replay")
         } catch {
             throw ApplyError(error, batch: nil, table: nil)
         }
-        let settings = BatchPreamble.settings(encoding: encoding).map { name, value in
+        let all = BatchPreamble.settings(encoding: encoding).filter {
+            usesReplicaRole || $0.name != "session_replication_role"
+        }
+        let settings = all.map { name, value in
             (name: name, value: name == "synchronous_commit" ? synchronousCommit.rawValue : value)
         }
         let first = try set(settings)
@@ -87,7 +91,8 @@ public final class TargetSession {
             let advice = TargetPrivileges.replicaRoleAdvice(connection)
             throw ApplyError(
                 .privilege,
-                "the role \(role) may not switch off triggers and foreign keys (session_replication_role); \(advice)",
+                "the role \(role) may not switch off triggers and foreign keys (session_replication_role; a target that "
+                    + "has none can do without, by --no-replica-role); \(advice)",
                 cause: error)
         }
     }

@@ -126,7 +126,8 @@ extension Source {
         case .insufficientPrivilege:
             CaptureError(
                 .privilege,
-                "\(error); run on the source: ALTER ROLE \(Quoting.identifier(catalog.user)) REPLICATION;")
+                "\(error); run on the source: "
+                    + ((try? Provider.of(catalog)) ?? nil).replicationGrant(Quoting.identifier(catalog.user)))
         case .configurationLimitExceeded:
             CaptureError(
                 .unsuitableServer, "\(error); raise max_replication_slots and max_wal_senders, or drop unused slots")

@@ -87,28 +87,16 @@ public final class Source {
         guard level == "logical" else {
             throw CaptureError(
                 .unsuitableServer,
-                "the source has wal_level = \(level); run ALTER SYSTEM SET wal_level = logical there and restart it")
-        }
-        let mayReplicate = try connection.execute(
-            "SELECT rolreplication OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user",
-            doing: "asking for the role's attributes")
-        guard mayReplicate.text(0, 0) == "t" else {
-            throw CaptureError(
-                .privilege,
-                "role \"\(connection.user)\" may not replicate; run on the source: ALTER ROLE "
-                    + "\(Quoting.identifier(connection.user)) REPLICATION;")
+                "the source has wal_level = \(level); \(try Provider.of(connection).decodingAdvice)")
         }
     }
 
     /// A walsender session fails where an ordinary one succeeded: say why.
     private static func explained(_ error: PostgresError, catalog: Connection) -> any Error {
-        if error.message.contains("no pg_hba.conf entry") {
-            return CaptureError(
-                .privilege,
-                "\(error.message); pg_hba.conf of the source must allow role \"\(catalog.user)\" to connect to database "
-                    + "\"\(catalog.database)\" for logical replication")
+        ReplicationRefusal(error, catalog: catalog).map {
+            CaptureError($0.isPrivilege ? .privilege : .unsuitableServer, $0.sentence)
         }
-        return error
+            ?? error
     }
 
     /// True when the server is a standby.

@@ -39,6 +39,18 @@ struct ArchiveContents {
         /// It fills a materialized view.
         var isRefresh: Bool { text.hasPrefix("MATERIALIZED VIEW DATA ") }
 
+        /// It runs code of the user when rows change.
+        var isTrigger: Bool { text.hasPrefix("TRIGGER ") }
+
+        /// It changes what is done when rows change. The query of a view is written as a rule, too.
+        var isRule: Bool { text.hasPrefix("RULE ") && !text.contains(" _RETURN ") }
+
+        /// It would act on changes that are applied to a table.
+        var actsOnChanges: Bool { isForeignKey || isTrigger || isRule }
+
+        /// It is a schema.
+        var isSchema: Bool { text.hasPrefix("SCHEMA ") }
+
         /// Rows are found by it, or kept apart.
         var isKey: Bool { isConstraint || text.hasPrefix("INDEX ") }
 

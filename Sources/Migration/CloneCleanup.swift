@@ -34,6 +34,15 @@ public struct CloneCleanup {
         try CloneEnd(options, logger: logger).dropSlotAndPosition(follows: journal.follows)
         // An incomplete copy stays known as one, so that the next run can drop it.
         guard journal.phase == .following else { return }
+        if journal.late != nil, journal.late != .made, let late = try? LateDefinitions.read(spool), !late.items.isEmpty
+        {
+            logger.warning(
+                """
+                not on the target, because there was no switchover: \(late.words); \(spool.statePath)/late.json has the \
+                statements
+                """)
+        }
+        for statement in journal.unvalidated ?? [] { logger.warning("run on the target: \(statement)") }
         Failpoint.beforeDone.reach()
         journal.phase = .done
         try journal.write(spool)

@@ -109,6 +109,12 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var remarks: [String]?
     /// Materialized views that could not be filled, named as SQL writes them.
     public var unfilledViews: [String]?
+    /// How far foreign keys, triggers and rules are that come in the switchover; nil where they come with the copy.
+    public var late: LateDefinitions.State?
+    /// Foreign keys that the switchover has made and that are not yet validated, as the statements that do it.
+    public var unvalidated: [String]?
+    /// What was in the target's database before, as the statements that would drop it; nil where it was empty.
+    public var existing: [String]?
     /// The steps that are done.
     public var steps: [Step] = []
     /// The tables that are copied.
@@ -124,7 +130,7 @@ public struct CloneJournal: Codable, Sendable, Equatable {
 
     enum CodingKeys: String, CodingKey {
         case format, phase, pid, tool, started, source, target, follows, slot, publications, extensions,
-            filters, planned, steps, tables, remarks
+            filters, planned, steps, tables, remarks, late, unvalidated, existing
         // What version 0.1 called it.
         case stream = "origin"
         case consistentPoint = "consistent_point"
@@ -152,7 +158,8 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     /// slot has kept every change since the copy's point. Publications of others may send a partition's changes under the
     /// name of the table above it, where its own position would not be found.
     var isResumable: Bool {
-        guard phase == .copying, !follows || consistentPoint != nil else { return false }
+        // What would be dropped on the way could be what was there before.
+        guard phase == .copying, existing == nil, !follows || consistentPoint != nil else { return false }
         if isBehindRows == true { return true }
         return follows && publications.isEmpty && planned?.allSatisfy { !$0.contains(where: \.isNewline) } ?? false
     }

@@ -57,6 +57,15 @@ public struct CloneOptions: Sendable {
     public var copiesRoles = false
     /// With their passwords, as the source stores them.
     public var copiesRolePasswords = true
+    /// Leave out what roles own and were granted that the target lacks.
+    public var skipsMissingRoles = false
+    /// When foreign keys, triggers and rules come to the target; nil for with the copy where the target's role may keep them
+    /// from acting, and late where it may not.
+    public var triggers: TriggerTime?
+    /// They come in the switchover, as the journal of a migration says.
+    var leavesTriggersLate = false
+    /// The target may have contents that have nothing to do with what is copied.
+    public var intoExisting = false
     /// Leave large objects where they are.
     public var skipsLargeObjects = false
     /// Leave what belongs to the database itself, such as `ALTER DATABASE … SET`, as it is on the target.
@@ -65,6 +74,14 @@ public struct CloneOptions: Sendable {
     public var dropsIfExists = false
     /// Options of pg_restore, such as `--no-owner`.
     public var restoreOptions: [String] = []
+    /// When what would act on the changes comes to the target.
+    public enum TriggerTime: String, Sendable, CaseIterable {
+        /// With the copy; `session_replication_role` keeps it from acting.
+        case copy
+        /// In the switchover, when all changes are applied.
+        case late
+    }
+
     /// The version of this program, for the journal.
     public var tool: String
 
@@ -93,6 +110,7 @@ extension CloneOptions {
         var options = self
         options.filters = journal.filters
         options.skipsLargeObjects = skipsLargeObjects || journal.skipsLargeObjects == true
+        options.leavesTriggersLate = journal.late != nil
         return options
     }
 
@@ -102,6 +120,22 @@ extension CloneOptions {
         var options = adopting(journal)
         options.filters = filters ?? journal.filters
         return options
+    }
+
+    /// The filters, with which the schemas of the service that the source belongs to are left out, unless they say what is to be
+    /// included.
+    func addingProvidersSchemas(of source: Connection) throws -> String? {
+        guard let schemas = try Provider.of(source)?.schemas, !schemas.isEmpty,
+            filters?.contains("[include-only") != true
+        else { return filters }
+        let there = try source.execute(
+            """
+            SELECT n.nspname FROM pg_catalog.pg_namespace n
+              JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner AND r.rolname = ANY (\(Provider.reservedArray)) ORDER BY 1
+            """, doing: "looking for the schemas of the service")
+        let own = (0..<there.rowCount).compactMap { there.text($0, 0) }.filter { schemas.contains($0) }
+        guard !own.isEmpty else { return filters }
+        return (filters.map { $0 + "\n" } ?? "") + "[exclude-schema]\n" + own.map { $0 + "\n" }.joined()
     }
 
     /// How `transform` and `replay` are told of the filters.

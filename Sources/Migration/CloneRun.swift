@@ -162,6 +162,9 @@ public struct CloneRun: Sendable {
         let (isReady, ready) = AsyncStream<Void>.makeStream()
         var following = options.adopting(journal)
         if following.publications.isEmpty { following.publications = journal.publications }
+        if journal.phase == .following, journal.switchedAt == nil {
+            try await Worker.run(name: "target") { [following] in try LateDefinitions.drop(following, logger) }
+        }
         if following.end == "current" && (journal.phase != .copying || journal.isBehindRows == true) {
             // The log may have the end record of an earlier run, which is another position.
             following.end = try await Worker.run(name: "source") { try Self.currentPosition(options).description }
@@ -222,7 +225,11 @@ public struct CloneRun: Sendable {
     private func finish(_ journal: CloneJournal) throws -> CloneJournal {
         try CloneEnd(options, logger: logger).setSequences()
         Failpoint.beforeEnd.reach()
-        return try end(journal)
+        guard journal.late != nil else { return try end(journal) }
+        _ = try LateDefinitions.make(options, logger)
+        let ended = try end(try CloneJournal.read(spool) ?? journal)
+        try LateDefinitions.validate(options, logger)
+        return try CloneJournal.read(spool) ?? ended
     }
 
     /// Gives up the slot. A run that comes after one that was killed here must not look for it, nor forget it.

@@ -23,9 +23,11 @@ struct CloneStart {
     mutating func journal(stop: StopRequest) throws -> CloneJournal {
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
         let target = try TargetDatabase(options.target)
+        let asked = options.filters
+        options.filters = try options.addingProvidersSchemas(of: source)
         if let old = try CloneJournal.read(spool) {
             try check(old, source, target)
-            let isOther = options.filters != nil && options.filters != old.filters
+            let isOther = asked != nil && options.filters != old.filters
             guard old.phase != .following || options.restarts || !isOther else {
                 throw MigrationError(
                     .usage,
@@ -39,10 +41,12 @@ struct CloneStart {
                     "the migration in \(options.spool) is complete, and the target may be in use: --restart would drop it. "
                         + "For another migration use an empty database and another --dir")
             }
+            if asked == nil { options.filters = nil }
             if let resumed = try interrupted(old, source, target) { return resumed }
+            options.filters = try options.addingProvidersSchemas(of: source)
             try undo(old, source, target)
             // A command without filters does not mean to have everything now.
-            if !options.restarts && options.filters == nil { options.filters = old.filters }
+            if !options.restarts && asked == nil { options.filters = old.filters }
         } else if try spool.identity() != nil {
             throw MigrationError(
                 .foreign,
@@ -57,6 +61,8 @@ struct CloneStart {
             extensions: try target.extensions())
         journal.filters = options.filters
         if options.skipsLargeObjects { journal.skipsLargeObjects = true }
+        if preflight.leavesTriggersLate { journal.late = .waiting }
+        if preflight.findsContents && !options.dropsIfExists { journal.existing = try target.drops(besides: []) }
         try journal.write(spool)
         Failpoint.afterJournal.reach()
         if journal.follows { try journal.makeSpool(spool) }
@@ -140,8 +146,8 @@ struct CloneStart {
             throw MigrationError(.locked, "another receive writes to \(options.spool); stop it first")
         }
         try target.endOtherSessions()
-        if !options.restarts { try checkIsCopy(source, target) }
-        try target.clear(keeping: old.extensions)
+        if !options.restarts { try checkIsCopy(source, target, old.existing) }
+        try target.clear(keeping: old.extensions, old.existing)
         try CloneEnd(options, logger: logger).dropSlotAndPosition(follows: old.follows)
         try spool.removeLog()
         unlink(spool.definitionsPath)
@@ -149,10 +155,10 @@ struct CloneStart {
     }
 
     /// The target was empty when the copy began. What the source does not have was made by somebody else.
-    private func checkIsCopy(_ source: Connection, _ target: TargetDatabase) throws {
+    private func checkIsCopy(_ source: Connection, _ target: TargetDatabase, _ existing: [String]?) throws {
         let own = Set(try TargetDatabase.contents(source))
         let foreign = try TargetDatabase.contents(target.connection).filter { !own.contains($0) }.map(\.label)
-        guard foreign.isEmpty else {
+        guard foreign.isEmpty || existing != nil else {
             throw MigrationError(
                 .unsuitableServer,
                 "the target holds what the source does not: \(Preflight.some(foreign)); drop it, or say --restart to drop "

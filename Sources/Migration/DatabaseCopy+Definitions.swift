@@ -16,12 +16,12 @@ extension DatabaseCopy {
                 try target.dropForeignKeys()
                 try target.dropUnattachedKeys(order.rest)
             }
-            if !order.rest.isEmpty {
-                try archive.narrow(to: order.rest, "post-data-rest")
-                // Several jobs would begin with what pg_dump has before the rows, whatever that depends on.
-                let jobs = order.rest.allSatisfy { $0.isAfterRows || $0.isAddition } ? options.indexJobs : 1
-                try archive.restore(options.target, jobs: jobs, options: options.restoreOptions + again)
-            }
+            let isLate = journal.late != nil
+            let rest = isLate ? LateDefinitions.split(order.rest).now : order.rest
+            // Several jobs would begin with what pg_dump has before the rows, whatever that depends on.
+            let jobs = rest.allSatisfy { $0.isAfterRows || $0.isAddition } ? options.indexJobs : 1
+            try make(rest, "post-data-rest", jobs: jobs, extra: again, of: &archive)
+            if isLate { try writeLate(of: &archive) }
             var remarks = try restoreChecked(of: &archive)
             for remark in remarks { logger.warning("\(remark)") }
             try note {
@@ -30,9 +30,21 @@ extension DatabaseCopy {
                 $0.isBehindRest = true
             }
         }
-        guard !archive.order.last.isEmpty else { return }
-        try archive.narrow(to: archive.order.last, "post-data-last")
-        try archive.restore(options.target, jobs: options.indexJobs, options: options.restoreOptions + again)
+        try make(archive.order.last, "post-data-last", jobs: options.indexJobs, extra: again, of: &archive)
+    }
+
+    /// Writes down what comes in the switchover.
+    private func writeLate(of archive: inout SchemaArchive) throws {
+        let entries = LateDefinitions.split(archive.order.rest + archive.order.checked).late
+        var late = LateDefinitions()
+        if !entries.isEmpty {
+            try archive.narrow(to: entries, "post-data-late")
+            let statements = try archive.script(options: options.restoreOptions).statements
+            let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+            late = try LateDefinitions(entries, statements: statements, on: source)
+        }
+        try late.write(spool)
+        logger.warning("left out on the target until the switchover (--triggers late): \(late.words)")
     }
 
     /// Makes the foreign keys, and fills the materialized views. What rows make fail here, as it would on the source, is
@@ -40,7 +52,8 @@ extension DatabaseCopy {
     ///
     /// - Returns: what that is, and what to do about it.
     private func restoreChecked(of archive: inout SchemaArchive) throws -> [String] {
-        let entries = archive.order.checked
+        let checked = archive.order.checked
+        let entries = journal.late == nil ? checked : LateDefinitions.split(checked).now
         guard !entries.isEmpty else { return [] }
         try archive.narrow(to: entries, "post-data-checked")
         journal.unfilledViews = nil

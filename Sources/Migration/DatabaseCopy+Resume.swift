@@ -119,8 +119,8 @@ extension DatabaseCopy {
             "replay",
             [
                 "--origin", options.stream, "--spool", options.spool, "--filters", filters, "--target",
-                options.target.withoutSecrets, spool.catchUpPath,
-            ])
+                options.target.withoutSecrets,
+            ] + (options.leavesTriggersLate ? ["--no-replica-role"] : []) + [spool.catchUpPath])
         let position = try target.connection.durablePosition(options.stream) ?? .zero
         guard position >= end else {
             throw MigrationError(

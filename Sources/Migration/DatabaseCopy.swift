@@ -137,12 +137,9 @@ final class DatabaseCopy {
         defer { watch.end() }
         let (now, later) = archive.order.keys(without: earlyKeys?.close() ?? [])
         // Some of those that were begun early may still be under way.
-        try archive.narrow(to: now, "post-data-keys")
-        try archive.restore(options.target, jobs: options.indexJobs, options: options.restoreOptions)
+        try make(now, "post-data-keys", jobs: options.indexJobs, of: &archive)
         try earlyKeys?.finish()
-        guard !later.isEmpty else { return }
-        try archive.narrow(to: later, "post-data-keys")
-        try archive.restore(options.target, jobs: options.indexJobs, options: options.restoreOptions)
+        try make(later, "post-data-keys", jobs: options.indexJobs, of: &archive)
     }
 
     /// What needs the snapshot, which is let go at the end.
@@ -177,8 +174,7 @@ final class DatabaseCopy {
                         .write(spool)
                 }
                 if options.copiesRoles { try copyRoles() }
-                try archive.narrow(to: archive.order.before, "pre-data")
-                try archive.restore(options.target, jobs: 1, options: options.restoreOptions)
+                try make(archive.order.before, "pre-data", jobs: 1, of: &archive)
             }
         }
         var tables = try SourceSnapshot(options.source, snapshot: name, encoding: encoding).tables(selection)
@@ -201,7 +197,7 @@ final class DatabaseCopy {
                 target: TargetDatabase.connect(target, encoding: encoding), selection: selection, logger: logger
             ).copy()
             for remark in remarks { logger.warning("\(remark)") }
-            journal.remarks = remarks.isEmpty ? nil : remarks
+            if !remarks.isEmpty { journal.remarks = (journal.remarks ?? []) + remarks }
             let parts = CopyPart.plan(tables, larger: options.splitBytes, partsMax: options.splitPartsMax)
             try Parallel.run(parts, threads: options.tableJobs, name: "table copy", stop: stop) {
                 let copier = try TableCopier(

@@ -43,10 +43,11 @@ public struct Drift: Codable, Sendable, Equatable {
     /// - Parameters:
     ///   - base: what the two sides had when the copy was made. What is not printed alike by all versions, and was the
     ///     same then as it is now, counts as equal.
+    ///   - isShared: the target had contents before the copy.
     ///   - isSelected: says of a fact whether it is moved at all.
     init(
         source: CatalogFacts, target: CatalogFacts, base: (source: CatalogFacts, target: CatalogFacts),
-        isSelected: (CatalogFacts.Key) -> Bool
+        isShared: Bool = false, isSelected: (CatalogFacts.Key) -> Bool
     ) {
         items = []
         for key in Set(source.values.keys).union(base.source.values.keys)
@@ -60,6 +61,8 @@ public struct Drift: Codable, Sendable, Equatable {
             let relation = CatalogFacts.Relation(key)
             if key.isPart && ours.contains(relation) != theirs.contains(relation) { continue }
             let (now, then) = ((source[key], target[key]), (base.source[key], base.target[key]))
+            // What was there before the copy, and has nothing to do with it.
+            if now.0 == nil && then.0 == nil && now.1 == then.1 && isShared { continue }
             if let what = Self.difference(key.kind, now: now, then: then) {
                 let isTargets = now.0 == nil && then.0 == nil && key.kind.isObject
                 items.append(Item(kind: key.kind.rawValue, name: key.name, what: what, isHarmless: isTargets))

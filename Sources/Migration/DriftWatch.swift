@@ -89,9 +89,9 @@ public struct DriftWatch: Sendable {
         }
         let selection = try options.adopting(journal).selection()
         let objects = selection.includesAllObjects ? nil : try SourceObjects(on: source, selection)
-        return Drift(source: ours, target: theirs, base: (base.source, base.target ?? theirs)) { key in
-            objects?.includes(key) ?? true
-        }
+        return Drift(
+            source: ours, target: theirs, base: (base.source, base.target ?? theirs), isShared: journal.existing != nil
+        ) { key in objects?.includes(key) ?? true }
     }
 }
 

@@ -30,22 +30,25 @@ public struct Finding: Encodable, Sendable, Equatable {
     public let detail: String
     /// What to run or do about it; nil where nothing is to be done.
     public let remedy: String?
+    /// What an administrator runs there about it; nil where no statement helps.
+    public let sql: [String]?
     /// What a migration would be refused with.
     public let exitStatus: ExitStatus
 
     enum CodingKeys: String, CodingKey {
-        case status, place, check, detail, remedy
+        case status, place, check, detail, remedy, sql
     }
 
     init(
         _ status: Status, _ place: Place, _ check: String, _ detail: String, remedy: String? = nil,
-        exitStatus: ExitStatus = .unsuitableServer
+        sql: [String]? = nil, exitStatus: ExitStatus = .unsuitableServer
     ) {
         self.status = status
         self.place = place
         self.check = check
         self.detail = detail
         self.remedy = remedy
+        self.sql = sql
         self.exitStatus = exitStatus
     }
 

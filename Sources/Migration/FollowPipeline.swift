@@ -204,6 +204,7 @@ public struct FollowPipeline: Sendable {
             Stage(
                 name: "replay",
                 arguments: ["--origin", options.stream, "--spool", options.spool] + options.filterArguments
+                    + (options.leavesTriggersLate ? ["--no-replica-role"] : [])
                     + (options.end == nil ? [] : ["--until-end"]) + (jobs > 1 ? ["--jobs", "\(jobs)"] : []),
                 input: pipe.readEnd, output: try Self.null()),
         ]

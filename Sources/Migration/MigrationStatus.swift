@@ -24,11 +24,13 @@ public struct MigrationStatus: Encodable, Sendable {
     public var asOf: String?
     /// What changed in the definitions since the copy, as it was seen last.
     public var drift: DriftWatch.Report?
+    /// What comes to the target in the switchover, in words; nil where all came with the copy.
+    public var late: String?
     /// What the user should look at.
     public var warnings: [String] = []
 
     enum CodingKeys: String, CodingKey {
-        case running, journal, progress, receive, replay, drift, warnings
+        case running, journal, progress, receive, replay, drift, warnings, late
         case asOf = "as_of"
         case lagBytes = "lag_bytes"
         case lagSeconds = "lag_seconds"
@@ -46,6 +48,10 @@ public struct MigrationStatus: Encodable, Sendable {
             receive = Self.read("receive.json", spool)
             replay = Self.read("replay.json", spool)
             if journal.phase == .following { drift = Self.read(DriftWatch.Report.file, spool) }
+        }
+        if journal.late == .waiting || journal.late == .making {
+            late =
+                journal.isBehindRest == true ? (try? LateDefinitions.read(spool))?.words : "foreign keys and triggers"
         }
         if !running { asOf = [receive?.updated, replay?.updated].compactMap { $0 }.filter { !$0.isEmpty }.max() }
         addLag()
@@ -96,6 +102,10 @@ public struct MigrationStatus: Encodable, Sendable {
             warnings.append(
                 "the source is read-only since \(journal.fencedAt ?? "?"); to undo that: "
                     + SourceFence.undo(journal.source.name))
+        }
+        if let unvalidated = journal.unvalidated, !running {
+            warnings.append(
+                "foreign keys are not validated yet; run on the target: \(unvalidated.joined(separator: " "))")
         }
         if !running && journal.phase == .following && journal.switchedAt == nil {
             warnings.append(

@@ -23,13 +23,18 @@ extension Preflight {
             try archive.select(SourceObjects(on: source, selection), on: source)
         }
         try archive.arrange(waiting: [])
-        let sample = Array(archive.order.before.prefix(Self.sampleMax))
+        let isCareful = try CarefulRestore(options, logger: silent) != nil
+        let before = archive.order.before.filter { !isCareful || !CarefulRestore.isDelicate($0) }
+        let sample = Array(before.prefix(Self.sampleMax))
         try archive.narrow(to: sample, "pre-data")
         // The roles would be made first.
-        let options = self.options.restoreOptions + (self.options.copiesRoles ? ["--no-owner", "--no-acl"] : [])
+        let bare = isCareful || self.options.copiesRoles
+        let options =
+            self.options.restoreOptions.filter { !bare || !CarefulRestore.restoreOptions.contains($0) }
+            + (bare ? CarefulRestore.restoreOptions : [])
         let script = try archive.script(options: options)
         guard let refusal = try refusal(of: script, sample, isTooNew: archive.tools.isTooNewForTarget) else {
-            let rest = archive.order.before.count - sample.count
+            let rest = before.count - sample.count
             return pass(
                 .target, "definitions",
                 "\(sample.count) were made and rolled back" + (rest > 0 ? "; \(rest) more were not tried" : ""))

@@ -64,7 +64,8 @@ extension Preflight {
         } else {
             fail(
                 .source, "wal_level", "the source has wal_level = \(level)",
-                "run ALTER SYSTEM SET wal_level = logical there and restart it")
+                providers.source.decodingAdvice,
+                sql: providers.source == nil ? ["ALTER SYSTEM SET wal_level = logical;"] : nil)
         }
         try lookForRoom(
             .source, "max_replication_slots", needed: 1, toResume: 2,
@@ -77,8 +78,8 @@ extension Preflight {
             warn(
                 .source, "max_slot_wal_keep_size",
                 "max_slot_wal_keep_size = \(size) on the source: a slot that lags more is lost",
-                "if more may pile up while receive is away: ALTER SYSTEM SET max_slot_wal_keep_size = -1; SELECT "
-                    + "pg_catalog.pg_reload_conf();")
+                "if more may pile up while receive is away: "
+                    + providers.source.advice(setting: "max_slot_wal_keep_size", to: "-1", restarts: false))
         } else {
             pass(
                 .source, "max_slot_wal_keep_size", "no limit: the source's disk must have room for what receive misses")
@@ -88,7 +89,7 @@ extension Preflight {
         if let timeout, timeout > 0, timeout < 5000 {
             warn(
                 .source, "wal_sender_timeout", "wal_sender_timeout = \(timeout) ms: a short stall ends the stream",
-                "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_catalog.pg_reload_conf();")
+                providers.source.advice(setting: "wal_sender_timeout", to: "'60s'", restarts: false))
         } else {
             pass(.source, "wal_sender_timeout", timeout.map { $0 == 0 ? "none" : "\($0 / 1000) s" } ?? "")
         }
@@ -103,7 +104,8 @@ extension Preflight {
         let taken = Int(try text(connection, used)) ?? 0
         let state = "the \(place.rawValue) has \(setting) = \(limit), and \(taken) are in use"
         let raise =
-            "run ALTER SYSTEM SET \(setting) = \(taken + max(needed, toResume)) there and restart it, or free "
+            providers.source.advice(setting: setting, to: "\(taken + max(needed, toResume))", restarts: true)
+            + ", or free "
         guard limit - taken >= needed else {
             return fail(place, setting, state, raise + (needed == 1 ? "one" : "\(needed)"))
         }
@@ -114,52 +116,5 @@ extension Preflight {
                     + "copies, without which it can only be begun anew", raise + "one")
         }
         pass(place, setting, "\(limit), of which \(taken) in use")
-    }
-
-    /// The roles on both sides.
-    func lookAtRoles() throws {
-        let replicates = try text(
-            source, "SELECT rolreplication OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user")
-        if replicates == "t" {
-            pass(.source, "role", "\"\(source.user)\" may replicate")
-        } else {
-            fail(
-                .source, "role", "role \"\(source.user)\" may not replicate",
-                "run on the source: ALTER ROLE \(Quoting.identifier(source.user)) REPLICATION;", .privilege)
-        }
-        try lookAtTargetRole()
-    }
-
-    /// What of the tables' changes can be followed.
-    func lookAtPublishing() throws {
-        guard options.publications.isEmpty else { return try lookAtOwnPublications() }
-        let others = try source.execute(
-            """
-            SELECT n.nspname, c.relname
-              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-             WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND \(TargetDatabase.userNamespace)
-               AND \(SourceSnapshot.ownedByNoExtension)
-               AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE') ORDER BY 1, 2
-            """, doing: "looking at the tables' owners")
-        let foreign = (0..<others.rowCount).compactMap { index -> String? in
-            guard let schema = others.text(index, 0), let table = others.text(index, 1),
-                selection.includesData(schema: schema, table: table)
-            else { return nil }
-            return Quoting.qualified(schema, table)
-        }
-        let mayCreate = try text(
-            source, "SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')")
-        if mayCreate != "t" || !foreign.isEmpty {
-            fail(
-                .source, "publication",
-                foreign.isEmpty
-                    ? "role \"\(source.user)\" may not make a publication"
-                    : "role \"\(source.user)\" does not own \(Self.some(foreign)), so it may not publish them",
-                "GRANT CREATE ON DATABASE \(Quoting.identifier(source.database)) TO "
-                    + "\(Quoting.identifier(source.user)); and the tables' owner, or have the owner make a publication and name "
-                    + "it with --publication", .privilege)
-        } else {
-            pass(.source, "publication", "role \"\(source.user)\" may make it")
-        }
     }
 }

@@ -6,46 +6,6 @@ import Spool
 
 // The target, and what is copied once or not at all.
 extension Preflight {
-    func lookAtTargetRole() throws {
-        do throws(PostgresError) {
-            try target.execute("SET session_replication_role = replica", doing: "switching off triggers")
-            try target.execute("RESET session_replication_role", doing: "switching on triggers")
-            pass(.target, "role", "\"\(target.user)\" may switch off triggers and foreign keys")
-        } catch {
-            guard error.sqlState == .insufficientPrivilege else { throw error }
-            fail(
-                .target, "role",
-                "the role \(Quoting.identifier(target.user)) may not switch off triggers and foreign keys on the target",
-                TargetPrivileges.replicaRoleAdvice(target), .privilege)
-        }
-        guard try !mayKeepPosition() else {
-            return pass(.target, "position", "\"\(target.user)\" may keep it in walrelay.progress")
-        }
-        fail(
-            .target, "position", "role \"\(target.user)\" may not keep the target's position in walrelay.progress",
-            TargetPrivileges.progressGrant(target), .privilege)
-    }
-
-    private func mayKeepPosition() throws -> Bool {
-        let query =
-            switch try target.progressTableState() {
-            case .none: "pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')"
-            case .schema:
-                "pg_catalog.has_schema_privilege('walrelay', 'USAGE') "
-                    + "AND pg_catalog.has_schema_privilege('walrelay', 'CREATE')"
-            case .old:
-                "(SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class c JOIN "
-                    + "pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-                    + "WHERE n.nspname = 'walrelay' AND c.relname = 'progress')"
-            case .present:
-                "pg_catalog.has_schema_privilege('walrelay', 'USAGE') AND "
-                    + ["SELECT", "INSERT", "UPDATE", "DELETE"].map {
-                        "pg_catalog.has_table_privilege('walrelay.progress', '\($0)')"
-                    }.joined(separator: " AND ")
-            }
-        return try text(target, "SELECT \(query)") == "t"
-    }
-
     func lookAtTarget() throws {
         if try text(target, "SELECT pg_catalog.pg_is_in_recovery()") == "t" {
             fail(
@@ -53,54 +13,18 @@ extension Preflight {
         } else {
             pass(.target, "server", "a primary")
         }
-        let user = Quoting.identifier(target.user)
-        if try text(target, "SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')") == "t"
-        {
-            pass(.target, "database", "role \"\(target.user)\" may create schemas")
-        } else {
-            fail(
-                .target, "database", "role \"\(target.user)\" may not create schemas in the database",
-                "GRANT CREATE ON DATABASE \(Quoting.identifier(target.database)) TO \(user);", .privilege)
-        }
         try lookAtText()
         try lookForMissing(
             "extensions", "SELECT extname FROM pg_catalog.pg_extension",
             "SELECT name FROM pg_catalog.pg_available_extensions",
             "install their packages on the target's machine"
         ) { [selection] in selection.includes(extension: $0) }
-        if options.copiesRoles {
-            try lookAtRoleCopy()
-        } else if !options.restoreOptions.contains("--no-owner") {
-            try lookForMissing(
-                "roles", Self.ownersQuery, "SELECT rolname FROM pg_catalog.pg_roles",
-                "give --roles, or make them on the target (pg_dumpall --roles-only writes them), or give --no-owner and "
-                    + "--no-acl")
-        }
         if !options.restoreOptions.contains("--no-tablespaces") {
             try lookForMissing(
                 "tablespaces",
                 "SELECT DISTINCT t.spcname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_tablespace t ON t.oid = c.reltablespace"
                     + " WHERE t.spcname NOT LIKE 'pg\\_%'", "SELECT spcname FROM pg_catalog.pg_tablespace",
                 "make them on the target, or give --no-tablespaces")
-        }
-    }
-
-    /// Who may read and make roles.
-    private func lookAtRoleCopy() throws {
-        let mayMake = try text(
-            target, "SELECT rolsuper OR rolcreaterole FROM pg_catalog.pg_roles WHERE rolname = current_user")
-        if mayMake != "t" {
-            fail(
-                .target, "roles", "role \"\(target.user)\" may not make roles",
-                "run on the target: ALTER ROLE \(Quoting.identifier(target.user)) CREATEROLE;", .privilege)
-        }
-        let mayRead = try text(source, "SELECT pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT')")
-        if options.copiesRolePasswords && mayRead != "t" {
-            fail(
-                .source, "roles", "role \"\(source.user)\" may not read passwords",
-                "give --no-role-passwords, and set them on the target", .privilege)
-        } else if mayMake == "t" {
-            pass(.target, "roles", "those that are missing are made")
         }
     }
 
@@ -117,17 +41,6 @@ extension Preflight {
             fail(.target, what, "the target lacks \(what) of the source: \(Self.some(missing))", remedy)
         }
     }
-
-    /// Those who own something that is copied.
-    private static let ownersQuery = """
-        SELECT DISTINCT pg_catalog.pg_get_userbyid(owner) FROM (
-          SELECT c.relowner AS owner FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-           WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND \(TargetDatabase.userNamespace)
-             AND \(SourceSnapshot.ownedByNoExtension)
-          UNION ALL SELECT lomowner FROM pg_catalog.pg_largeobject_metadata
-          UNION ALL SELECT n.nspowner FROM pg_catalog.pg_namespace n
-           WHERE n.nspname <> 'public' AND \(TargetDatabase.userNamespace)) o ORDER BY 1
-        """
 
     /// How texts are stored and sorted.
     private func lookAtText() throws {

@@ -15,12 +15,20 @@ public final class Preflight {
     private(set) var findings: [Finding] = []
     /// What is to be moved.
     let selection: Selection
+    /// Whose servers these are.
+    let providers: (source: Provider?, target: Provider?)
+    /// The target has contents that the copy leaves alone.
+    var findsContents = false
+    /// Foreign keys and triggers come to the target in the switchover.
+    var leavesTriggersLate = false
 
     init(_ options: CloneOptions, source: Connection, target: Connection) throws {
         self.options = options
         selection = try options.selection()
         self.source = source
         self.target = target
+        providers = (try Provider.of(source), try Provider.of(target))
+        leavesTriggersLate = options.follows && options.triggers == .late
     }
 
     /// Everything there is to find, without stopping at the first failure.
@@ -29,10 +37,12 @@ public final class Preflight {
     public static func findings(_ options: CloneOptions, stop: StopRequest) throws -> [Finding] {
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
         let target = try TargetDatabase(options.target)
+        var options = options
+        options.filters = try options.addingProvidersSchemas(of: source)
         let preflight = try Preflight(options, source: source, target: target.connection)
         try preflight.look(stop)
-        try preflight.lookAtContents()
-        try preflight.lookAtDefinitions(stop)
+        try preflight.attempt(.target, "contents") { try preflight.lookAtContents() }
+        try preflight.attempt(.target, "definitions") { try preflight.lookAtDefinitions(stop) }
         return preflight.findings
     }
 
@@ -57,15 +67,20 @@ public final class Preflight {
             throw MigrationError(.usage, "source and target are the same database")
         }
         try lookAtVersions()
-        try lookAtSelection()
-        try lookAtReservedSchema()
+        try attempt(.source, "filters") { try lookAtSelection() }
+        try attempt(.source, "schema walrelay") { try lookAtReservedSchema() }
         if options.follows {
-            try lookAtSettings()
-            try lookAtRoles()
-            try lookAtPublishing()
+            try attempt(.source, "settings") { try lookAtSettings() }
+            try attempt(.source, "role") { try lookAtReplication() }
+            try attempt(.target, "role") { try lookAtTargetRole() }
+            try attempt(.source, "publication") { try lookAtPublishing() }
         }
-        try lookAtTarget()
-        try lookAtLimits()
+        try attempt(.source, "reading") { try lookAtReading() }
+        if options.follows { try attempt(.source, "fence") { try lookAtFence() } }
+        try attempt(.target, "target") { try lookAtTarget() }
+        try attempt(.target, "database") { try lookAtMaking() }
+        try attempt(.target, "roles") { try lookAtTargetRoles() }
+        try attempt(.source, "limits") { try lookAtLimits() }
         lookAtDisk()
         return databases
     }
@@ -74,15 +89,46 @@ public final class Preflight {
         findings.append(Finding(.pass, place, check, detail))
     }
 
-    func warn(_ place: Finding.Place, _ check: String, _ detail: String, _ remedy: String? = nil) {
-        findings.append(Finding(.warn, place, check, detail, remedy: remedy))
+    func warn(
+        _ place: Finding.Place, _ check: String, _ detail: String, _ remedy: String? = nil, sql: [String]? = nil
+    ) {
+        findings.append(Finding(.warn, place, check, detail, remedy: remedy, sql: sql))
     }
 
     func fail(
         _ place: Finding.Place, _ check: String, _ detail: String, _ remedy: String,
-        _ exitStatus: ExitStatus = .unsuitableServer
+        _ exitStatus: ExitStatus = .unsuitableServer, sql: [String]? = nil
     ) {
-        findings.append(Finding(.fail, place, check, detail, remedy: remedy, exitStatus: exitStatus))
+        findings.append(Finding(.fail, place, check, detail, remedy: remedy, sql: sql, exitStatus: exitStatus))
+    }
+
+    /// A query that a server refuses is a finding of its own, and does not keep the others from being made.
+    func attempt(_ place: Finding.Place, _ check: String, _ body: () throws -> Void) throws {
+        do {
+            try body()
+        } catch let error as PostgresError where error.isOfStatement {
+            for connection in [source, target] where connection.isInTransaction {
+                _ = try? connection.execute("ROLLBACK", doing: "rolling back")
+            }
+            fail(
+                place, check, "\(error)", "let the role do what the message names",
+                error.sqlState == .insufficientPrivilege ? .privilege : .unsuitableServer)
+        }
+    }
+
+    /// Tries a statement in a transaction that is rolled back: what catalogs say of a privilege is not always so.
+    ///
+    /// - Returns: the server's refusal for want of a privilege; nil when the statement works.
+    func refusal(_ connection: Connection, _ sql: String, doing: String) throws -> PostgresError? {
+        defer { _ = try? connection.execute("ROLLBACK", doing: "rolling back") }
+        do throws(PostgresError) {
+            try connection.execute("BEGIN", doing: doing)
+            try connection.execute(sql, doing: doing)
+            return nil
+        } catch {
+            guard error.sqlState == .insufficientPrivilege else { throw error }
+            return error
+        }
     }
 
     func text(_ connection: Connection, _ sql: String) throws -> String {

@@ -34,7 +34,7 @@ struct RestCopy {
             let pair = try DataComparison.Pair(options)
             let copier = try TableCopier(
                 source: options.source, snapshot: nil, target: options.target, encoding: encoding, stop: stop,
-                progress: progress, replaces: true)
+                progress: progress, replaces: true, usesReplicaRole: !options.leavesTriggersLate)
             return { one in
                 let compared = try pair.compare(one.table, isFollowed: false, stop)
                 guard compared.state != .equal else { return }

@@ -46,8 +46,25 @@ struct SchemaArchive {
             "--no-publications", "--no-subscriptions", "--file=\(path)",
         ]
         if let snapshot { arguments.append("--snapshot=\(snapshot)") }
+        arguments += try Self.withoutServices(source)
         arguments.append("--encoding=\(try DatabaseCopy.encoding(source))")
         try run("pg_dump", source, arguments)
+    }
+
+    /// Options of pg_dump that leave out schemas of a service that the role may not read: pg_dump locks every table.
+    static func withoutServices(_ server: ConnectionString) throws -> [String] {
+        let connection = try Connection(server, applicationName: TargetDatabase.applicationName)
+        let schemas = try connection.execute(
+            """
+            SELECT DISTINCT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+             WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND \(TargetDatabase.userNamespace)
+               AND pg_catalog.pg_get_userbyid(n.nspowner) = ANY (\(Provider.reservedArray))
+               AND NOT (pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+                        AND pg_catalog.has_table_privilege(c.oid, 'SELECT'))
+             ORDER BY 1
+            """, doing: "looking for the schemas of the service")
+        return (0..<schemas.rowCount).compactMap { schemas.text($0, 0) }
+            .map { "--exclude-schema=\(Quoting.identifier($0))" }
     }
 
     /// Makes what the archive is narrowed to on the target. The first error ends it.

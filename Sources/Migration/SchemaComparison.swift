@@ -3,6 +3,7 @@ import Observability
 import Logging
 import Postgres
 import Selection
+import Spool
 import Threading
 
 /// Compares the definitions of both sides, as pg_dump writes them.
@@ -75,9 +76,13 @@ public struct SchemaComparison: Sendable {
                 }
             }
         }
+        let waiting = try waitingObjects()
+        let isShared = try CloneJournal.read(SpoolDirectory(options.spool))?.existing != nil
         let printed = try PrintedComparison(source: options.source, target: options.target)
         return Set(ours.keys).union(theirs.keys).sorted().compactMap { object in
             guard ours[object] != theirs[object] else { return nil }
+            // Left out on purpose until the switchover, or there before the copy.
+            if theirs[object] == nil && waiting.contains(object) || ours[object] == nil && isShared { return nil }
             if let our = ours[object], let their = theirs[object], printed.translated(our, of: object) == their {
                 return nil
             }
@@ -86,6 +91,13 @@ public struct SchemaComparison: Sendable {
                 ? "only on the source" : ours[object] == nil ? "only on the target" : "differs"
             return Difference(object: object, state: state, source: ours[object], target: theirs[object])
         }
+    }
+
+    /// What comes to the target in the switchover.
+    private func waitingObjects() throws -> Set<String> {
+        let spool = SpoolDirectory(options.spool)
+        guard let late = try CloneJournal.read(spool)?.late, late != .made else { return [] }
+        return Set(try LateDefinitions.read(spool).items.flatMap(\.objects))
     }
 
     /// What of the source's definitions is selected, in the way in which a copy selects it.
@@ -112,7 +124,7 @@ public struct SchemaComparison: Sendable {
         let program = try ClientProgram.connecting(
             tools.dump, to: server,
             ["--schema-only", "--exclude-schema=walrelay", "--no-publications", "--no-subscriptions"]
-                + ["--encoding=\(try DatabaseCopy.encoding(server))"]
+                + ["--encoding=\(try DatabaseCopy.encoding(server))"] + SchemaArchive.withoutServices(server)
                 + options.restoreOptions)
         var parser = DumpParser()
         var last = ""

@@ -44,7 +44,7 @@ public struct SourceFence: Sendable {
         try connection.execute("ALTER DATABASE \(database) SET default_transaction_read_only = on", doing: doing)
         Failpoint.afterFence.reach()
         do {
-            let count = try endSessions(connection)
+            let count = try endSessions(connection, logger)
             logger.info("the source is read-only", metadata: ["sessions ended": "\(count)"])
         } catch {
             fence.lower(logger)
@@ -94,15 +94,8 @@ public struct SourceFence: Sendable {
     /// as they last. Ended, an application connects again and can write.
     private func freeSessions(_ connection: Connection) throws -> Int {
         guard let raised = try CloneJournal.read(spool)?.fencedAt else { return 0 }
-        return try connection.query(
-            """
-            SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
-             WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
-               AND backend_type OPERATOR(pg_catalog.=) 'client backend'
-               AND pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()
-               AND coalesce(application_name, '') !~ '^walrelay ' AND backend_start OPERATOR(pg_catalog.>=) $1::pg_catalog.timestamptz
-            """, [raised], doing: "ending sessions that began while the source was read-only"
-        ).rowCount
+        let sessions = OtherSessions(source: connection)
+        return try sessions.list(since: raised, besidesOurs: true).count { try sessions.end($0) }
     }
 
     /// A session that may write all the same.
@@ -114,25 +107,68 @@ public struct SourceFence: Sendable {
         return connection
     }
 
-    /// A session that has begun to write may commit before it ends; so all are waited for.
-    private static func endSessions(_ connection: Connection) throws -> Int {
-        let doing = "ending the source's other sessions"
-        let others =
-            "datname = pg_catalog.current_database() AND backend_type = 'client backend' "
-            + "AND pid <> pg_catalog.pg_backend_pid()"
-        var ended = 0
+    /// A session that has begun to write may commit before it ends; so all are waited for. Those that the role may not end,
+    /// as a service's own, are passed over: if they have written something, that is waited for later, and refused.
+    private static func endSessions(_ connection: Connection, _ logger: Logger) throws -> Int {
+        let sessions = OtherSessions(source: connection)
+        var ended: Set<Int> = []
+        var spared: Set<Int> = []
         let patience = Deadline.after(milliseconds: 30_000)
         while true {
-            let result = try connection.execute(
-                "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE \(others)",
-                doing: doing)
-            guard result.rowCount > 0 else { return ended }
-            ended = max(ended, result.rowCount)
+            var left = 0
+            for session in try sessions.list() where !spared.contains(session.pid) {
+                if try sessions.end(session) {
+                    ended.insert(session.pid)
+                    left += 1
+                } else {
+                    spared.insert(session.pid)
+                    logger.warning("\(Self.words(of: session))")
+                }
+            }
+            guard left > 0 else { return ended.count }
             guard !patience.hasPassed else {
-                throw MigrationError(
-                    .conflict, "\(result.rowCount) sessions on the source do not end; end them yourself")
+                throw MigrationError(.conflict, "\(left) sessions on the source do not end; end them yourself")
             }
             _ = Polling.wait(-1, until: .after(milliseconds: 50))
         }
+    }
+
+    /// What is said of a session that stays.
+    static func words(of session: OtherSessions.Session) -> String {
+        "\(session.name) on the source may not be ended by this role; "
+            + (session.isWriting
+                ? "it has written something, and its end is waited for" : "it writes nothing, and stays")
+    }
+
+    /// What a role lacks to raise the fence, as statements.
+    static func missingGrants(_ connection: Connection) throws -> [String] {
+        let database = Quoting.identifier(connection.database)
+        let role = Quoting.identifier(connection.user)
+        var grants: [String] = []
+        do throws(PostgresError) {
+            try connection.execute("BEGIN", doing: "trying to make the source read-only")
+            defer { _ = try? connection.execute("ROLLBACK", doing: "rolling back") }
+            try connection.execute(
+                "ALTER DATABASE \(database) SET default_transaction_read_only = on",
+                doing: "trying to make the source read-only")
+        } catch {
+            guard error.sqlState == .insufficientPrivilege else { throw error }
+            let owner = try connection.execute(
+                """
+                SELECT r.rolname, r.rolsuper FROM pg_catalog.pg_database d JOIN pg_catalog.pg_roles r ON r.oid = d.datdba
+                 WHERE d.datname = pg_catalog.current_database()
+                """, doing: "looking for the database's owner")
+            if let name = owner.text(0, 0), owner.text(0, 1) != "t" {
+                grants.append("GRANT \(Quoting.identifier(name)) TO \(role);")
+            } else {
+                grants.append("ALTER DATABASE \(database) OWNER TO \(role);")
+            }
+        }
+        let maySignal = try connection.execute(
+            """
+            SELECT pg_catalog.pg_has_role('pg_signal_backend', 'USAGE')
+            """, doing: "asking whether sessions may be ended")
+        if maySignal.text(0, 0) != "t" { grants.append("GRANT pg_signal_backend TO \(role);") }
+        return grants
     }
 }

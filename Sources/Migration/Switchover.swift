@@ -31,6 +31,8 @@ public struct Switchover: Sendable {
         public var staleViews: [String] = []
         /// Tables that were compared, and are equal.
         public var comparedTables: Int?
+        /// Foreign keys and triggers that come in the switchover and could not be made.
+        public var remarks: [String] = []
         /// The steps and their times.
         public var steps: [CloneJournal.Step]
     }
@@ -141,6 +143,12 @@ public struct Switchover: Sendable {
             try await Worker.run(name: "late") { try checkLateChanges(journal, end) }
         }
         if stop.isRequested { throw Self.stopped }
+        if journal.late != nil {
+            // After this no change may be applied; a switchover that fails later has them dropped again.
+            outcome.remarks = try await step("foreign keys and triggers", &steps) {
+                try await Worker.run(name: "late") { try LateDefinitions.make(options, logger) }
+            }
+        }
         try await step("event released", &steps) { try await hook.fire(.released, ["end": "\(end)"]) }
         outcome.steps = steps
         let made = try await Worker.run(name: "finishing") { [outcome] in
@@ -156,6 +164,9 @@ public struct Switchover: Sendable {
         await hook.tell(.switched, ["end": "\(end)"])
         return made
     }
+
+    /// What is done once the application can use the target: foreign keys that came in the switchover look at the rows.
+    public func afterwards() throws { try LateDefinitions.validate(options, logger) }
 
     private var hook: EventHook { EventHook(options, logger: logger) }
 
@@ -283,13 +294,7 @@ public struct Switchover: Sendable {
     /// A transaction of ours is the last that the target must have: when its position is past that, it has all before.
     private func endPosition() throws -> (marker: LSN, end: LSN) {
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
-        let writers =
-            try source.execute(
-                """
-                SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity WHERE datname = pg_catalog.current_database()
-                   AND backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()
-                """, doing: "looking for other sessions"
-            ).text(0, 0).flatMap { Int($0) } ?? 0
+        let writers = try OtherSessions(source: source).list().count
         if writers > 0 {
             logger.warning("\(writers) other sessions are connected to the source; what they write from now on is lost")
         }

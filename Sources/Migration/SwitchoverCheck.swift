@@ -98,20 +98,19 @@ struct SwitchoverCheck {
     }
 
     private mutating func lookAtSessions() throws {
-        let others = try text(
-            """
-            SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity
-             WHERE datname = pg_catalog.current_database() AND backend_type = 'client backend'
-               AND application_name !~ '^walrelay ' AND pid <> pg_catalog.pg_backend_pid()
-            """)
-        if others == "0" {
+        let others = try OtherSessions(source: source).list(besidesOurs: true)
+        if others.isEmpty {
             add(.pass, .source, "sessions", "no other session is connected")
         } else if wishes.fences {
-            add(.pass, .source, "sessions", "\(others) other sessions are connected; --fence ends them")
+            let spared = others.filter { !$0.mayBeEnded }
+            add(
+                .pass, .source, "sessions",
+                "\(others.count) other sessions are connected; --fence ends \(others.count - spared.count) of them")
+            for session in spared { add(.warn, .source, "sessions", SourceFence.words(of: session)) }
         } else {
             add(
                 .warn, .source, "sessions",
-                "\(others) other sessions are connected to the source; what they write after the end position is lost",
+                "\(others.count) other sessions are connected to the source; what they write after the end position is lost",
                 "stop the application first, or use --fence")
         }
     }
@@ -171,25 +170,13 @@ struct SwitchoverCheck {
     }
 
     private mutating func lookAtFence() throws {
-        let mayAlter = try text(
-            """
-            SELECT pg_catalog.pg_has_role(datdba, 'USAGE') FROM pg_catalog.pg_database
-             WHERE datname = pg_catalog.current_database()
-            """)
-        let maySignal = try text(
-            """
-            SELECT pg_catalog.bool_or(pg_catalog.pg_has_role(oid, 'USAGE')) FROM pg_catalog.pg_roles
-             WHERE rolname = 'pg_signal_backend'
-            """)
-        if mayAlter == "t" && maySignal == "t" {
+        let missing = try SourceFence.missingGrants(source)
+        guard !missing.isEmpty else {
             return add(.pass, .source, "fence", "role \"\(source.user)\" may make the source read-only")
         }
-        let role = Quoting.identifier(source.user)
-        let database = Quoting.identifier(source.database)
         add(
             .fail, .source, "fence", "role \"\(source.user)\" may not make the source read-only and end its sessions",
-            "run on the source: ALTER DATABASE \(database) OWNER TO \(role); GRANT pg_signal_backend TO \(role);",
-            .privilege)
+            "run on the source: \(missing.joined(separator: " "))", .privilege)
     }
 
     private mutating func lookAtViews() throws {
@@ -206,9 +193,5 @@ struct SwitchoverCheck {
                 "role \"\(target.user)\" does not own \(Preflight.some(foreign)), so it may not refresh them",
                 "use a role that does, or --skip-refresh, and refresh them later", .privilege)
         }
-    }
-
-    private func text(_ sql: String) throws -> String {
-        try source.execute(sql, doing: "looking at the source").text(0, 0) ?? ""
     }
 }

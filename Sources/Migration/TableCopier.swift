@@ -16,14 +16,14 @@ final class TableCopier {
 
     init(
         source: ConnectionString, snapshot: String?, target: ConnectionString, encoding: String, stop: StopRequest,
-        progress: CloneProgress, replaces: Bool = false
+        progress: CloneProgress, replaces: Bool = false, usesReplicaRole: Bool = true
     ) throws {
         self.source = try SourceSnapshot(source, snapshot: snapshot, encoding: encoding)
         self.target = try TargetDatabase.connect(target, encoding: encoding)
         self.stop = stop
         self.progress = progress
         self.replaces = replaces
-        guard replaces else { return }
+        guard replaces && usesReplicaRole else { return }
         // Neither triggers nor foreign keys are to look at rows that the source has as they are.
         try self.target.execute("SET session_replication_role = replica", doing: "preparing to replace rows")
     }

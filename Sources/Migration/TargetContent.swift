@@ -11,6 +11,12 @@ struct TargetContent: Hashable, Sendable {
     /// Kind and name, for people.
     var label: String
 
+    /// What there cannot be twice: relations and types share their names, and so do routines, as far as is looked at here.
+    var place: String {
+        let space = kind == "schema" || kind == "large object" ? kind : kind == "function" ? kind : "relation"
+        return kind == "large object" ? space : "\(space)\u{0}\(schema)\u{0}\(name)"
+    }
+
     /// A migration with this selection would make it.
     func isSelected(_ selection: Selection) -> Bool {
         switch kind {

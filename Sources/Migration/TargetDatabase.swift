@@ -77,23 +77,39 @@ struct TargetDatabase {
 
     /// Drops everything that was not there before the copy began.
     ///
-    /// - Parameter keeping: the extensions that were.
-    func clear(keeping extensions: [String]) throws {
+    /// - Parameters:
+    ///   - extensions: those that were there.
+    ///   - existing: what else was, as the statements that would drop it; nil where there was nothing.
+    func clear(keeping extensions: [String], _ existing: [String]? = nil) throws {
         let doing = "dropping what an earlier copy made"
         let made = try self.extensions().filter { !extensions.contains($0) }
         let dropExtensions = made.map { "DROP EXTENSION IF EXISTS \(Quoting.identifier($0)) CASCADE" }
         // One by one: the locks of a whole schema in one transaction may be more than the server has room for.
-        for statement in try column(connection.execute(Self.dropsQuery, doing: doing)) + dropExtensions {
+        for statement in try drops(besides: existing) + dropExtensions {
             try connection.execute(statement, doing: doing)
         }
         // What depended on something else may be left: of these, everything in public.
-        let rest = try column(connection.execute(Self.dropsQuery, doing: doing))
+        let rest = try drops(besides: existing)
         for statement in rest { try connection.execute(statement, doing: doing) }
-        try dropLargeObjects()
+        // A target that had any takes none.
+        try dropLargeObjects(unless: existing != nil)
+    }
+
+    /// The statements that drop what users made, and what is in their schemas, besides those that are given.
+    func drops(besides existing: [String]? = nil) throws -> [String] {
+        let doing = "listing what is in the database"
+        guard let existing else { return column(try connection.execute(Self.dropsQuery(), doing: doing)) }
+        let kept = Set(existing)
+        let all = column(try connection.execute(Self.dropsQuery(isShared: true), doing: doing))
+        // A schema that is to go takes with it what is in it.
+        return all.filter { !kept.contains($0) }
     }
 
     /// Drops all large objects, in transactions of bounded size.
-    func dropLargeObjects() throws {
+    ///
+    /// - Parameter isShared: the target had contents before, and large objects are not told apart.
+    func dropLargeObjects(unless isShared: Bool = false) throws {
+        guard !isShared else { return }
         let doing = "dropping large objects that an earlier copy made"
         while true {
             let unlinked = try connection.execute(
@@ -228,7 +244,10 @@ extension TargetDatabase {
         """
 
     /// Statements that drop, one after the other, all that users made: each copes with what another has taken along.
-    private static let dropsQuery = """
+    ///
+    /// - Parameter isShared: not all of what is in schemas is to go with them.
+    private static func dropsQuery(isShared: Bool = false) -> String {
+        """
         SELECT statement FROM (
           \(eventTriggersQuery)
            UNION ALL
@@ -244,7 +263,8 @@ extension TargetDatabase {
                         ELSE pg_catalog.upper(o.type) END, o.identity)
             FROM (SELECT DISTINCT d.classid, d.objid FROM pg_catalog.pg_depend d
                    WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND d.deptype = 'n'
-                     AND d.refobjid = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'public')
+                     AND d.refobjid IN (SELECT n.oid FROM pg_catalog.pg_namespace n
+                           WHERE n.nspname = 'public' OR \(isShared) AND \(userNamespace))
                      AND d.classid <> 'pg_catalog.pg_extension'::pg_catalog.regclass
                      AND d.classid <> 'pg_catalog.pg_default_acl'::pg_catalog.regclass
                      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
@@ -261,6 +281,7 @@ extension TargetDatabase {
            UNION ALL \(defaultPrivilegesQuery)) s
          ORDER BY place
         """
+    }
 
     private static let analyzedQuery = """
         SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)

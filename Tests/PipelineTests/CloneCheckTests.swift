@@ -86,13 +86,35 @@ struct CloneCheckTests {
             #expect(weak.exitCode == ExitStatus.privilege.rawValue, "\(weak)")
             #expect(
                 Set(complaints(weak)) == [
-                    "FAIL source role role", "FAIL source publication role", "FAIL target contents the",
+                    "FAIL source role role", "FAIL source publication role", "WARN source fence role",
+                    "FAIL target contents the",
                 ],
                 "\(weak)")
             #expect(weak.output.contains("ALTER ROLE \"\(role)\" REPLICATION;"))
             let json = try await rig.shell(rig.cloneCommand("check --json"))
             #expect(json.output.hasPrefix("[{") && json.output.contains("\"status\":\"fail\""))
             try await rig.onSource("DROP TABLE theirs; DROP ROLE \(role)")
+        }
+    }
+
+    /// A catalog that the role may not read is one failure, with the others beside it.
+    @Test func aRefusedQueryHidesNothing() async throws {
+        try await Rig.run("", publication: nil, createsSlot: false) { rig in
+            let role = "blind_\(getpid())_\(rig.name)"
+            try await rig.onSource(
+                "CREATE ROLE \(role) LOGIN; CREATE TABLE t (id int PRIMARY KEY); REVOKE SELECT ON pg_catalog.pg_policy FROM PUBLIC"
+            )
+            let check = try await rig.shell(
+                "clone check --source \"$SOURCE user=\(role)\" --target \"$TARGET\" --dir \"$SPOOL\" --slot-name \"$NAME\""
+            )
+            #expect(check.exitCode == ExitStatus.privilege.rawValue, "\(check)")
+            #expect(
+                Set(complaints(check)) == [
+                    "FAIL source role role", "FAIL source publication role", "WARN source fence role",
+                    "FAIL target roles looking",
+                ], "\(check)")
+            #expect(check.output.contains("permission denied for table pg_policy"), "\(check)")
+            try await rig.onSource("GRANT SELECT ON pg_catalog.pg_policy TO PUBLIC; DROP ROLE \(role)")
         }
     }
 }

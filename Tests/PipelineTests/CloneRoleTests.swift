@@ -44,4 +44,37 @@ struct CloneRoleTests {
             #expect(again.stderr.contains("all roles of the source are on the target"), "\(again.stderr)")
         }
     }
+
+    /// Neither side's role is a superuser: what it may not read or give is passed over, and named.
+    @Test func aRoleThatMayMakeRolesMakesThem() async throws {
+        let source = try await Cluster.start(name: "roles of a service")
+        let target = try await Cluster.start(role: .target, name: "maker")
+        try await Rig.run(source: source, target: target, publication: nil, createsSlot: false) { rig in
+            try await rig.onSource(
+                """
+                CREATE ROLE rdsadmin SUPERUSER; CREATE ROLE boss SUPERUSER LOGIN PASSWORD 'secret'; CREATE ROLE app CREATEDB;
+                CREATE ROLE reader LOGIN CONNECTION LIMIT 3; GRANT app TO reader; GRANT rdsadmin TO boss;
+                CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t OWNER TO app; GRANT SELECT ON t TO reader, rdsadmin;
+                GRANT CREATE ON SCHEMA public TO app; CREATE ROLE mover LOGIN; GRANT app TO mover
+                """)
+            try await rig.onTarget(
+                "CREATE ROLE mover LOGIN CREATEROLE; ALTER DATABASE \(rig.targetDatabase) OWNER TO mover")
+            let servers =
+                "SOURCE='\(source.connectionString(database: rig.sourceDatabase, user: "mover"))' "
+                + "TARGET='\(target.connectionString(database: rig.targetDatabase, user: "mover"))'; "
+            let cloned = try await rig.shell(servers + rig.cloneCommand("--roles")).checked("clone")
+            for words in ["without passwords", "SUPERUSER of boss", "made roles on the target: app, boss, reader"] {
+                #expect(cloned.stderr.contains(words), "\(words): \(cloned.stderr)")
+            }
+            let roles = """
+                SELECT string_agg(concat_ws(' ', rolname, rolsuper, rolcanlogin, rolconnlimit), ', ' ORDER BY rolname)
+                  FROM pg_roles WHERE rolname IN ('app', 'boss', 'reader', 'rdsadmin')
+                """
+            #expect(try await rig.onTarget(roles) == "app f f -1, boss f t -1, reader f t 3")
+            let table = "SELECT relowner::regrole, relacl FROM pg_class WHERE relname = 't'"
+            #expect(try await rig.onTarget(table) == "app|{app=arwdDxtm/app,reader=r/app}")
+        }
+        try await source.remove()
+        try await target.remove()
+    }
 }

@@ -14,6 +14,7 @@ struct CheckCommand: AsyncParsableCommand {
 
             EXAMPLES
               clone check --source 'host=db1 dbname=shop' --target 'host=db2 dbname=shop'
+              clone check --sql source    # what an administrator runs there, once
               clone check --json | jq '.[] | select(.status != "pass")'
 
             A migration that is under way in --dir is not checked again: see clone status, and clone switchover --dry-run.
@@ -50,12 +51,22 @@ struct CheckCommand: AsyncParsableCommand {
     @Flag(help: "An array of JSON objects.")
     var json = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Print what an administrator is to run on one of the servers, as one script, and nothing else.",
+            valueName: "source|target"))
+    var sql: Side?
+
+    enum Side: String, ExpressibleByArgument, CaseIterable {
+        case source, target
+    }
+
     func run() async throws {
         _ = servers.log.logger("clone")
         var options = try servers.options()
         options.follows = follow
         options.publications = publication
-        options.restoreOptions = restore.options
+        restore.apply(to: &options)
         roles.apply(to: &options)
         options.dropsIfExists = dropIfExists
         options.skipsLargeObjects = skipLargeObjects
@@ -64,6 +75,12 @@ struct CheckCommand: AsyncParsableCommand {
             // What it has made on both servers is in nobody's way.
             if let underWay = try Preflight.underWay(options) { return [underWay] }
             return try Preflight.findings(options, stop: stop)
+        }
+        if let sql {
+            let connection = sql == .source ? options.source : options.target
+            let place: Finding.Place = sql == .source ? .source : .target
+            let script = try await Program.run { _ in try AdministratorScript(findings, place, connection).text }
+            return Output.line(script)
         }
         if json { Output.line(JSON.text(findings)) } else { FindingTable.print(findings) }
         if let failure = findings.first(where: { $0.status == .fail }) {

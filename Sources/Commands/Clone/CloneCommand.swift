@@ -193,7 +193,7 @@ struct CopyCommand: AsyncParsableCommand {
         options.eventCommand = events.onEvent
         options.stopsWhenBlocked = stopWhenBlocked
         options.skipsAnalyze = skipAnalyze
-        options.restoreOptions = restore.options
+        restore.apply(to: &options)
         roles.apply(to: &options)
         options.dropsIfExists = dropIfExists
         options.skipsLargeObjects = skipLargeObjects

@@ -21,6 +21,10 @@ struct CopySummary {
         var steps = journal.steps.map { [$0.name, Self.text($0.seconds)] }
         if let seconds { steps.append(["this run", Self.text(seconds)]) }
         Table.print(["step", "seconds"], steps, alignedRight: [1])
+        if journal.late == .waiting {
+            Output.line(
+                "\nForeign keys, triggers and rules are left out on the target until the switchover (--triggers late).")
+        }
         guard let remarks = journal.remarks else { return }
         Output.line("\nNot as on the source:")
         for (index, remark) in remarks.enumerated() { Output.line("  \(index + 1). \(remark)") }

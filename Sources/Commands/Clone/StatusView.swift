@@ -44,6 +44,7 @@ struct StatusView {
             phase += ", for \(Figures.duration(seconds: progress.seconds))"
         }
         add("phase", phase)
+        if let late = status.late { add("left out", "\(late): until the switchover") }
     }
 
     private mutating func addCopy() {

@@ -112,6 +112,8 @@ struct SwitchoverCommand: AsyncParsableCommand {
             return try await switchover.run(stop)
         }
         conclude(outcome, options)
+        // What the application need not wait for.
+        try await Program.run { _ in try switchover.afterwards() }
     }
 
     private func rehearse(_ switchover: Switchover) async throws {
@@ -137,6 +139,7 @@ struct SwitchoverCommand: AsyncParsableCommand {
         if !views.isEmpty { steps.append("refresh \(views.joined(separator: ", "))") }
         if compare { steps.append("compare all rows") }
         steps.append("look whether anything was committed on the source after the end position")
+        steps.append("make foreign keys and triggers, where they were left out (--triggers late)")
         if events.onEvent != nil { steps.append("run the program for event released") }
         for (index, step) in steps.enumerated() { Output.line("  \(index + 1). \(step)") }
         if let failure = findings.first(where: { $0.status == .fail }) {
@@ -167,6 +170,7 @@ struct SwitchoverCommand: AsyncParsableCommand {
             let database = options.source.parameters["dbname"] ?? "…"
             next.append("the source is read-only; to let it be written to again: \(SourceFence.undo(database))")
         }
+        next += outcome.remarks
         for view in outcome.staleViews {
             next.append("fix what keeps \(view) from being refreshed, then REFRESH MATERIALIZED VIEW \(view);")
         }

@@ -128,6 +128,12 @@ struct ReplayCommand: AsyncParsableCommand {
     @Flag(help: "Being stopped before the end mark is exit code 14, and not 0.")
     var untilEnd = false
 
+    @Flag(
+        help: ArgumentHelp(
+            "Do without session_replication_role, for a role that may not set it: refused if a trigger, a foreign key or a "
+                + "rule of the target would act on what is applied."))
+    var noReplicaRole = false
+
     @OptionGroup(title: "Logging")
     var log: LogOptions
 
@@ -164,7 +170,8 @@ struct ReplayCommand: AsyncParsableCommand {
             stream: origin, acceptedLog: acceptLog, synchronousCommit: synchronousCommit,
             positionWaitSeconds: originWait, onMismatch: onMissing, reconnects: !noLoop, jobs: jobs,
             jobsMinChanges: jobsMinChanges, skips: Set(skip), tool: Program.tool,
-            reportFolder: reportDir ?? spool.map { SpoolDirectory($0).statePath } ?? ".")
+            reportFolder: reportDir ?? spool.map { SpoolDirectory($0).statePath } ?? ".",
+            usesReplicaRole: !noReplicaRole)
         let monitor = ApplyMonitor(
             path: spool.map { SpoolDirectory($0).statePath + "/replay.json" }, lineSeconds: statusInterval,
             logger: logger, sourcePosition: { spool.flatMap { SourcePosition.last(in: SpoolDirectory($0)) } })

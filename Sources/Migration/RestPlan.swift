@@ -37,12 +37,12 @@ public struct RestPlan: Sendable {
     }
 
     /// There is nothing to look at.
-    var isEmpty: Bool { tables.isEmpty && largeObjectBytes == nil }
+    var isEmpty: Bool { tables.isEmpty && (largeObjectBytes ?? 0) == 0 }
 
     /// What it has, in a few words.
     var words: String {
         var parts = tables.isEmpty ? [] : [Preflight.some(tables.map { "\($0.table.name) (\($0.reason))" })]
-        if let largeObjectBytes { parts.append("large objects (\(CloneProgress.size(largeObjectBytes)))") }
+        if let largeObjectBytes, largeObjectBytes > 0 { parts.append("large objects (\(CloneProgress.size(largeObjectBytes)))") }
         return parts.joined(separator: ", ")
     }
 

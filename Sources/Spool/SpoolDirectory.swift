@@ -234,6 +234,8 @@ public final class SpoolLock: Sendable {
     }
 
     deinit {
+        // A child that is just being started still has the descriptor, and would keep the lock until it has begun.
+        flock(descriptor, LOCK_UN)
         close(descriptor)
     }
 }

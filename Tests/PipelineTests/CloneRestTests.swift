@@ -130,7 +130,7 @@ struct CloneRestTests {
             for option in ["--dry-run", "--fence"] {
                 let refused = try await rig.shell(rig.cloneCommand("switchover \(option)"))
                 #expect(refused.exitCode == ExitStatus.conflict.rawValue, "\(refused)")
-                #expect("\(refused)".contains("'held \(rig.name)'"), "\(refused)")
+                #expect((refused.output + refused.stderr).contains("'held \(rig.name)'"), "\(refused.output)")
             }
             #expect(follower.isRunning)
             try await rig.onSource("COMMIT PREPARED 'held \(rig.name)'")

@@ -42,7 +42,9 @@ public struct RestPlan: Sendable {
     /// What it has, in a few words.
     var words: String {
         var parts = tables.isEmpty ? [] : [Preflight.some(tables.map { "\($0.table.name) (\($0.reason))" })]
-        if let largeObjectBytes, largeObjectBytes > 0 { parts.append("large objects (\(CloneProgress.size(largeObjectBytes)))") }
+        if let largeObjectBytes, largeObjectBytes > 0 {
+            parts.append("large objects (\(CloneProgress.size(largeObjectBytes)))")
+        }
         return parts.joined(separator: ", ")
     }
 

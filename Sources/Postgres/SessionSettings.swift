@@ -70,8 +70,11 @@ extension Connection {
 
     private func setAll() throws(PostgresError) {
         let doing = "setting up the session"
-        // Before any other text, whose operators another user's might stand in for.
-        try execute("SELECT pg_catalog.set_config('search_path', '', false)", doing: doing)
+        // Before any other text, whose operators another user's might stand in for; and before any join, whose planning
+        // may not end with the worst settings of geqo.
+        try execute(
+            "SELECT pg_catalog.set_config('search_path', '', false), pg_catalog.set_config('geqo', 'off', false)",
+            doing: doing)
         let values = SessionSettings.list.map { "(\(Quoting.literal($0.name)), \(Quoting.literal($0.value)))" }
         let result = try execute(
             """

@@ -102,7 +102,7 @@ struct HostileCampaignTests {
     private func migrate(_ rig: Rig) async throws -> Outcome {
         let follower = try rig.startClone("--follow")
         defer { follower.killGroup() }
-        let deadline = ContinuousClock.now + .seconds(60)
+        let deadline = ContinuousClock.now + .seconds(150)
         while !follower.stderr.contains("following the source's changes") {
             if !follower.isRunning { return .refused(follower.stderr) }
             if ContinuousClock.now > deadline { return .wrong("it did not get to following: \(follower.stderr)") }

@@ -94,10 +94,13 @@ extension Source {
         PublicationPlan(try tables(catalog), serverVersion: catalog.serverVersion, isSelected: isSelected).remarks
     }
 
+    /// The names of the publications that are made for a slot: of all changes, and of INSERT and TRUNCATE alone.
+    public static func ownPublications(of slot: String) -> [String] { [slot, PublicationPlan.insertsName(slot)] }
+
     /// Drops the publications that ``makePublications(for:)`` made, and no others. Returns their names.
     @discardableResult
     public func dropPublications(of slot: String) throws -> [String] {
-        let own = try [slot, PublicationPlan.insertsName(slot)].filter { try isOwn($0, slot: slot) }
+        let own = try Self.ownPublications(of: slot).filter { try isOwn($0, slot: slot) }
         for name in own {
             try catalog.execute(
                 "DROP PUBLICATION \(Quoting.identifier(name))", doing: "dropping publication \"\(name)\"")

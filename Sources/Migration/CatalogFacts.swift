@@ -89,6 +89,15 @@ extension CatalogFacts {
             routines(connection.serverVersion),
         ]
         if !publications.isEmpty { parts.append(published(publications)) }
+        return try read(connection, parts)
+    }
+
+    /// Those about publications alone.
+    static func published(_ connection: Connection, publications: [String]) throws -> CatalogFacts {
+        try read(connection, [published(publications)])
+    }
+
+    private static func read(_ connection: Connection, _ parts: [String]) throws -> CatalogFacts {
         let result = try connection.execute(
             parts.joined(separator: "\nUNION ALL\n"), doing: "looking at the definitions")
         var values: [Key: String] = [:]
@@ -237,7 +246,8 @@ extension CatalogFacts {
             """
     }
 
-    private static func noExtension(_ catalog: String, _ object: String) -> String {
+    /// A condition on an object of a catalog: no extension has made it.
+    static func noExtension(_ catalog: String, _ object: String) -> String {
         """
         NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid OPERATOR(pg_catalog.=)
           'pg_catalog.\(catalog)'::pg_catalog.regclass AND e.objid OPERATOR(pg_catalog.=) \(object)

@@ -1,6 +1,7 @@
 import Glibc
 import Observability
 import Postgres
+import Spool
 import Synchronization
 import Threading
 
@@ -114,15 +115,6 @@ struct ClientTools: Sendable {
     }
 
     private static func names(in folder: String) -> [String] {
-        guard let stream = opendir(folder) else { return [] }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name.first != "." { names.append(name) }
-        }
-        return names
+        ((try? FileSystem.list(folder)) ?? []).filter { $0.first != "." }
     }
 }

@@ -1,3 +1,4 @@
+import Capture
 import Logging
 import Observability
 import Postgres
@@ -109,6 +110,6 @@ extension SourceObjects {
 extension CloneJournal {
     /// The publications that send the changes.
     var sendingPublications: [String] {
-        publications.isEmpty ? [slot, slot + "_inserts"] : publications
+        publications.isEmpty ? Source.ownPublications(of: slot) : publications
     }
 }

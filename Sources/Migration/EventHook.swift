@@ -111,7 +111,6 @@ struct EventWatch: Sendable {
     let hook: EventHook
     let progress: CloneProgress
     let spool: SpoolDirectory
-    private static let caughtUpBytes: UInt64 = 16 << 20
 
     /// What was told already.
     private struct Told {
@@ -132,7 +131,9 @@ struct EventWatch: Sendable {
     }
 
     private func tell(_ status: MigrationStatus, _ told: inout Told) async {
-        if !told.isCaughtUp, let lag = status.lagBytes, lag <= Self.caughtUpBytes, status.replay?.isRunning == true {
+        if !told.isCaughtUp, let lag = status.lagBytes, lag <= SwitchoverOptions.caughtUpBytes,
+            status.replay?.isRunning == true
+        {
             told.isCaughtUp = true
             await hook.tell(.caughtUp, ["lag_bytes": "\(lag)"])
         }

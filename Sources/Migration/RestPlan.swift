@@ -91,7 +91,7 @@ public struct RestPlan: Sendable {
         _ options: CloneOptions, _ publications: [String], _ source: Connection
     ) throws -> Set<UInt32> {
         guard let base = try CatalogBase.read(SpoolDirectory(options.spool)) else { return [] }
-        let now = try CatalogFacts.read(source, publications: publications)
+        let now = try CatalogFacts.published(source, publications: publications)
         let keys = Set(base.source.values.keys).union(now.values.keys).filter {
             $0.kind == .publication && base.source[$0] != now[$0]
         }

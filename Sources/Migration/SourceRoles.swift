@@ -37,13 +37,6 @@ struct SourceRoles {
         }
     }
 
-    private static func noExtension(_ catalog: String, _ object: String) -> String {
-        """
-        NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.\(catalog)'::pg_catalog.regclass
-          AND e.objid = \(object) AND e.deptype = 'e')
-        """
-    }
-
     /// What the role is to an object, the object's schema and, for a relation, its name, and the role.
     private static let query = """
         SELECT DISTINCT kind, schema, relation, r.rolname FROM (
@@ -67,14 +60,14 @@ struct SourceRoles {
             CROSS JOIN LATERAL (
               SELECT 'owner' AS kind, p.proowner AS role
                UNION ALL SELECT 'grantee', x.grantee FROM pg_catalog.aclexplode(p.proacl) x) o
-           WHERE \(TargetDatabase.userNamespace) AND \(noExtension("pg_proc", "p.oid"))
+           WHERE \(TargetDatabase.userNamespace) AND \(CatalogFacts.noExtension("pg_proc", "p.oid"))
            UNION ALL
           SELECT o.kind, n.nspname, NULL, o.role
             FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
             CROSS JOIN LATERAL (
               SELECT 'owner' AS kind, t.typowner AS role
                UNION ALL SELECT 'grantee', x.grantee FROM pg_catalog.aclexplode(t.typacl) x) o
-           WHERE t.typtype IN ('e', 'd', 'r') AND \(TargetDatabase.userNamespace) AND \(noExtension("pg_type", "t.oid"))
+           WHERE t.typtype IN ('e', 'd', 'r') AND \(TargetDatabase.userNamespace) AND \(CatalogFacts.noExtension("pg_type", "t.oid"))
            UNION ALL
           SELECT o.kind, n.nspname, NULL, o.role FROM pg_catalog.pg_namespace n
             CROSS JOIN LATERAL (

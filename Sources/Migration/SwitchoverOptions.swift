@@ -21,7 +21,9 @@ public struct SwitchoverOptions: Sendable {
     public var inFlightSeconds = 30
 
     /// What is left to be done under the fence then takes about a second.
-    public static let standardLimit = Lag.Limit.bytes(16 << 20)
+    public static let standardLimit = Lag.Limit.bytes(caughtUpBytes)
+    /// A target that is less behind has caught up.
+    public static let caughtUpBytes: UInt64 = 16 << 20
 
     /// Everything as it is without options.
     public init() {}

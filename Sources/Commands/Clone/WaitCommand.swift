@@ -34,9 +34,6 @@ struct WaitCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How long to wait. (default: for ever)", valueName: "seconds"))
     var timeout: Int?
 
-    /// Less is caught up, in bytes.
-    private static let caughtUpBytes: UInt64 = 16 << 20
-
     func run() async throws {
         let (point, dir) = (point, dir)
         let end = timeout.map { Deadline.after(milliseconds: $0 * 1_000) }
@@ -72,7 +69,8 @@ struct WaitCommand: AsyncParsableCommand {
         case .switched: journal.switchedAt != nil
         case .caughtUp:
             journal.switchedAt != nil || journal.phase == .done
-                || status.running && status.replay?.isRunning == true && (status.lagBytes ?? .max) <= caughtUpBytes
+                || status.running && status.replay?.isRunning == true
+                    && (status.lagBytes ?? .max) <= SwitchoverOptions.caughtUpBytes
         }
     }
 }

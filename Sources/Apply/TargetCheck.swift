@@ -44,7 +44,7 @@ public struct TargetCheck {
         } catch {
             throw ApplyError(error, batch: nil, table: nil)
         }
-        let names = (0..<found.rowCount).compactMap { found.text($0, 0) }
+        let names = found.column()
         guard !names.isEmpty else { return }
         var list = names.prefix(TargetCheck.namedMax).joined(separator: ", ")
         if names.count > TargetCheck.namedMax { list += " and \(names.count - TargetCheck.namedMax) more" }

@@ -26,7 +26,7 @@ struct CarefulRestore {
         else { return nil }
         let names = try target.execute(
             "SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles", doing: "listing the target's roles")
-        roles = Set((0..<names.rowCount).compactMap { names.text($0, 0) })
+        roles = Set(names.column())
         provider = providers.source
         skipsMissingRoles = options.skipsMissingRoles
         self.target = target
@@ -190,7 +190,7 @@ extension DatabaseCopy {
         guard journal.existing != nil, entries.contains(where: \.isSchema) else { return entries }
         let target = try TargetDatabase(options.target).connection
         let names = try target.execute("SELECT nspname FROM pg_catalog.pg_namespace", doing: "listing the schemas")
-        let there = (0..<names.rowCount).compactMap { names.text($0, 0) }.map { "SCHEMA - \($0) " }
+        let there = names.column().map { "SCHEMA - \($0) " }
         return entries.filter { entry in !there.contains { entry.text.hasPrefix($0) } }
     }
 

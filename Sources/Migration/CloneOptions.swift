@@ -133,7 +133,7 @@ extension CloneOptions {
             SELECT n.nspname FROM pg_catalog.pg_namespace n
               JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner AND r.rolname = ANY (\(Provider.reservedArray)) ORDER BY 1
             """, doing: "looking for the schemas of the service")
-        let own = (0..<there.rowCount).compactMap { there.text($0, 0) }.filter { schemas.contains($0) }
+        let own = there.column().filter { schemas.contains($0) }
         guard !own.isEmpty else { return filters }
         return (filters.map { $0 + "\n" } ?? "") + "[exclude-schema]\n" + own.map { $0 + "\n" }.joined()
     }

@@ -144,6 +144,6 @@ struct DatabaseProperties {
 
     private func column(_ connection: Connection, _ sql: String) throws -> [String] {
         let result = try connection.execute(sql, doing: Self.doing)
-        return (0..<result.rowCount).compactMap { result.text($0, 0) }
+        return result.column()
     }
 }

@@ -15,7 +15,7 @@ struct InFlight {
             SELECT pg_catalog.format('%L of %I, since %s', gid, owner, prepared) FROM pg_catalog.pg_prepared_xacts
              WHERE database OPERATOR(pg_catalog.=) pg_catalog.current_database() ORDER BY prepared
             """, doing: "looking for prepared transactions")
-        return column(result)
+        return result.column()
     }
 
     /// Sessions of others in this database whose transaction has written something. Whoever sees the lock of a
@@ -34,7 +34,7 @@ struct InFlight {
                AND a.backend_type IS DISTINCT FROM 'autovacuum worker'
                AND coalesce(a.application_name, '') !~ '^walrelay ' ORDER BY a.xact_start
             """, doing: "looking for open transactions")
-        return column(result)
+        return result.column()
     }
 
     /// Subscriptions that write to this database by themselves, whatever its applications may do.
@@ -45,7 +45,7 @@ struct InFlight {
                 ON d.oid OPERATOR(pg_catalog.=) s.subdbid
              WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() AND s.subenabled ORDER BY 1
             """, doing: "looking for subscriptions")
-        return column(result)
+        return result.column()
     }
 
     /// Waits until none is left.
@@ -87,8 +87,4 @@ struct InFlight {
     /// What to do about prepared transactions.
     static let preparedRemedy =
         "What they hold would be lost: run COMMIT PREPARED or ROLLBACK PREPARED for each on the source, and try again"
-
-    private func column(_ result: QueryResult) -> [String] {
-        (0..<result.rowCount).compactMap { result.text($0, 0) }
-    }
 }

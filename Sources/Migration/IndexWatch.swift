@@ -20,7 +20,7 @@ final class IndexWatch {
                 guard let done = try? Self.number(Self.total, on: target) else { return }
                 let current = (try? target.execute(Self.current(target.serverVersion), doing: "watching")).map {
                     result in
-                    (0..<result.rowCount).compactMap { result.text($0, 0) }
+                    result.column()
                 }
                 progress.note(.init(total: isWhole ? total : nil, done: done, current: current ?? []))
                 if stopping.isRequested { return }

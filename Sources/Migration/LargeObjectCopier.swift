@@ -59,7 +59,7 @@ final class LargeObjectCopier {
         let listed = try source.connection.execute(
             "SELECT m.oid FROM pg_catalog.pg_largeobject_metadata m WHERE \(batch.condition) ORDER BY 1",
             doing: "listing large objects")
-        let objects = (0..<listed.rowCount).compactMap { listed.text($0, 0) }
+        let objects = listed.column()
         try target.execute("BEGIN", doing: "beginning a transaction on the target")
         var bytes = 0
         var rest = objects[...]

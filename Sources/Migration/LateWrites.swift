@@ -46,7 +46,7 @@ struct LateWrites {
         let result = try source.execute(
             "SELECT pubname FROM pg_catalog.pg_publication WHERE pubname IN (\(names)) ORDER BY 1",
             doing: "looking for the publications")
-        return (0..<result.rowCount).compactMap { result.text($0, 0) }
+        return result.column()
     }
 
     /// The message that begins a transaction; its next eight bytes are where the commit begins.

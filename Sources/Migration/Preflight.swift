@@ -138,7 +138,7 @@ public final class Preflight {
     /// The first column, for a list.
     func column(_ connection: Connection, _ sql: String) throws -> [String] {
         let result = try connection.execute(sql, doing: "looking at the server")
-        return (0..<result.rowCount).compactMap { result.text($0, 0) }
+        return result.column()
     }
 
     /// The first of many, for a message.

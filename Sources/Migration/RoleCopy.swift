@@ -76,7 +76,7 @@ struct RoleCopy {
 
     private func column(_ connection: Connection, _ sql: String) throws -> [String] {
         let result = try connection.execute(sql, doing: Self.doing)
-        return (0..<result.rowCount).compactMap { result.text($0, 0) }
+        return result.column()
     }
 
     private func definition(of role: String, _ readsPasswords: Bool) throws -> [(what: String, sql: String)] {

@@ -63,7 +63,7 @@ struct SchemaArchive {
                         AND pg_catalog.has_table_privilege(c.oid, 'SELECT'))
              ORDER BY 1
             """, doing: "looking for the schemas of the service")
-        return (0..<schemas.rowCount).compactMap { schemas.text($0, 0) }
+        return schemas.column()
             .map { "--exclude-schema=\(Quoting.identifier($0))" }
     }
 

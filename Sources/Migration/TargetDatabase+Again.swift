@@ -27,7 +27,7 @@ extension TargetDatabase {
     /// Drops the event triggers that an earlier run made: they would act on what is made now.
     func dropEventTriggers() throws {
         let doing = "dropping the event triggers that an earlier run made"
-        let drops = try column(connection.execute(Self.eventTriggersQuery, doing: doing), 1)
+        let drops = try connection.execute(Self.eventTriggersQuery, doing: doing).column(1)
         for statement in drops { try connection.execute(statement, doing: doing) }
     }
 

@@ -51,9 +51,9 @@ struct TargetDatabase {
 
     /// The extensions that are there.
     func extensions() throws -> [String] {
-        column(
-            try connection.execute(
-                "SELECT extname FROM pg_catalog.pg_extension ORDER BY 1", doing: "listing the target's extensions"))
+        try connection.execute(
+            "SELECT extname FROM pg_catalog.pg_extension ORDER BY 1", doing: "listing the target's extensions"
+        ).column()
     }
 
     /// Ends what sessions a clone that was killed may have left, and waits until they are gone.
@@ -98,9 +98,9 @@ struct TargetDatabase {
     /// The statements that drop what users made, and what is in their schemas, besides those that are given.
     func drops(besides existing: [String]? = nil) throws -> [String] {
         let doing = "listing what is in the database"
-        guard let existing else { return column(try connection.execute(Self.dropsQuery(), doing: doing)) }
+        guard let existing else { return try connection.execute(Self.dropsQuery(), doing: doing).column() }
         let kept = Set(existing)
-        let all = column(try connection.execute(Self.dropsQuery(isShared: true), doing: doing))
+        let all = try connection.execute(Self.dropsQuery(isShared: true), doing: doing).column()
         // A schema that is to go takes with it what is in it.
         return all.filter { !kept.contains($0) }
     }
@@ -165,8 +165,7 @@ struct TargetDatabase {
     /// partition's server, is named.
     static func analyze(_ string: ConnectionString, threads: Int, stop: StopRequest, logger: Logger) throws {
         let target = try TargetDatabase(string)
-        let tables = target.column(
-            try target.connection.execute(analyzedQuery, doing: "listing the target's tables"))
+        let tables = try target.connection.execute(analyzedQuery, doing: "listing the target's tables").column()
         try Parallel.run(tables, threads: threads, name: "analyze", stop: stop) {
             let connection = try connect(string, encoding: "UTF8")
             return { table in
@@ -179,10 +178,6 @@ struct TargetDatabase {
                 }
             }
         }
-    }
-
-    func column(_ result: QueryResult, _ number: Int = 0) -> [String] {
-        (0..<result.rowCount).compactMap { result.text($0, number) }
     }
 }
 

@@ -36,6 +36,11 @@ public final class QueryResult {
         (0..<columnCount).map { text(row, $0) }
     }
 
+    /// The values of one column, without its NULLs.
+    public func column(_ number: Int = 0) -> [String] {
+        (0..<rowCount).compactMap { text($0, number) }
+    }
+
     /// The number of rows that the statement reports: affected by INSERT, UPDATE, DELETE, MERGE or COPY, or returned
     /// by SELECT. Nil for statements that report none.
     public var affectedRows: Int? {

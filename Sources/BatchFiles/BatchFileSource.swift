@@ -78,7 +78,7 @@ public final class BatchFileSource: ByteSource {
         }
     }
 
-    /// True when the file's last line is an end line.
+    /// True when an end line is the last before the checksum.
     static func hasEnd(_ path: String) throws -> Bool {
         let source = try BatchFileSource(path)
         var tail: [UInt8] = []
@@ -86,10 +86,10 @@ public final class BatchFileSource: ByteSource {
         while true {
             let count = try part.withUnsafeMutableBytes { try source.read(into: $0) }
             guard count > 0 else { break }
-            // The line has a position and a short reason.
+            // Two short lines.
             tail = Array((tail + part[..<count]).suffix(4_096))
         }
         let lines = tail.split(separator: 0x0A)
-        return lines.last?.starts(with: "-- walrelay end ".utf8) ?? false
+        return lines.suffix(2).contains { $0.starts(with: "-- walrelay end ".utf8) }
     }
 }

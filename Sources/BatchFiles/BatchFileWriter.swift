@@ -15,6 +15,7 @@ final class BatchFileWriter {
     private var buffer: [UInt8] = []
     /// The text so far, in bytes.
     private(set) var byteCount = 0
+    private var sum = XXH64()
 
     /// Text is written, and compressed, in pieces of this size, in bytes.
     private static let pieceBytes = 1 << 20
@@ -35,6 +36,11 @@ final class BatchFileWriter {
 
     func write(_ bytes: UnsafeRawBufferPointer) throws(SpoolError) {
         byteCount += bytes.count
+        sum.update(bytes)
+        try append(bytes)
+    }
+
+    private func append(_ bytes: UnsafeRawBufferPointer) throws(SpoolError) {
         var rest = bytes
         while buffer.count + rest.count >= BatchFileWriter.pieceBytes {
             let room = BatchFileWriter.pieceBytes - buffer.count
@@ -60,6 +66,7 @@ final class BatchFileWriter {
 
     /// Makes the file durable and gives it its name; nothing may be written any more.
     func seal(to end: LSN) throws(SpoolError) -> BatchFileName {
+        try BatchFileChecksum.line(sum.value).withBytes { line throws(SpoolError) in try append(line) }
         try writePiece()
         let name = BatchFileName(from: from, to: end, isCompressed: isCompressed)
         Failpoint.beforeBatchFileSync.reach()

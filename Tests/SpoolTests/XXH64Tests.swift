@@ -20,4 +20,18 @@ import Testing
         }
         #expect(seen.count == bytes.count * 8 + 1)
     }
+
+    @Test func piecesGiveTheChecksumOfTheWhole() {
+        for count in 0..<150 {
+            let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+            let whole = bytes.withUnsafeBytes { XXH64.hash($0) }
+            for size in [1, 3, 31, 32, 33, 64, 100] {
+                var sum = XXH64()
+                for start in stride(from: 0, to: count, by: size) {
+                    bytes[start..<min(start + size, count)].withUnsafeBytes { sum.update($0) }
+                }
+                #expect(sum.value == whole, "\(count) bytes in pieces of \(size)")
+            }
+        }
+    }
 }

@@ -40,7 +40,10 @@ final class ReplayInput: ByteSource {
     }
 
     private func open(_ path: String) throws -> any ByteSource {
-        if FileSystem.isRegular(path) { return try BatchFileSource(path) }
+        if FileSystem.isRegular(path) {
+            try BatchFileChecksum.check(path)
+            return try BatchFileSource(path)
+        }
         // A pipe with a name may keep its reader waiting, and a request to stop ends that.
         descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {

@@ -132,6 +132,7 @@ public struct LogWalker {
             try visit(.begin(transaction))
         case .commit:
             guard case .commit(let commit) = try decode(record, chunk) else { return }
+            if case .outside = state { throw corrupt("a commit without a beginning", record, chunk) }
             lastEnd = max(lastEnd, commit.endLSN)
             reached = max(reached, commit.endLSN)
             if try range.isCutOff(commit) {
@@ -144,15 +145,17 @@ public struct LogWalker {
         case .update: try row(record, chunk, .update, visit)
         case .delete: try row(record, chunk, .delete, visit)
         case .truncate: try truncate(record, chunk, visit)
-        case .origin, .type, .logicalMessage, nil:
+        case .origin, .type, .logicalMessage:
             try other(nil, record, chunk, visit)
+        case nil:
+            throw corrupt("a message of an unknown kind", record, chunk)
         }
     }
 
     private mutating func row(
         _ record: Record, _ chunk: Chunk, _ operation: Operations, _ visit: (LogEvent) throws -> Void
     ) throws {
-        guard let transaction = counted(record) else { return }
+        guard let transaction = try counted(record, chunk) else { return }
         guard record.payload.count >= 5 else { throw corrupt("a change is too short", record, chunk) }
         let relation = UInt32(bigEndian: record.payload.loadUnaligned(fromByteOffset: 1, as: UInt32.self))
         guard try isSelected(relation, record, chunk), operations.contains(operation) else { return }
@@ -162,7 +165,7 @@ public struct LogWalker {
     private mutating func truncate(
         _ record: Record, _ chunk: Chunk, _ visit: (LogEvent) throws -> Void
     ) throws {
-        guard let transaction = counted(record), operations.contains(.truncate) else { return }
+        guard let transaction = try counted(record, chunk), operations.contains(.truncate) else { return }
         let message = try decode(record, chunk)
         guard case .truncate(let truncate) = message else { return }
         var isSelected = false
@@ -171,7 +174,8 @@ public struct LogWalker {
     }
 
     /// The transaction with this change counted; nil when the change is not in the range.
-    private mutating func counted(_ record: Record) -> LogTransaction? {
+    private mutating func counted(_ record: Record, _ chunk: Chunk) throws -> LogTransaction? {
+        if case .outside = state { throw corrupt("a change outside any transaction", record, chunk) }
         guard case .inside(var transaction) = state else { return nil }
         transaction.changes += 1
         if transaction.firstChange == nil { transaction.firstChange = record.lsn }

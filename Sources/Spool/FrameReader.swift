@@ -18,7 +18,9 @@ final class FrameReader {
     }
 
     static let maximumContent = Record.maximumLength + (2 << 20)
-    static let maximumFooter = 256 << 20
+    /// In bytes: what a record has at most that is not a change, and where the last record of a chunk begins at the latest.
+    static let maximumOther = 32 << 20
+    static let maximumFooter = 64 << 20
 
     private enum State {
         case boundary
@@ -31,6 +33,8 @@ final class FrameReader {
     private var context: OpaquePointer?
     private var content = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
     private var contentCount = 0
+    /// Where the first record of the content begins that was not yet looked at.
+    private var unchecked = 0
     private var isFirst = true
 
     init(_ input: ByteInput) {
@@ -76,6 +80,7 @@ final class FrameReader {
         if magic == 0x184D_2204 {
             isFirst = false
             contentCount = 0
+            unchecked = 0
             state = .compressed(offset: offset)
             return try decompress(from: offset)
         }
@@ -151,7 +156,26 @@ final class FrameReader {
             throw SpoolError(
                 .corrupt, "the frame that begins here holds more than 1 GiB", file: input.name, offset: offset)
         }
+        try checkRecords(offset: offset)
         grow(to: content.count * 2)
+    }
+
+    /// A small file can hold a frame of endless nonsense. What is not the beginning of a chunk is refused before more memory
+    /// is taken for it: only one change, the last record, may be large.
+    private func checkRecords(offset: UInt64) throws(SpoolError) {
+        while unchecked + Record.headerSize <= contentCount {
+            let length = Int(
+                UInt32(littleEndian: content.loadUnaligned(fromByteOffset: unchecked, as: UInt32.self)))
+            let kind = RecordKind(rawValue: content[unchecked + 4])
+            guard let kind, length >= Record.headerSize - 4, length <= Record.maximumLength,
+                kind == .change || length <= FrameReader.maximumOther, unchecked <= FrameReader.maximumOther
+            else {
+                throw SpoolError(
+                    .corrupt, "the frame that begins here does not hold a chunk of records", file: input.name,
+                    offset: offset)
+            }
+            unchecked += 4 + length
+        }
     }
 
     private func grow(to capacity: Int) {

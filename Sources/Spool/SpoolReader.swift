@@ -13,6 +13,8 @@ public final class SpoolReader: ChunkSource {
     private let follows: Bool
     private var current: OpenSegment?
     private var last: SegmentName?
+    /// The segments of the last listing that come after what was read.
+    private var listed: ArraySlice<SegmentName>
     /// The end of what was read: the next segment must begin here.
     private var expected: LSN
     private var sawEnd = false
@@ -50,6 +52,7 @@ public final class SpoolReader: ChunkSource {
         let segments = try spool.segments()
         let first = try SpoolReader.first(of: segments, from: from, spool: spool)
         expected = first?.start ?? from ?? .zero
+        listed = segments[...]
         if let first { current = try open(first) }
     }
 
@@ -195,18 +198,25 @@ public final class SpoolReader: ChunkSource {
     }
 
     private func openNext() throws(SpoolError) -> Bool {
-        let segments = try spool.segments()
         guard let last else {
             // The spool was empty when it was opened.
+            let segments = try spool.segments()
             guard let first = try SpoolReader.first(of: segments, from: from, spool: spool) else { return false }
             expected = first.start
+            listed = segments[...]
             current = try open(first)
             return true
         }
-        // An empty segment ends where it begins, and the next one, on another timeline, has a later name.
-        guard let later = segments.first(where: { $0.start >= expected && $0.sealed > last.sealed }) else {
-            return false
+        // One listing serves for all segments that it has: a spool may have tens of thousands.
+        if let later = later(than: last), later.start == expected,
+            FileSystem.exists(spool.segmentsPath + "/" + later.fileName)
+        {
+            current = try open(later)
+            sawEnd = false
+            return true
         }
+        listed = try spool.segments()[...]
+        guard let later = later(than: last) else { return false }
         guard later.start == expected else {
             throw SpoolError(
                 .gap, "the log ends at \(expected) and goes on at \(later.start): a segment is missing between them",
@@ -215,6 +225,13 @@ public final class SpoolReader: ChunkSource {
         current = try open(later)
         sawEnd = false
         return true
+    }
+
+    /// The segment that comes next in the listing. An empty segment ends where it begins, and the next one, on another
+    /// timeline, has a later name.
+    private func later(than last: SegmentName) -> SegmentName? {
+        listed = listed.drop { $0.start < expected || $0.sealed <= last.sealed }
+        return listed.first
     }
 
     /// Waits for the writer.

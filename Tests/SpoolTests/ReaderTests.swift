@@ -143,8 +143,8 @@ import Threading
         let first = 4 + Int(header[0]) + Int(header[1]) << 8
         let bare = Array(header[..<first]) + [0xFF, 0xFF, 0xFF, 0x3F, 2] + [UInt8](repeating: 0, count: 100)
         #expect(throws: SpoolError.self) { try contents(it.folder.write("bare", bare)) }
-        // A footer of 255 MiB, of which nothing follows.
-        let footer: [UInt8] = [0x50, 0x2A, 0x4D, 0x18, 0, 0, 0xF0, 0x0F]
+        // A footer of 63 MiB, of which nothing follows.
+        let footer: [UInt8] = [0x50, 0x2A, 0x4D, 0x18, 0, 0, 0xF0, 0x03]
         let torn = try it.folder.write("footer", bytes + footer)
         #expect(try #require(#expect(throws: SpoolError.self) { try contents(torn) }).code == .torn)
     }

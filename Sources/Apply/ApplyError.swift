@@ -88,6 +88,7 @@ public struct ApplyError: Error, Sendable {
 
     private static func code(for error: PostgresError) -> Code {
         if error.code == .connectionLost || error.code == .cannotConnect { return .connectionLost }
+        if error.code == .untrusted { return .privilege }
         guard let state = error.sqlState else { return .server }
         switch state.errorClass {
         case "08": return .connectionLost

@@ -188,6 +188,7 @@ struct PositionPreparation {
     /// Says what the role lacks, as the statement that gives it, or who holds the position.
     func explain(_ error: PostgresError) -> ApplyError {
         switch error.sqlState {
+        case _ where error.code == .untrusted: ApplyError(.privilege, error.description, cause: error)
         case .noData:
             ApplyError(
                 .gap,

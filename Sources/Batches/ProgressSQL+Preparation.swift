@@ -90,7 +90,11 @@ extension ProgressSQL {
         let table =
             "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"
             + " WHERE n.nspname OPERATOR(pg_catalog.=) 'walrelay' AND c.relname OPERATOR(pg_catalog.=) 'progress'"
-        return "BEGIN IF EXISTS (SELECT \(table) AND EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid"
+        let untrusted = Connection.untrustedQuery.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        return
+            "BEGIN IF EXISTS (\(untrusted)) THEN RAISE EXCEPTION 'walrelay: what is in the schema walrelay belongs to a"
+            + " role that must not act with the rights of this one: replay says what to do'; END IF;"
+            + " IF EXISTS (SELECT \(table) AND EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid"
             + " OPERATOR(pg_catalog.=) c.oid AND a.attname OPERATOR(pg_catalog.=) 'origin')) THEN RAISE EXCEPTION"
             + " 'walrelay: the table of positions is of version 0.1: let replay take it over once'; END IF;"
             + " IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname OPERATOR(pg_catalog.=) 'walrelay') THEN"

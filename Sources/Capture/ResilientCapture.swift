@@ -89,7 +89,7 @@ public final class ResilientCapture {
             switch error.code {
             case .connectionLost, .cannotConnect: true
             case .server: error.sqlState == .adminShutdown || error.sqlState?.errorClass == "57"
-            case .invalidConnectionString, .unexpectedAnswer: false
+            case .invalidConnectionString, .unexpectedAnswer, .untrusted: false
             }
         case let error as CaptureError:
             // The walsender of the lost connection may hold the slot until it notices.

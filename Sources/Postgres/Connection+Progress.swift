@@ -51,7 +51,7 @@ extension Connection {
 
     /// What the database has of the table of positions.
     ///
-    /// - Throws: ``PostgresError``.
+    /// - Throws: ``PostgresError``, with `untrusted` when schema or table are of a role that must not have them.
     public func progressTableState() throws(PostgresError) -> ProgressTableState {
         let result = try execute(
             """
@@ -62,6 +62,7 @@ extension Connection {
              WHERE n.nspname OPERATOR(pg_catalog.=) 'walrelay'
             """, doing: "looking for the table of positions")
         guard result.rowCount > 0 else { return .none }
+        try checkOwnSchema()
         guard result.text(0, 0) == "t" else { return .schema }
         return result.text(0, 1) == "t" ? .old : .present
     }

@@ -14,6 +14,8 @@ public struct PostgresError: Error, Sendable, Equatable {
         case server
         /// The server answered something that this call does not expect.
         case unexpectedAnswer
+        /// What the server has under our name belongs to a role that could have it act with the session's rights.
+        case untrusted
     }
 
     /// The kind of failure.

@@ -31,6 +31,7 @@ extension ExitStatus {
         case .invalidConnectionString: self = .usage
         case .cannotConnect, .connectionLost: self = .connection
         case .unexpectedAnswer: self = .failure
+        case .untrusted: self = .privilege
         case .server:
             switch error.sqlState {
             case .insufficientPrivilege: self = .privilege

@@ -79,6 +79,9 @@ public struct CloneEnd: Sendable {
         }
         Failpoint.beforePositionDrop.reach()
         let target = try TargetDatabase(options.target)
+        if let journal = try CloneJournal.read(SpoolDirectory(options.spool)), journal.phase != .copying {
+            try TargetMark(target.connection).remove(journal.id)
+        }
         guard try target.dropPosition(options.stream) else { return }
         logger.info("removed the target's position \"\(options.stream)\"")
     }

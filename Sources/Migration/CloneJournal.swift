@@ -63,6 +63,8 @@ public struct CloneJournal: Codable, Sendable, Equatable {
 
     /// The version of the journal.
     public var format = 1
+    /// Names this migration on its target; nil in journals of version 0.1.
+    public var id: String?
     /// How far the migration is.
     public var phase = Phase.copying
     /// The process that wrote this.
@@ -129,7 +131,7 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var fencedAt: String?
 
     enum CodingKeys: String, CodingKey {
-        case format, phase, pid, tool, started, source, target, follows, slot, publications, extensions,
+        case format, id, phase, pid, tool, started, source, target, follows, slot, publications, extensions,
             filters, planned, steps, tables, remarks, late, unvalidated, existing
         // What version 0.1 called it.
         case stream = "origin"

@@ -34,7 +34,7 @@ struct CloneStart {
                     "the copy in \(options.spool) was made with other filters, which cannot be changed any more: leave "
                         + "--filters away to go on with those")
             }
-            guard old.phase == .copying || options.restarts else { return try resumed(old) }
+            guard old.phase == .copying || options.restarts else { return try resumed(old, target) }
             guard old.phase != .done, old.switchedAt == nil else {
                 throw MigrationError(
                     .usage,
@@ -63,12 +63,47 @@ struct CloneStart {
         if options.skipsLargeObjects { journal.skipsLargeObjects = true }
         if preflight.leavesTriggersLate { journal.late = .waiting }
         if preflight.findsContents && !options.dropsIfExists { journal.existing = try target.drops(besides: []) }
+        try mark(&journal, target)
         try journal.write(spool)
         Failpoint.afterJournal.reach()
         if journal.follows { try journal.makeSpool(spool) }
         // Looked at before: nothing but what the source has, too, and what is selected.
         if options.dropsIfExists { try target.clear(keeping: journal.extensions) }
         return journal
+    }
+
+    /// Has the target say which migration fills it, before there is anything to drop.
+    private func mark(_ journal: inout CloneJournal, _ target: TargetDatabase) throws {
+        let id = SpoolIdentity.randomName()
+        journal.id = id
+        guard try !TargetMark(target.connection).place(id, stream: journal.stream) else { return }
+        logger.info(
+            """
+            the role may not make the table walrelay.migration on the target: if the copy is interrupted, what it made has to \
+            be dropped by hand
+            """)
+    }
+
+    /// What a copy made may be changed or dropped only when the target itself says that it is this copy's: the journal may
+    /// be an old one, and the target in use by now.
+    ///
+    /// - Returns: false when there is nothing in the target, of this copy or another.
+    private func checkMark(_ old: CloneJournal, _ target: TargetDatabase) throws -> Bool {
+        let mark = TargetMark(target.connection)
+        switch try old.id.flatMap({ id throws(PostgresError) in try mark.state(of: id) }) {
+        case .copying: return true
+        case .following where options.restarts: return true
+        case let state:
+            guard try !TargetDatabase.contents(target.connection).isEmpty else { return false }
+            let knows =
+                state.map { "says that this migration is \($0.rawValue) (walrelay.migration)" }
+                ?? "does not know of this copy"
+            throw MigrationError(
+                .foreign,
+                "the target \(knows), and only the journal in \(options.spool) says that its contents are an unfinished copy: "
+                    + "nothing there is changed. If the target is in use, the journal is an old one: use another --dir. To copy "
+                    + "again, give the target an empty database")
+        }
     }
 
     private func check(_ old: CloneJournal, _ source: Connection, _ target: TargetDatabase) throws {
@@ -86,8 +121,11 @@ struct CloneStart {
         }
     }
 
-    private func resumed(_ old: CloneJournal) throws -> CloneJournal {
-        guard old.phase == .following else { return old }
+    private func resumed(_ old: CloneJournal, _ target: TargetDatabase) throws -> CloneJournal {
+        guard old.phase == .following else {
+            if old.phase == .done { try TargetMark(target.connection).remove(old.id) }
+            return old
+        }
         if let end = old.switchedAt {
             throw MigrationError(
                 .usage, "the migration in \(options.spool) was switched over at \(end); run clone cleanup")
@@ -100,6 +138,7 @@ struct CloneStart {
         guard try spool.isFree(within: 15_000) else {
             throw MigrationError(.locked, "another receive writes to \(options.spool); stop it first")
         }
+        try TargetMark(target.connection).set(.following, of: old.id)
         var journal = old
         journal.pid = getpid()
         journal.target = try TargetDatabase.identity(TargetDatabase(options.target).connection)
@@ -127,6 +166,7 @@ struct CloneStart {
         guard try spool.isFree(within: 15_000) else {
             throw MigrationError(.locked, "another receive writes to \(options.spool); stop it first")
         }
+        guard try checkMark(old, target) else { return nil }
         try target.endOtherSessions()
         var journal = old
         journal.pid = getpid()
@@ -145,6 +185,7 @@ struct CloneStart {
         guard try spool.isFree(within: 15_000) else {
             throw MigrationError(.locked, "another receive writes to \(options.spool); stop it first")
         }
+        _ = try checkMark(old, target)
         try target.endOtherSessions()
         if !options.restarts { try checkIsCopy(source, target, old.existing) }
         try target.clear(keeping: old.extensions, old.existing)

@@ -64,6 +64,8 @@ final class DatabaseCopy {
         journal.phase = options.follows ? .following : .done
         Failpoint.beforeCopyIsDone.reach()
         try journal.write(spool)
+        let mark = TargetMark(target.connection)
+        if options.follows { try mark.set(.following, of: journal.id) } else { try mark.remove(journal.id) }
         Failpoint.afterCopyIsDone.reach()
         logger.info(
             "the copy is complete: \(journal.tables.count) tables, \(CloneProgress.megabytes(journal.bytes))")

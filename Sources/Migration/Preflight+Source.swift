@@ -47,7 +47,7 @@ extension Preflight {
             SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n
                 ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
              WHERE n.nspname OPERATOR(pg_catalog.=) 'walrelay' AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
-               AND c.relname OPERATOR(pg_catalog.<>) 'progress' ORDER BY 1
+               AND c.relname NOT IN ('progress', 'migration') ORDER BY 1
             """)
         guard !names.isEmpty else { return }
         fail(

@@ -156,6 +156,7 @@ public struct Switchover: Sendable {
             journal.switchedAt = end
             journal.pid = getpid()
             journal.steps += outcome.steps
+            try TargetMark(TargetDatabase(options.target).connection).set(.switched, of: journal.id)
             Failpoint.beforeSwitchIsDone.reach()
             try journal.write(spool)
             Failpoint.afterSwitchIsDone.reach()

@@ -32,9 +32,14 @@ public struct SpoolIdentity: Codable, Sendable, Equatable {
     /// The same with a log's name of its own.
     func withNewLogID() -> SpoolIdentity {
         var named = self
-        let digits = (0..<2).map { _ in String(UInt64.random(in: .min ... .max), radix: 16) }
-        named.logID = digits.map { String(repeating: "0", count: 16 - $0.count) + $0 }.joined()
+        named.logID = SpoolIdentity.randomName()
         return named
+    }
+
+    /// A name that nothing else has: 32 random hexadecimal digits.
+    package static func randomName() -> String {
+        let digits = (0..<2).map { _ in String(UInt64.random(in: .min ... .max), radix: 16) }
+        return digits.map { String(repeating: "0", count: 16 - $0.count) + $0 }.joined()
     }
 }
 

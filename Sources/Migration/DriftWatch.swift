@@ -96,6 +96,23 @@ public struct DriftWatch: Sendable {
     }
 }
 
+// Without a migration.
+extension DriftWatch {
+    /// Compares both sides now, whether a migration's journal is there or not. Without one, what the versions do not write
+    /// alike counts as equal.
+    static func look(_ options: CloneOptions, _ source: Connection, _ target: Connection) throws -> Drift {
+        if let journal = try CloneJournal.read(SpoolDirectory(options.spool)), journal.phase != .copying {
+            return try look(options, journal, source, target)
+        }
+        let (ours, theirs) = (
+            try CatalogFacts.read(source, publications: []), try CatalogFacts.read(target, publications: [])
+        )
+        let selection = try options.selection()
+        let objects = selection.includesAllObjects ? nil : try SourceObjects(on: source, selection)
+        return Drift(source: ours, target: theirs, base: (ours, theirs)) { key in objects?.includes(key) ?? true }
+    }
+}
+
 extension SourceObjects {
     /// What the fact is about is moved. What the source does not have is judged by its name.
     fileprivate func includes(_ key: CatalogFacts.Key) -> Bool {

@@ -8,50 +8,6 @@ import Threading
 
 /// Compares the definitions of both sides, as pg_dump writes them.
 public struct SchemaComparison: Sendable {
-    /// A definition that is not the same.
-    public struct Difference: Encodable, Sendable {
-        /// What differs, as `TYPE schema.name`.
-        public var object: String
-        /// Where it is: `differs`, `only on the source`, `only on the target`.
-        public var state: String
-        /// The statements on the source.
-        public var source: String?
-        /// The statements on the target.
-        public var target: String?
-
-        /// The lines of both sides, as `diff` shows them: with `-` those of the source alone, with `+` those of the target
-        /// alone, and the others as they are.
-        public var lines: [String] {
-            let ours = (source ?? "").split(separator: "\n", omittingEmptySubsequences: false)
-            let theirs = (target ?? "").split(separator: "\n", omittingEmptySubsequences: false)
-            let changes = theirs.difference(from: ours)
-            var removed: Set<Int> = []
-            var inserted: Set<Int> = []
-            for change in changes {
-                switch change {
-                case .remove(let offset, _, _): removed.insert(offset)
-                case .insert(let offset, _, _): inserted.insert(offset)
-                }
-            }
-            var lines: [String] = []
-            var (our, their) = (0, 0)
-            while our < ours.count || their < theirs.count {
-                if our < ours.count && removed.contains(our) {
-                    lines.append("-\(ours[our])")
-                    our += 1
-                } else if their < theirs.count && inserted.contains(their) {
-                    lines.append("+\(theirs[their])")
-                    their += 1
-                } else {
-                    lines.append(" \(our < ours.count ? ours[our] : "")")
-                    our += 1
-                    their += 1
-                }
-            }
-            return lines
-        }
-    }
-
     let options: CloneOptions
 
     /// A comparison of the servers in the options.
@@ -59,10 +15,28 @@ public struct SchemaComparison: Sendable {
         self.options = options
     }
 
-    /// What differs, sorted by its name; nothing when the definitions are equal.
+    /// Compares both sides.
     ///
     /// - Throws: ``MigrationError`` when pg_dump fails; its own message is in it.
-    public func run(stop: StopRequest) throws -> [Difference] {
+    public func run(stop: StopRequest) throws -> Outcome {
+        let target = try Connection(options.target, applicationName: TargetDatabase.applicationName)
+        // A copy needs a pg_dump of the source's version, and this must not need another.
+        let tools = try ClientTools.find(options)
+        let isReadable = target.serverVersion / 10_000 <= tools.version
+        guard isReadable else { return Outcome(differences: try factsThatDiffer(target), tooOld: tools.version) }
+        return Outcome(differences: try definitionsThatDiffer(stop), tooOld: nil)
+    }
+
+    /// What the catalogs of both sides say differently, of what every version says alike.
+    private func factsThatDiffer(_ target: Connection) throws -> [Difference] {
+        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        return try DriftWatch.look(options, source, target).items.map { item in
+            Difference(object: "\(item.kind) \(item.name)", state: item.what, source: nil, target: nil)
+        }
+    }
+
+    /// What differs, sorted by its name; nothing when the definitions are equal.
+    private func definitionsThatDiffer(_ stop: StopRequest) throws -> [Difference] {
         let selection = try options.adoptingJournal().selection()
         let ours =
             selection.includesAllObjects
@@ -128,7 +102,7 @@ public struct SchemaComparison: Sendable {
                 + options.restoreOptions)
         var parser = DumpParser()
         var last = ""
-        let code = try program.run(password: server.parameters["password"], stop: stop) { line in
+        let code = try program.run(password: try server.password(), stop: stop) { line in
             parser.take(line)
             if line.hasPrefix("pg_dump:") { last = line }
         }

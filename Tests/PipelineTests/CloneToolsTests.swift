@@ -24,6 +24,23 @@ struct CloneToolsTests {
         }
     }
 
+    /// The copy did without a pg_dump that reads the target, and so does the comparison.
+    @Test(.enabled(if: OtherServers.majors.contains(18))) func definitionsAreComparedWithoutANewPgDump() async throws {
+        try await Rig.run(targetMajor: 18, publication: nil, createsSlot: false) { rig in
+            try await rig.onSource(Rig.wholeSchema + Rig.wholeRows)
+            let path = try await PostgresInstallation.of(.source).bindir
+            try await Self.clone(rig, "", path: path).checked("clone")
+            let equal = try await Self.clone(rig, "compare schema", path: path).checked("compare")
+            #expect(equal.output.contains("the definitions are equal"), "\(equal)")
+            #expect(equal.stderr.contains("cannot read the target"), "\(equal)")
+            try await rig.onTarget("ALTER TABLE m ADD extra int; DROP SEQUENCE loose")
+            let differing = try await Self.clone(rig, "compare schema", path: path)
+            #expect(differing.exitCode == ExitStatus.failure.rawValue, "\(differing)")
+            #expect(differing.output.contains("only on the target: column public.m.extra"), "\(differing)")
+            #expect(differing.output.contains("sequence public.loose"), "\(differing)")
+        }
+    }
+
     /// Only newer programs are there, for servers that do not know all settings of theirs.
     @Test(.enabled(if: OtherServers.majors.contains(18) && OtherServers.majors.contains(16)))
     func newerProgramsDoForOlderServers() async throws {

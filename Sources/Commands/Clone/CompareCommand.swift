@@ -21,7 +21,7 @@ struct CompareCommand: AsyncParsableCommand {
               clone compare data --json | jq '.data[] | select(.state != "equal")'
 
             EXIT CODES
-              0 equal; 1 something differs; 5 pg_dump cannot read a server; 11 not the servers of the migration in --dir
+              0 equal; 1 something differs; 5 no pg_dump can read the source; 11 not the servers of the migration in --dir
             """)
 
     enum Part: String, ExpressibleByArgument, CaseIterable {
@@ -71,7 +71,18 @@ struct CompareCommand: AsyncParsableCommand {
         let answer = try await Program.run { [options] stop in
             try MigrationIdentity.check(options)
             var answer = Answer()
-            if part != .data { answer.schema = try SchemaComparison(options).run(stop: stop) }
+            if part != .data {
+                let outcome = try SchemaComparison(options).run(stop: stop)
+                answer.schema = outcome.differences
+                if let version = outcome.tooOld {
+                    logger.warning(
+                        """
+                        pg_dump \(version) cannot read the target: compared what the catalogs say of tables, columns, keys, \
+                        indexes and sequences; views and functions by their names alone. Install the client programs of \
+                        the target's version to compare all
+                        """)
+                }
+            }
             if part != .schema {
                 let isFollowed = CloneJournal.isRunning(SpoolDirectory(options.spool))
                 answer.data = try DataComparison(options).run(isFollowed: isFollowed, stop: stop) { result in

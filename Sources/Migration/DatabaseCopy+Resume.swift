@@ -141,7 +141,7 @@ extension DatabaseCopy {
     private func run(_ name: String, _ arguments: [String]) throws {
         let path = try ProgramFolder.path().appending(name).string
         let code = try ClientProgram(name: path, arguments: arguments)
-            .run(password: options.target.parameters["password"], stop: stop) { line in
+            .run(password: try options.target.password(), stop: stop) { line in
                 logger.info("\(name): \(line)")
             }
         try stop.check()

@@ -242,6 +242,8 @@ public struct FollowPipeline: Sendable {
     private var environment: [Environment.Key: String?] {
         [
             "WALRELAY_SOURCE": options.source.secret, "WALRELAY_TARGET": options.target.secret,
+            "WALRELAY_SOURCE_PASSWORD_COMMAND": options.source.passwordCommand?.text,
+            "WALRELAY_TARGET_PASSWORD_COMMAND": options.target.passwordCommand?.text,
             "WALRELAY_PARENT_PID": String(getpid()),
         ]
     }

@@ -67,6 +67,7 @@ public final class Preflight {
             throw MigrationError(.usage, "source and target are the same database")
         }
         try lookAtVersions()
+        try attempt(.source, "connection") { try lookForPoolers() }
         try attempt(.source, "filters") { try lookAtSelection() }
         try attempt(.source, "schema walrelay") { try lookAtReservedSchema() }
         if options.follows {

@@ -250,7 +250,7 @@ struct SchemaArchive {
         let watch = ProgramWatch(name, server, logger)
         defer { watch.end() }
         let code = try ClientProgram(name: program.name, arguments: program.arguments + files)
-            .run(password: server.parameters["password"], stop: stop) { line in
+            .run(password: try server.password(), stop: stop) { line in
                 // The server's DETAIL may quote rows.
                 guard !line.hasPrefix("DETAIL:"), !line.isEmpty else { return }
                 if tools.isTooNewForTarget && Self.excused.contains(where: { line.contains($0) }) { return }

@@ -49,6 +49,10 @@ public final class Connection {
         }
         keywords.append("dbname")
         values.append(string.secret)
+        if string.passwordCommand != nil, let password = try string.password() {
+            keywords.append("password")
+            values.append(password)
+        }
         if kind == .replication {
             keywords.append("replication")
             values.append("database")
@@ -64,6 +68,7 @@ public final class Connection {
         handle = opened
         guard PQstatus(opened) == CONNECTION_OK else {
             let message = String(cString: PQerrorMessage(opened)).replacingNewlines
+            string.passwordCommand?.forget()
             // What comes with a severity was said by the server.
             let advice =
                 message.contains("FATAL:") || message.contains("authentication") || message.contains("password")

@@ -11,6 +11,8 @@ public struct ConnectionString: Sendable {
     public let parameters: [String: String]
     /// The string in keyword/value form without passwords, fit for another program's command line.
     public let withoutSecrets: String
+    /// Prints the password for a new session; nil where the string, or what libpq adds to it, has it.
+    public private(set) var passwordCommand: PasswordCommand?
 
     /// The parsed connection string; an empty one means libpq's defaults (PG* variables, service files).
     ///
@@ -62,7 +64,22 @@ public struct ConnectionString: Sendable {
         var text = withoutSecrets + " options=" + ConnectionString.quoted(all)
         if let password = parameters["password"] { text += " password=" + ConnectionString.quoted(password) }
         if let password = parameters["sslpassword"] { text += " sslpassword=" + ConnectionString.quoted(password) }
-        return try ConnectionString(text)
+        return try ConnectionString(text).with(passwordCommand)
+    }
+
+    /// The same with a command that prints the password.
+    public func with(_ command: PasswordCommand?) -> ConnectionString {
+        var changed = self
+        changed.passwordCommand = command
+        return changed
+    }
+
+    /// The password of a session that is opened now; nil where neither the command nor the string has one.
+    ///
+    /// - Throws: ``PostgresError`` with `cannotConnect` when the command fails.
+    public func password() throws(PostgresError) -> String? {
+        guard let passwordCommand else { return parameters["password"] }
+        return try passwordCommand.password(for: redacted)
     }
 
     private static func value(of name: String, in options: UnsafeMutablePointer<PQconninfoOption>) -> String {

@@ -48,6 +48,25 @@ struct PoolerTests {
             #expect(ours < theirs, "the application never used the target")
         }
     }
+
+    /// What would lose our sessions' settings is found before anything depends on them.
+    @Test(.enabled(if: isInstalled, "pgbouncer is not installed; tools/setup does"))
+    func aPoolerInsteadOfAServerIsFound() async throws {
+        try await Rig.runClone { rig in
+            let pooler = try await Pooler.start(rig)
+            defer { pooler.program.signal(SIGTERM) }
+            let name = pooler.conninfo(database: "shop")
+            for (option, place) in [("--source", "source"), ("--target", "target")] {
+                let other = option == "--source" ? "--target \"$TARGET\"" : "--source \"$TARGET\""
+                let check = try await rig.shell("clone check --follow --dir other \(option) '\(name)' \(other)")
+                #expect(check.exitCode == 5, "\(check)")
+                let line = check.outputLines.first { $0.contains("a pooler stands before the server") }
+                #expect(line?.contains(place) == true, "\(check)")
+            }
+            let direct = try await rig.shell("clone check --dir other --source \"$SOURCE\" --target \"$TARGET\"")
+            #expect(!direct.output.contains("pooler"), "\(direct)")
+        }
+    }
 }
 
 /// A pgbouncer of a test, in front of the rig's source.

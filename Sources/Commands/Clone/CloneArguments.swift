@@ -12,6 +12,12 @@ struct CloneArguments: ParsableArguments {
     @Option(help: ArgumentHelp("The target server, as libpq takes it.", valueName: "conninfo"))
     var target: String?
 
+    @OptionGroup
+    var sourcePassword: SourcePassword
+
+    @OptionGroup
+    var targetPassword: TargetPassword
+
     @Option(help: ArgumentHelp("The spool's folder: log and journal.", valueName: "folder"))
     var dir = "spool"
 
@@ -29,8 +35,12 @@ struct CloneArguments: ParsableArguments {
 
     func options() throws -> CloneOptions {
         var options = CloneOptions(
-            source: try ConnectionArgument.resolve(source, option: "--source", variable: "WALRELAY_SOURCE"),
-            target: try ConnectionArgument.resolve(target, option: "--target", variable: "WALRELAY_TARGET"),
+            source: try ConnectionArgument.resolve(
+                source, passwordCommand: sourcePassword.sourcePasswordCommand, option: "--source",
+                variable: "WALRELAY_SOURCE"),
+            target: try ConnectionArgument.resolve(
+                target, passwordCommand: targetPassword.targetPasswordCommand, option: "--target",
+                variable: "WALRELAY_TARGET"),
             spool: dir, tool: Program.tool)
         options.slot = slotName
         options.stream = origin

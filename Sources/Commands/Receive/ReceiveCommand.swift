@@ -43,6 +43,12 @@ struct ReceiveCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The source server, as libpq takes it.", valueName: "conninfo"))
     var source: String?
 
+    @OptionGroup
+    var sourcePassword: SourcePassword
+
+    @OptionGroup
+    var targetPassword: TargetPassword
+
     @Option(help: "The logical replication slot.")
     var slot = "walrelay"
 
@@ -179,7 +185,9 @@ struct ReceiveCommand: AsyncParsableCommand {
     }
 
     private func captureOptions() throws -> CaptureOptions {
-        let source = try ConnectionArgument.resolve(source, option: "--source", variable: "WALRELAY_SOURCE")
+        let source = try ConnectionArgument.resolve(
+            source, passwordCommand: sourcePassword.sourcePasswordCommand, option: "--source",
+            variable: "WALRELAY_SOURCE")
         var options = CaptureOptions(
             source: source, slot: slot, publications: publication, tool: Program.tool)
         options.spool = stdout ? nil : SpoolDirectory(dir)
@@ -201,7 +209,12 @@ struct ReceiveCommand: AsyncParsableCommand {
     }
 
     private func targetPosition() throws -> (string: ConnectionString, stream: String)? {
-        try target.map { (try ConnectionString($0), origin) }
+        try target.map {
+            let string = try ConnectionArgument.resolve(
+                $0, passwordCommand: targetPassword.targetPasswordCommand, option: "--target",
+                variable: "WALRELAY_TARGET")
+            return (string, origin)
+        }
     }
 
     private func conclude(_ outcome: Capture.Outcome?, _ logger: Logger) throws {

@@ -48,6 +48,9 @@ struct ReplayCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The target server, as libpq takes it.", valueName: "conninfo"))
     var target: String?
 
+    @OptionGroup
+    var password: TargetPassword
+
     @Option(
         help: ArgumentHelp(
             "The name of the target's position. (default: the one that the batches name)", valueName: "name"))
@@ -157,7 +160,8 @@ struct ReplayCommand: AsyncParsableCommand {
     func run() async throws {
         SessionWatch.shared.silenceLimit = silenceLimit
         let logger = log.logger("replay")
-        let target = try ConnectionArgument.resolve(target, option: "--target", variable: "WALRELAY_TARGET")
+        let target = try ConnectionArgument.resolve(
+            target, passwordCommand: password.targetPasswordCommand, option: "--target", variable: "WALRELAY_TARGET")
         if position { return try await printPosition(target) }
         let (files, spool) = (files, spool)
         var tables = TableRules()

@@ -34,13 +34,24 @@ extension EndPosition: ExpressibleByArgument {
 
 /// Connection strings from options or, so that no password need stand on a command line, from the environment.
 public enum ConnectionArgument {
-    /// The connection string of an option, or else of an environment variable.
+    /// The connection string of an option, or else of an environment variable. So is the command that prints the password,
+    /// whose variable has `_PASSWORD_COMMAND` at the end of its name.
     ///
     /// - Throws: a usage error when both are missing, ``PostgresError`` when the string cannot be parsed.
-    public static func resolve(_ value: String?, option: String, variable: String) throws -> ConnectionString {
-        if let value { return try ConnectionString(value) }
-        if let value = getenv(variable) { return try ConnectionString(String(cString: value)) }
+    public static func resolve(
+        _ value: String?, passwordCommand: String?, option: String, variable: String
+    ) throws -> ConnectionString {
+        let command = passwordCommand ?? text(of: variable + PasswordCommand.variableSuffix)
+        if let value = value ?? text(of: variable) {
+            return try ConnectionString(value).with(command.map { PasswordCommand($0) })
+        }
         throw ProgramFailure(.usage, "say which server: \(option) CONNINFO, or the variable \(variable)")
+    }
+}
+
+extension ConnectionArgument {
+    private static func text(of variable: String) -> String? {
+        getenv(variable).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     }
 }
 

@@ -19,9 +19,11 @@ public enum Program {
     public static func main<Command: AsyncParsableCommand>(
         _ command: Command.Type, reportsBrokenPipe: Bool = true
     ) async -> Never {
+        StandardDescriptors.fill()
         if reportsBrokenPipe { signal(SIGPIPE, SIG_IGN) }
         if let group = getenv(FileAccess.variable) { _ = FileAccess.share(with: String(cString: group)) }
         do {
+            try FileLimit.raise()
             var parsed = try Command.parseAsRoot()
             if var runnable = parsed as? any AsyncParsableCommand {
                 try await runnable.run()

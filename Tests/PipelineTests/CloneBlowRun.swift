@@ -205,7 +205,8 @@ struct CloneBlowRun {
         guard let holder else { return }
         for server in [rig.source, rig.target] {
             _ = try await server.sql(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'")
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)' AND datname IN "
+                    + "('\(rig.sourceDatabase)', '\(rig.targetDatabase)')")
         }
         holder.kill()
         self.holder = nil

@@ -126,7 +126,8 @@ struct SessionEndTests {
                 try await victim.cluster.sql("SELECT pg_terminate_backend(\(victim.pid))")
                 locker.killGroup()
                 _ = try await rig.onSource(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ 'pg_sleep' AND pid <> pg_backend_pid()"
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ 'pg_sleep' AND pid <> pg_backend_pid() "
+                        + "AND datname = current_database()"
                 )
                 if follow.isEmpty {
                     let first = try await copy.wait()

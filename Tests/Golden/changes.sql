@@ -1,0 +1,12 @@
+INSERT INTO t SELECT g, 'v' || g, g / 3.0, '2026-01-01 12:00:00+00'::timestamptz + g * interval '1 hour', jsonb_build_object('g', g), ARRAY[g, NULL], decode('00ff0a', 'hex'), 'glad' FROM generate_series(1, 12) g;
+INSERT INTO t (id, v) VALUES (100, E'quote '' back \\ newline \n tab \t dollar $1 -- é 漢 \u00a0'), (101, ''), (102, NULL);
+BEGIN; UPDATE t SET v = 'changed', m = 'sad' WHERE id < 4; UPDATE t SET id = id + 1000 WHERE id = 5; DELETE FROM t WHERE id = 6; COMMIT;
+INSERT INTO "odd ""name" VALUES ('x', 1), ('x', 1), (NULL, 2);
+UPDATE "odd ""name" SET n = 3 WHERE ctid = (SELECT min(ctid) FROM "odd ""name");
+DELETE FROM "odd ""name" WHERE n = 2;
+INSERT INTO parts SELECT g, date '2026-05-01' + g * 20 FROM generate_series(1, 6) g;
+UPDATE parts SET d = d + 60 WHERE id = 1;
+INSERT INTO gone SELECT generate_series(1, 5); TRUNCATE gone; INSERT INTO gone VALUES (9);
+SELECT pg_logical_emit_message(true, 'app', 'a message');
+ALTER TABLE t ADD COLUMN extra int DEFAULT 7; UPDATE t SET extra = 8 WHERE id = 7;
+INSERT INTO t (id, v) SELECT g, repeat('large ', 200) FROM generate_series(2000, 2040) g;

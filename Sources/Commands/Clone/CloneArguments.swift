@@ -12,7 +12,7 @@ struct CloneArguments: ParsableArguments {
     @Option(help: ArgumentHelp("The target server, as libpq takes it.", valueName: "conninfo"))
     var target: String?
 
-    @Option(help: ArgumentHelp("The spool's folder: log and journal.", valueName: "folder"))
+    @Option(help: ArgumentHelp("The spool's folder: log and journal.", valueName: "folder"), completion: .directory)
     var dir = "spool"
 
     @Option(help: ArgumentHelp("The logical replication slot.", valueName: "name"))

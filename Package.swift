@@ -18,12 +18,22 @@ let settings: [SwiftSetting] = [
 let hotPathSettings: [SwiftSetting] =
     settings + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 
-/// A stage: the target `ReceiveCommand` in `Sources/Commands/Receive` becomes the program `receive`.
+/// A command line: the target `ReceiveCommand` in `Sources/Commands/Receive`.
 func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .executableTarget(
+    .target(
         name: "\(name)Command",
         dependencies: ["CommandSupport", "Observability", argumentParser, logging] + dependencies,
         path: "Sources/Commands/\(name)",
+        swiftSettings: settings
+    )
+}
+
+/// A program with nothing but an entry point: `ReceiveCommand` becomes `receive`.
+func program(_ name: String, _ dependencies: [Target.Dependency]? = nil) -> Target {
+    .executableTarget(
+        name: "\(name)Program",
+        dependencies: ["CommandSupport"] + (dependencies ?? [.byName(name: "\(name)Command")]),
+        path: "Sources/Programs/\(name)",
         swiftSettings: settings
     )
 }
@@ -44,11 +54,13 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let package = Package(
     name: "walrelay",
     products: [
-        .executable(name: "receive", targets: ["ReceiveCommand"]),
-        .executable(name: "transform", targets: ["TransformCommand"]),
-        .executable(name: "replay", targets: ["ReplayCommand"]),
-        .executable(name: "inspect", targets: ["InspectCommand"]),
-        .executable(name: "clone", targets: ["CloneCommand"]),
+        .executable(name: "receive", targets: ["ReceiveProgram"]),
+        .executable(name: "transform", targets: ["TransformProgram"]),
+        .executable(name: "replay", targets: ["ReplayProgram"]),
+        .executable(name: "inspect", targets: ["InspectProgram"]),
+        .executable(name: "clone", targets: ["CloneProgram"]),
+        // All five in one file, for packages.
+        .executable(name: "walrelay", targets: ["WalrelayProgram"]),
         // For tools/fuzz.
         .library(name: "WalrelayFormats", targets: ["Batches", "PgOutput", "Postgres", "Spool"]),
     ],
@@ -116,6 +128,15 @@ let package = Package(
         command("Inspect", ["Audit", "ChangeLines", "PgOutput", "Postgres", "Selection", "Spool", "Threading"]),
         command("Clone", ["Apply", "Capture", "Migration", "Postgres", "Selection", "Spool", "Threading"]),
 
+        program("Receive"),
+        program("Transform"),
+        program("Replay"),
+        program("Inspect"),
+        program("Clone"),
+        program(
+            "Walrelay",
+            ["CloneCommand", "InspectCommand", "ReceiveCommand", "ReplayCommand", "TransformCommand", argumentParser]),
+
         .target(
             name: "TestSupport",
             dependencies: ["Threading", system],
@@ -123,7 +144,7 @@ let package = Package(
             swiftSettings: settings
         ),
         tests("Apply", ["Apply", "Batches", "Postgres", "Threading", "TestSupport", logging]),
-        tests("Audit", ["Audit", "InspectCommand", "PgOutput", "Postgres", "Selection", "Spool", "TestSupport"]),
+        tests("Audit", ["Audit", "InspectProgram", "PgOutput", "Postgres", "Selection", "Spool", "TestSupport"]),
         tests("Batches", ["Batches", "PgOutput", "Postgres", "Selection", "TestSupport"]),
         tests("BatchFiles", ["BatchFiles", "Batches", "Postgres", "Spool", "TestSupport"]),
         tests("Capture", ["Capture", "PgOutput", "Postgres", "Spool", "TestSupport", "Threading", logging]),
@@ -131,10 +152,10 @@ let package = Package(
         tests(
             "Pipeline",
             [
-                "TestSupport", "ReceiveCommand", "TransformCommand", "ReplayCommand", "InspectCommand", "CloneCommand",
-                "Failpoints", "Observability", "Postgres",
+                "TestSupport", "ReceiveProgram", "TransformProgram", "ReplayProgram", "InspectProgram", "CloneProgram",
+                "WalrelayProgram", "Failpoints", "Observability", "Postgres",
             ]),
-        tests("Migration", ["CloneCommand", "Migration", "Postgres", "Selection", "TestSupport"]),
+        tests("Migration", ["CloneCommand", "Migration", "Observability", "Postgres", "Selection", "TestSupport"]),
         tests("PgOutput", ["PgOutput", "Postgres", "TestSupport"]),
         tests("Postgres", ["Postgres", "TestSupport", "Threading"]),
         tests("Selection", ["Selection"]),

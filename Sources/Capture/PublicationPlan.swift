@@ -11,8 +11,8 @@ struct PublicationPlan: Equatable {
     private(set) var insertsOnly: [String] = []
     /// Stored generated columns must be published, because a replica identity contains one (18 and newer).
     private(set) var publishesGenerated = false
-    /// What is not carried, and the statement that would change it; a sentence or two for each table.
-    private(set) var remarks: [String] = []
+    /// What is not replicated, and the statement that would change it; at most two for each table.
+    private(set) var remarks: [PublicationRemark] = []
 
     /// The plan for these tables, on a server of this version.
     ///
@@ -38,8 +38,10 @@ struct PublicationPlan: Equatable {
                 coveredForInserts.insert(root.oid)
                 insertsOnly.append(Self.name(root))
                 remarks.append(
-                    "partitions that \(Self.name(root)) gets later: their UPDATEs and DELETEs will NOT be carried, "
-                        + "because it has no primary key that all partitions share")
+                    PublicationRemark(
+                        Self.name(root),
+                        "UPDATE and DELETE of partitions that are made later will NOT be replicated, because it has no "
+                            + "primary key that all partitions share"))
             }
         }
         for table in tables where table.kind != .partitioned && isSelected(table.schema, table.name) {
@@ -66,33 +68,40 @@ struct PublicationPlan: Equatable {
         Quoting.qualified(table.schema, table.name)
     }
 
-    private static func reasonToLeaveOut(_ table: SourceTable) -> String? {
+    private static func reasonToLeaveOut(_ table: SourceTable) -> PublicationRemark? {
         let name = name(table)
         if let owner = table.owningExtension {
-            return
-                "\(name) is NOT carried: it belongs to the extension \(Quoting.identifier(owner)), which fills it on "
-                + "the target; if you change its rows, run ALTER PUBLICATION … ADD TABLE \(name); before the slot is made"
+            return PublicationRemark(
+                name,
+                "NOT replicated, because it belongs to the extension \(Quoting.identifier(owner)), which fills it on the "
+                    + "target; if you change its rows, run ALTER PUBLICATION … ADD TABLE … before the slot is made")
         }
-        if table.kind == .foreign { return "\(name) is NOT carried: the rows of a foreign table are on another server" }
+        if table.kind == .foreign {
+            return PublicationRemark(name, "NOT replicated, because the rows of a foreign table are on another server")
+        }
         if table.isUnlogged {
-            return "\(name) is NOT carried: it is unlogged; to carry it, run ALTER TABLE \(name) SET LOGGED;"
+            return PublicationRemark(
+                name, "NOT replicated, because it is unlogged", statement: "ALTER TABLE \(name) SET LOGGED;")
         }
         return nil
     }
 
-    private static func remedy(for table: SourceTable) -> String {
+    private static func remedy(for table: SourceTable) -> PublicationRemark {
         let name = name(table)
-        let statement =
+        let identity: String? =
             if table.identity != .primaryKey && table.hasPrimaryKey && !table.hasGeneratedKey {
-                "ALTER TABLE \(name) REPLICA IDENTITY DEFAULT;"
-            } else if table.hasVirtualGenerated {
-                "ALTER TABLE \(name) ADD PRIMARY KEY (…);"
+                "DEFAULT"
+            } else if let index = table.identityIndex {
+                "USING INDEX \(Quoting.identifier(index))"
             } else {
-                "ALTER TABLE \(name) REPLICA IDENTITY FULL;"
+                table.hasVirtualGenerated ? nil : "FULL"
             }
-        return
-            "\(name): INSERT and TRUNCATE are carried, UPDATE and DELETE are NOT, because nothing says which row they "
-            + "mean; to carry them too, run \(statement)"
+        return PublicationRemark(
+            name,
+            "INSERT and TRUNCATE are replicated, UPDATE and DELETE are NOT, because nothing identifies the row that is meant",
+            statement: identity.map { "ALTER TABLE \(name) REPLICA IDENTITY \($0);" }
+                ?? "ALTER TABLE \(name) ADD PRIMARY KEY (…);",
+            isReady: identity != nil)
     }
 }
 

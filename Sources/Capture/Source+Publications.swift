@@ -2,7 +2,7 @@ import Logging
 import Postgres
 
 extension Source {
-    /// The options with the publications to decode in them; says what of them is not carried.
+    /// The options with the publications to decode in them; logs what of them is not replicated.
     func withPublications(_ options: CaptureOptions, logger: Logger) throws -> CaptureOptions {
         var options = options
         let isOurs = options.publications.isEmpty
@@ -12,7 +12,7 @@ extension Source {
             if count > 0 {
                 logger.warning(
                     """
-                    UPDATEs and DELETEs of \(count) table\(count == 1 ? " are" : "s are") not carried: those published by \
+                    UPDATEs and DELETEs of \(count) table\(count == 1 ? " are" : "s are") not replicated: those published by \
                     \(options.publications[1]) have no replica identity
                     """)
             }
@@ -49,11 +49,11 @@ extension Source {
     /// ours is a rest of an earlier slot, and made anew.
     ///
     /// - Parameter isSelected: says of a schema and a table whether it is wanted.
-    /// - Returns: what will not be carried, one remark a table; nil when nothing was made.
+    /// - Returns: what will not be replicated; nil when nothing was made.
     /// - Throws: ``CaptureError`` (`privilege`, `unsuitableServer`) or ``PostgresError``.
     public func makePublications(
         for slot: String, selecting isSelected: (String, String) -> Bool = { _, _ in true }
-    ) throws -> [String]? {
+    ) throws -> [PublicationRemark]? {
         if try hasPublication(slot) && !isOwn(slot, slot: slot) { return nil }
         guard PublicationPlan.insertsName(slot).utf8.count <= 63 else {
             throw CaptureError(
@@ -87,10 +87,10 @@ extension Source {
         return plan.remarks
     }
 
-    /// What publications made now would not carry, one remark a table.
+    /// What publications made now would not send.
     public static func publicationRemarks(
         on catalog: Connection, selecting isSelected: (String, String) -> Bool = { _, _ in true }
-    ) throws -> [String] {
+    ) throws -> [PublicationRemark] {
         PublicationPlan(try tables(catalog), serverVersion: catalog.serverVersion, isSelected: isSelected).remarks
     }
 
@@ -153,7 +153,7 @@ extension Source {
                 oid: oid, schema: schema, name: name, kind: kind, isUnlogged: row[4] == "u", identity: identity,
                 isIdentityUsable: row[6] == "t", hasPrimaryKey: row[7] == "t", root: row[8].flatMap { UInt32($0) },
                 owningExtension: row[9], hasStoredGenerated: row[10] == "t", hasGeneratedKey: row[11] == "t",
-                hasVirtualGenerated: row[12] == "t")
+                hasVirtualGenerated: row[12] == "t", identityIndex: row[13])
         }
     }
 
@@ -183,7 +183,14 @@ extension Source {
                EXISTS (SELECT FROM generated g JOIN keys k ON k.indrelid = c.oid AND g.attnum = ANY (k.indkey)
                  WHERE g.attrelid = c.oid
                    AND CASE c.relreplident WHEN 'd' THEN indisprimary ELSE indisreplident END),
-               EXISTS (SELECT FROM generated g WHERE g.attrelid = c.oid AND g.kind = 'v')
+               EXISTS (SELECT FROM generated g WHERE g.attrelid = c.oid AND g.kind = 'v'),
+               (SELECT i.relname FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
+                 WHERE x.indrelid = c.oid AND x.indisunique AND x.indimmediate AND x.indisvalid
+                   AND x.indpred IS NULL AND x.indexprs IS NULL
+                   AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid
+                                      AND a.attnum = ANY (x.indkey) AND NOT a.attnotnull)
+                   AND NOT EXISTS (SELECT FROM generated g WHERE g.attrelid = c.oid AND g.attnum = ANY (x.indkey))
+                 ORDER BY x.indnatts, i.relname LIMIT 1)
           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
           LEFT JOIN tree ON tree.oid = c.oid
          WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'

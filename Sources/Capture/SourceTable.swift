@@ -35,6 +35,8 @@ struct SourceTable: Sendable, Equatable {
     var hasGeneratedKey = false
     /// It has a generated column that is not stored, which no old row can carry.
     var hasVirtualGenerated = false
+    /// A unique index that could be its identity: whole, valid, checked at once, of columns that are NOT NULL.
+    var identityIndex: String?
 
     /// An old row would contain generated columns. From 18 on its UPDATEs fail unless those are published.
     var needsGenerated: Bool { identity == .full ? hasStoredGenerated : hasGeneratedKey }

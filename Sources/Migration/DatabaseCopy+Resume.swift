@@ -139,8 +139,8 @@ extension DatabaseCopy {
     }
 
     private func run(_ name: String, _ arguments: [String]) throws {
-        let path = try ProgramFolder.path().appending(name).string
-        let code = try ClientProgram(name: path, arguments: arguments)
+        let (file, words) = try ProgramFolder.command(name, in: ProgramFolder.path())
+        let code = try ClientProgram(name: file.string, arguments: words + arguments)
             .run(password: try options.target.password(), stop: stop) { line in
                 logger.info("\(name): \(line)")
             }

@@ -286,7 +286,7 @@ final class DatabaseCopy {
                     "there is a publication \"\(options.slot)\" that walrelay did not make; name it with --publication to "
                         + "use it, or choose another --slot-name")
             }
-            for remark in remarks { logger.warning("\(remark)") }
+            for group in PublicationRemark.grouped(remarks) { logger.warning("\(PublicationRemark.sentence(group))") }
         } else {
             var capture = CaptureOptions(
                 source: options.source, slot: options.slot, publications: options.publications, tool: options.tool)

@@ -32,16 +32,18 @@ public struct Finding: Encodable, Sendable, Equatable {
     public let remedy: String?
     /// What an administrator runs there about it; nil where no statement helps.
     public let sql: [String]?
+    /// What the user can run there to do without the limit, as it stands; nil where there is nothing of the kind.
+    public let statements: [String]?
     /// What a migration would be refused with.
     public let exitStatus: ExitStatus
 
     enum CodingKeys: String, CodingKey {
-        case status, place, check, detail, remedy, sql
+        case status, place, check, detail, remedy, sql, statements
     }
 
     init(
         _ status: Status, _ place: Place, _ check: String, _ detail: String, remedy: String? = nil,
-        sql: [String]? = nil, exitStatus: ExitStatus = .unsuitableServer
+        sql: [String]? = nil, statements: [String]? = nil, exitStatus: ExitStatus = .unsuitableServer
     ) {
         self.status = status
         self.place = place
@@ -49,9 +51,13 @@ public struct Finding: Encodable, Sendable, Equatable {
         self.detail = detail
         self.remedy = remedy
         self.sql = sql
+        self.statements = statements
         self.exitStatus = exitStatus
     }
 
     /// It and what to do about it, as one sentence.
-    var sentence: String { remedy.map { "\(detail); \($0)" } ?? detail }
+    var sentence: String {
+        let run = statements.map { "run on the \(place.rawValue): \($0.joined(separator: " "))" }
+        return [detail, remedy, run].compactMap { $0 }.joined(separator: "; ")
+    }
 }

@@ -15,8 +15,20 @@ extension Preflight {
         let remarks = try Source.publicationRemarks(on: source) { [selection] in
             selection.includesData(schema: $0, table: $1)
         }
-        if remarks.isEmpty { pass(.source, "tables", "all changes of all tables can be followed") }
-        for remark in remarks { warn(.source, "tables", remark) }
+        if remarks.isEmpty { pass(.source, "tables", "all changes of all tables can be replicated") }
+        for group in PublicationRemark.grouped(remarks) { warn(about: group) }
+    }
+
+    /// One warning for all tables with the same trouble.
+    private func warn(about group: [PublicationRemark]) {
+        let ready = group.filter(\.isReady).compactMap(\.statement)
+        let others = group.filter { !$0.isReady }.compactMap(\.statement)
+        findings.append(
+            Finding(
+                .warn, .source, "tables", PublicationRemark.what(group),
+                remedy: others.isEmpty
+                    ? nil : "to replicate them, run on the source: \(others.joined(separator: " "))",
+                statements: ready.isEmpty ? nil : ready))
     }
 
     /// - Throws: ``MigrationError`` when something is in the way of a new copy.

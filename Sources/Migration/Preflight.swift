@@ -12,7 +12,7 @@ public final class Preflight {
     let source: Connection
     let target: Connection
     /// What was found so far.
-    private(set) var findings: [Finding] = []
+    var findings: [Finding] = []
     /// What is to be moved.
     let selection: Selection
     /// Whose servers these are.

@@ -22,8 +22,9 @@ struct Stage: Sendable {
         var options = PlatformOptions()
         // A terminal's Ctrl-C goes to clone alone, which passes it on once.
         options.processGroupID = 0
+        let (file, words) = try ProgramFolder.command(name, in: folder)
         let result = try await Subprocess.run(
-            .path(folder.appending(name)), arguments: Arguments(arguments),
+            .path(file), arguments: Arguments(words + arguments),
             environment: .inherit.updating(environment), platformOptions: options,
             input: .fileDescriptor(input, closeAfterSpawningProcess: true),
             output: .fileDescriptor(output, closeAfterSpawningProcess: true), error: .currentStandardError

@@ -12,13 +12,23 @@ struct CloneCheckTests {
             .map { $0.split(separator: " ").prefix(4).joined(separator: " ") }
     }
 
+    private func tableWarnings(_ finished: Finished) -> Int {
+        complaints(finished).count { $0.hasPrefix("WARN source tables") }
+    }
+
     @Test func serversThatAreReadyPass() async throws {
         try await Rig.run("", publication: nil, createsSlot: false) { rig in
             try await rig.onSource("CREATE TABLE t (id int PRIMARY KEY)")
             let finished = try await rig.shell(rig.cloneCommand("check"))
             try finished.checked("clone check")
             #expect(complaints(finished) == [], "\(finished)")
-            #expect(finished.output.contains("wal_level") && finished.output.contains("all changes of all tables"))
+            // What passes is one line.
+            #expect(finished.outputLines.count == 1 && finished.output.hasPrefix("pass  "), "\(finished)")
+            #expect(finished.output.contains("wal_level, ") && finished.output.contains("(--all shows each)"))
+            let all = try await rig.shell(rig.cloneCommand("check --all")).checked("clone check --all")
+            #expect(all.output.contains("all changes of all tables can be replicated"), "\(all)")
+            let levels = all.outputLines.count { $0.hasPrefix("pass") && $0.contains("wal_level") }
+            #expect(levels == 1, "\(all)")
             #expect(try await rig.onSource("SELECT count(*) FROM pg_publication") == "0")
             try await rig.expectCleanedUp()
         }
@@ -37,14 +47,46 @@ struct CloneCheckTests {
             let found = complaints(finished)
             for expected in [
                 "WARN source large objects", "WARN source triggers triggers", "WARN source deferrable keys",
-                "WARN source tables \"public\".\"keyless\":", "WARN source tables \"public\".\"unlogged\"",
+                "WARN source tables \"public\".\"generated\",", "WARN source tables \"public\".\"unlogged\":",
             ] {
                 #expect(found.contains(expected), "\(expected) is missing: \(found)")
             }
+            #expect(
+                finished.output.contains(", \"public\".\"keyless\": INSERT and TRUNCATE are replicated, "),
+                "\(finished)")
             #expect(finished.output.contains("ALTER TABLE \"public\".\"keyless\" REPLICA IDENTITY FULL;"))
-            let copyOnly = try await rig.shell(rig.cloneCommand("check --no-follow"))
+            let copyOnly = try await rig.shell(rig.cloneCommand("check --no-follow --all"))
             #expect(complaints(copyOnly) == [], "\(copyOnly)")
             #expect(copyOnly.output.contains("1, copied"), "\(copyOnly)")
+        }
+    }
+
+    /// Equal warnings are one, and what to run can be pasted.
+    @Test func tablesWithoutIdentityAreOneWarning() async throws {
+        try await Rig.run("", publication: nil, createsSlot: false) { rig in
+            try await rig.onSource(
+                """
+                CREATE TABLE one (v int); CREATE TABLE "two ""2" (v int); CREATE TABLE three (v int UNIQUE);
+                CREATE TABLE coded (a int NOT NULL, b int NOT NULL, c int, UNIQUE (a, b), UNIQUE (c));
+                CREATE UNIQUE INDEX "narrow one" ON coded (a); CREATE UNIQUE INDEX partly ON coded (b) WHERE c > 1;
+                CREATE TABLE late (v int NOT NULL UNIQUE DEFERRABLE); CREATE UNLOGGED TABLE fleeting (id int PRIMARY KEY);
+                """)
+            let check = try await rig.shell(rig.cloneCommand("check")).checked("check")
+            #expect(tableWarnings(check) == 2, "\(check)")
+            let statements = check.outputLines.filter { $0.hasPrefix("ALTER TABLE ") }
+            let expected: Set<String> = [
+                "ALTER TABLE \"public\".\"one\" REPLICA IDENTITY FULL;",
+                "ALTER TABLE \"public\".\"two \"\"2\" REPLICA IDENTITY FULL;",
+                "ALTER TABLE \"public\".\"three\" REPLICA IDENTITY FULL;",
+                "ALTER TABLE \"public\".\"late\" REPLICA IDENTITY FULL;",
+                "ALTER TABLE \"public\".\"coded\" REPLICA IDENTITY USING INDEX \"narrow one\";",
+            ]
+            #expect(Set(statements) == expected, "\(check)")
+            // As it advises; what would rewrite a table is not among it.
+            try await rig.onSource(statements.joined(separator: "\n"))
+            let again = try await rig.shell(rig.cloneCommand("check")).checked("check")
+            #expect(tableWarnings(again) == 1, "\(again)")
+            #expect(again.output.contains("ALTER TABLE \"public\".\"fleeting\" SET LOGGED;"), "\(again)")
         }
     }
 

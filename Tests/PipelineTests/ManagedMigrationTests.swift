@@ -110,7 +110,7 @@ struct ManagedMigrationTests {
         try await rig.onTarget(theirs.output)
         try await rig.onSource(from.settle(major: rig.source.installation.major))
         try await rig.onTarget(to.settle(major: rig.target.installation.major))
-        let after = try await rig.shell(servers + rig.cloneCommand("check")).checked("check")
+        let after = try await rig.shell(servers + rig.cloneCommand("check --all")).checked("check")
         #expect(after.output.contains("were made and rolled back") || to == .supabase, "\(after)")
     }
 

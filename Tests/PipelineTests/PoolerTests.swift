@@ -109,22 +109,14 @@ private struct Pooler {
     func conninfo(database: String) -> String { "host=127.0.0.1 port=\(port) user=app dbname=\(database)" }
 
     /// The script of the docs, with its settings; fails at the event that FAILS names.
-    func hook(newServer: String) throws -> String {
+    func hook(newServer: String) -> String {
         """
         #!/bin/sh
         export PGBOUNCER_CONSOLE='\(conninfo(database: "pgbouncer"))' PGBOUNCER_DATABASE=shop
         export PGBOUNCER_INI='\(folder)/pgbouncer.ini' NEW_SERVER='\(newServer)'
-        '\(try RepositoryFile.path("docs/examples/pgbouncer.sh"))' || exit
+        '\(RepositoryFile.path("docs/examples/pgbouncer.sh"))' || exit
         [ "$WALRELAY_EVENT" != "${FAILS-}" ]
 
         """
-    }
-}
-
-private enum RepositoryFile {
-    /// A file of the repository, found from this one.
-    static func path(_ name: String) throws -> String {
-        let here = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        return "/" + here + "/" + name
     }
 }

@@ -9,8 +9,8 @@ struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check", abstract: "Look whether both servers are ready, and change nothing.",
         discussion: """
-            Each line is a check that passes, warns or fails; those that do not pass say what to run. clone makes the same \
-            checks before it begins.
+            What fails comes first, then what warns, then what passes in one line; then what to do, with the statements to \
+            run as one block. clone makes the same checks before it begins.
 
             EXAMPLES
               clone check --source 'host=db1 dbname=shop' --target 'host=db2 dbname=shop'
@@ -48,6 +48,9 @@ struct CheckCommand: AsyncParsableCommand {
     @OptionGroup
     var restore: RestoreArguments
 
+    @Flag(help: "Also show each check that passes.")
+    var all = false
+
     @Flag(help: "An array of JSON objects.")
     var json = false
 
@@ -82,11 +85,11 @@ struct CheckCommand: AsyncParsableCommand {
             let script = try await Program.run { _ in try AdministratorScript(findings, place, connection).text }
             return Output.line(script)
         }
-        if json { Output.line(JSON.text(findings)) } else { FindingTable.print(findings) }
+        if json { Output.line(JSON.text(findings)) } else { FindingTable.print(findings, showsAll: all) }
         if let failure = findings.first(where: { $0.status == .fail }) {
             throw ProgramFailure(
                 failure.exitStatus,
-                "\(findings.count { $0.status == .fail }) of \(findings.count) checks fail; mend them, then run it again"
+                "\(findings.count { $0.status == .fail }) of \(findings.count) checks fail; fix them, then run it again"
             )
         }
     }

@@ -18,7 +18,7 @@ struct CloneArguments: ParsableArguments {
     @OptionGroup
     var targetPassword: TargetPassword
 
-    @Option(help: ArgumentHelp("The spool's folder: log and journal.", valueName: "folder"))
+    @Option(help: ArgumentHelp("The spool's folder: log and journal.", valueName: "folder"), completion: .directory)
     var dir = "spool"
 
     @Option(help: ArgumentHelp("The logical replication slot.", valueName: "name"))

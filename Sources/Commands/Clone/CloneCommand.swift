@@ -8,15 +8,10 @@ import Observability
 import Postgres
 import Threading
 
-@main
-enum Main {
-    static func main() async {
-        await Program.main(CloneCommand.self)
-    }
-}
-
-struct CloneCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
+/// The program `clone`: its command line, and what it does.
+public struct CloneCommand: AsyncParsableCommand {
+    /// What `--help` says.
+    public static let configuration = CommandConfiguration(
         commandName: "clone",
         abstract: "Move a PostgreSQL database: copy it, follow its changes, switch over, clean up.",
         discussion: """
@@ -46,6 +41,9 @@ struct CloneCommand: AsyncParsableCommand {
         ],
         defaultSubcommand: CopyCommand.self
     )
+
+    /// For the parser.
+    public init() {}
 }
 
 /// What `clone` does when no other word is given.

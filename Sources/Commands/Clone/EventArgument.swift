@@ -5,6 +5,6 @@ struct EventArgument: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "A shell command that is run at each event, with WALRELAY_EVENT in its environment and the facts as JSON on its "
-                + "standard input (docs/migration-guide.md, \"Events\").", valueName: "command"))
+                + "standard input (docs/monitoring.md, \"Events\").", valueName: "command"))
     var onEvent: String?
 }

@@ -9,7 +9,7 @@ struct FilterArguments: ParsableArguments {
         name: [.long, .customLong("filter")],
         help: ArgumentHelp(
             "A filter file, as pgcopydb has them: what to include and exclude of schemas, tables, rows, indexes and "
-                + "extensions. A migration keeps those that it began with.", valueName: "file"))
+                + "extensions. A migration keeps those that it began with.", valueName: "file"), completion: .file())
     var filters: String?
 
     @Flag(help: "Do not make extensions on the target.")

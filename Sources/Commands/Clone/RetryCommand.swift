@@ -14,7 +14,7 @@ struct RetryCommand: AsyncParsableCommand {
               0 it tries again, or nothing was refused; 16 no clone works with the folder; 18 there is no journal in it
             """)
 
-    @Option(help: ArgumentHelp("The spool's folder.", valueName: "folder"))
+    @Option(help: ArgumentHelp("The spool's folder.", valueName: "folder"), completion: .directory)
     var dir = "spool"
 
     func run() async throws {

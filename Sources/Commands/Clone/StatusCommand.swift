@@ -23,7 +23,7 @@ struct StatusCommand: AsyncParsableCommand {
               0 done; 18 there is no migration in the folder
             """)
 
-    @Option(help: ArgumentHelp("The spool's folder: log and journal.", valueName: "folder"))
+    @Option(help: ArgumentHelp("The spool's folder: log and journal.", valueName: "folder"), completion: .directory)
     var dir = "spool"
 
     @Flag(help: "One JSON object; with --watch one a line.")
@@ -44,7 +44,7 @@ struct StatusCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Write metrics for Prometheus into this file, for node_exporter's textfile collector; - for standard output.",
-            valueName: "file"))
+            valueName: "file"), completion: .file())
     var prometheus: String?
 
     private static let intervalMilliseconds = 1_000

@@ -28,7 +28,7 @@ struct WaitCommand: AsyncParsableCommand {
     @Option(name: .customLong("for"), help: ArgumentHelp("What to wait for.", valueName: "point"))
     var point: Point
 
-    @Option(help: ArgumentHelp("The spool's folder: log and journal.", valueName: "folder"))
+    @Option(help: ArgumentHelp("The spool's folder: log and journal.", valueName: "folder"), completion: .directory)
     var dir = "spool"
 
     @Option(help: ArgumentHelp("How long to wait. (default: for ever)", valueName: "seconds"))

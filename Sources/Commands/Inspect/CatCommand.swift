@@ -20,7 +20,7 @@ struct CatCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "A spool's folder, segment files, or - for standard input.")
+    @Argument(help: "A spool's folder, segment files, or - for standard input.", completion: .file())
     var paths: [String]
 
     @OptionGroup var range: RangeOptions

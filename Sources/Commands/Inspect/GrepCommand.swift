@@ -25,7 +25,7 @@ struct GrepCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "A spool's folder, segment files, or - for standard input.")
+    @Argument(help: "A spool's folder, segment files, or - for standard input.", completion: .file())
     var paths: [String]
 
     @Option(name: .long, help: ArgumentHelp("A column with this text. Repeatable.", valueName: "column=value"))

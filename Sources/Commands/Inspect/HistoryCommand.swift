@@ -24,7 +24,7 @@ struct HistoryCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "A spool's folder, segment files, or - for standard input.")
+    @Argument(help: "A spool's folder, segment files, or - for standard input.", completion: .file())
     var paths: [String]
 
     @Option(name: [.customShort("t"), .long], help: "The table: schema.table, quoted as in psql.")

@@ -1,15 +1,10 @@
 import ArgumentParser
 import CommandSupport
 
-@main
-enum Main {
-    static func main() async {
-        await Program.main(InspectCommand.self, reportsBrokenPipe: false)
-    }
-}
-
-struct InspectCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
+/// The program `inspect`: its command line, and what it does.
+public struct InspectCommand: AsyncParsableCommand {
+    /// What `--help` says.
+    public static let configuration = CommandConfiguration(
         commandName: "inspect",
         abstract: "Look into change segments, offline.",
         discussion: """
@@ -34,4 +29,7 @@ struct InspectCommand: AsyncParsableCommand {
             StatsCommand.self, CatCommand.self, LocateCommand.self,
         ]
     )
+
+    /// For the parser.
+    public init() {}
 }

@@ -7,7 +7,7 @@ struct ListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List the segments of a spool with what each holds.")
 
-    @Argument(help: "The spool's folder.")
+    @Argument(help: "The spool's folder.", completion: .directory)
     var spool = "spool"
 
     @Flag(help: "One JSON object a segment.")

@@ -20,7 +20,9 @@ struct ShowCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "A spool's folder, segment files, or - for standard input (frames, or what lz4 -dc makes of them).")
+    @Argument(
+        help: "A spool's folder, segment files, or - for standard input (frames, or what lz4 -dc makes of them).",
+        completion: .file())
     var paths: [String]
 
     @Flag(help: "Only the changes, one a line, each with its transaction and the row before and after.")

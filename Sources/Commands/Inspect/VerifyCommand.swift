@@ -14,7 +14,7 @@ struct VerifyCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "A spool's folder, or segment files.")
+    @Argument(help: "A spool's folder, or segment files.", completion: .file())
     var paths: [String]
 
     @Flag(help: "One JSON object a segment.")

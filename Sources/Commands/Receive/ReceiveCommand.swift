@@ -7,15 +7,10 @@ import Postgres
 import Spool
 import Threading
 
-@main
-enum Main {
-    static func main() async {
-        await Program.main(ReceiveCommand.self)
-    }
-}
-
-struct ReceiveCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
+/// The program `receive`: its command line, and what it does.
+public struct ReceiveCommand: AsyncParsableCommand {
+    /// What `--help` says.
+    public static let configuration = CommandConfiguration(
         commandName: "receive",
         abstract: "Stream a PostgreSQL logical slot into a compressed, checksummed change log.",
         discussion: """
@@ -40,6 +35,9 @@ struct ReceiveCommand: AsyncParsableCommand {
         version: Program.tool
     )
 
+    /// For the parser.
+    public init() {}
+
     @Option(help: ArgumentHelp("The source server, as libpq takes it.", valueName: "conninfo"))
     var source: String?
 
@@ -58,7 +56,7 @@ struct ReceiveCommand: AsyncParsableCommand {
             valueName: "name"))
     var publication: [String] = []
 
-    @Option(help: ArgumentHelp("The spool's folder.", valueName: "folder"))
+    @Option(help: ArgumentHelp("The spool's folder.", valueName: "folder"), completion: .directory)
     var dir = "spool"
 
     @OptionGroup
@@ -133,7 +131,8 @@ struct ReceiveCommand: AsyncParsableCommand {
     /// Seconds, or milliseconds, that an interval can have: 68 years.
     private static let longest = Int(Int32.max)
 
-    func validate() throws {
+    /// Refuses options that do not go together.
+    public func validate() throws {
         try slotActions.validate()
         // Their thousandfold is a number too.
         guard 1...Self.longest ~= statusInterval else {
@@ -162,7 +161,8 @@ struct ReceiveCommand: AsyncParsableCommand {
 
     private var streams: Bool { slotActions.streams(isPruning: retention.prune) }
 
-    func run() async throws {
+    /// Does what the program is for.
+    public func run() async throws {
         let logger = log.logger("receive")
         if retention.prune && !streams {
             let (retention, dir, target) = (retention, dir, try targetPosition())

@@ -100,7 +100,7 @@ struct SlotActions: ParsableArguments {
         if options.publications.isEmpty, try !source.hasSlot(slot), let remarks = try source.makePublications(for: slot)
         {
             hasMade = true
-            for remark in remarks { logger.warning("\(remark)") }
+            for group in PublicationRemark.grouped(remarks) { logger.warning("\(PublicationRemark.sentence(group))") }
             logger.info("made publication \"\(slot)\"; tables that are made later must be added to it")
         }
         do {

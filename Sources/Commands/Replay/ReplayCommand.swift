@@ -11,15 +11,10 @@ import Selection
 import Spool
 import Threading
 
-@main
-enum Main {
-    static func main() async {
-        await Program.main(ReplayCommand.self)
-    }
-}
-
-struct ReplayCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
+/// The program `replay`: its command line, and what it does.
+public struct ReplayCommand: AsyncParsableCommand {
+    /// What `--help` says.
+    public static let configuration = CommandConfiguration(
         commandName: "replay",
         abstract: "Apply SQL batches to the target, each exactly once.",
         discussion: """
@@ -42,7 +37,12 @@ struct ReplayCommand: AsyncParsableCommand {
         version: Program.tool
     )
 
-    @Argument(help: "A folder that transform --output wrote, or files in order; standard input if there are none.")
+    /// For the parser.
+    public init() {}
+
+    @Argument(
+        help: "A folder that transform --output wrote, or files in order; standard input if there are none.",
+        completion: .file())
     var files: [String] = []
 
     @Option(help: ArgumentHelp("The target server, as libpq takes it.", valueName: "conninfo"))
@@ -71,13 +71,14 @@ struct ReplayCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "The log that the batches come from, to write a batch again whose net changes collide, or which the "
-                + "target lost in a crash.", valueName: "dir"))
+                + "target lost in a crash.", valueName: "dir"), completion: .directory)
     var spool: String?
 
     @Option(
         name: [.long, .customLong("filter")],
         help: ArgumentHelp(
-            "The filter file that transform was given, so that the log says what the batches say.", valueName: "file"))
+            "The filter file that transform was given, so that the log says what the batches say.", valueName: "file"),
+        completion: .file())
     var filters: String?
 
     @Option(
@@ -119,7 +120,7 @@ struct ReplayCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "The folder for the report about a statement that the target refuses, with its row. (default: the spool's "
-                + "state, without --spool the current folder)", valueName: "dir"))
+                + "state, without --spool the current folder)", valueName: "dir"), completion: .directory)
     var reportDir: String?
 
     @Option(
@@ -140,7 +141,8 @@ struct ReplayCommand: AsyncParsableCommand {
     @OptionGroup(title: "Logging")
     var log: LogOptions
 
-    func validate() throws {
+    /// Refuses options that do not go together.
+    public func validate() throws {
         if jobs < 1 || jobs > BatchPreamble.lanesMax {
             throw ValidationError("--jobs must be from 1 to \(BatchPreamble.lanesMax)")
         }
@@ -157,7 +159,8 @@ struct ReplayCommand: AsyncParsableCommand {
         }
     }
 
-    func run() async throws {
+    /// Does what the program is for.
+    public func run() async throws {
         SessionWatch.shared.silenceLimit = silenceLimit
         let logger = log.logger("replay")
         let target = try ConnectionArgument.resolve(

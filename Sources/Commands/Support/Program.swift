@@ -14,12 +14,15 @@ public enum Program {
 
     /// Parses the command line, runs the command and exits with its documented code. Never returns.
     ///
-    /// - Parameter reportsBrokenPipe: a reader of standard output that is gone is an error to report. Without it the
-    ///   program just ends, as `cat` does before `head`.
+    /// - Parameters:
+    ///   - name: what the program is called in its messages; without it, the command's own name.
+    ///   - reportsBrokenPipe: a reader of standard output that is gone is an error to report. Without it the program
+    ///     just ends, as `cat` does before `head`.
     public static func main<Command: AsyncParsableCommand>(
-        _ command: Command.Type, reportsBrokenPipe: Bool = true
+        _ command: Command.Type, name: String? = nil, reportsBrokenPipe: Bool = true
     ) async -> Never {
         StandardDescriptors.fill()
+        let name = name ?? Command._commandName
         if reportsBrokenPipe { signal(SIGPIPE, SIG_IGN) }
         if let group = getenv(FileAccess.variable) { _ = FileAccess.share(with: String(cString: group)) }
         do {
@@ -30,22 +33,24 @@ public enum Program {
             } else {
                 try parsed.run()
             }
-            Ending.exit(.done, program: Command._commandName)
+            Ending.exit(.done, program: name)
         } catch let code as ExitCode {
             // Of a command that has said what it means.
             exit(code.rawValue)
         } catch {
-            Ending.exit(report(error, Command.self), program: Command._commandName)
+            Ending.exit(report(error, Command.self, name), program: name)
         }
     }
 
-    private static func report<Command: ParsableCommand>(_ error: any Error, _ command: Command.Type) -> ExitStatus {
+    private static func report<Command: ParsableCommand>(
+        _ error: any Error, _ command: Command.Type, _ name: String
+    ) -> ExitStatus {
         if let failure = error as? ProgramFailure {
-            Output.error(failure.message, program: Command._commandName)
+            Output.error(failure.message, program: name)
             return failure.status
         }
         if let status = ExitStatus(describing: error) {
-            Output.error("\(error)", program: Command._commandName)
+            Output.error("\(error)", program: name)
             return status
         }
         let code = Command.exitCode(for: error)
@@ -56,18 +61,20 @@ public enum Program {
             return .done
         }
         if code == .validationFailure {
-            Output.error(usageLine(error, command), program: Command._commandName)
+            Output.error(usageLine(error, command, name), program: name)
             return .usage
         }
-        Output.error(message.isEmpty ? "\(error)" : message, program: Command._commandName)
+        Output.error(message.isEmpty ? "\(error)" : message, program: name)
         return .failure
     }
 
     /// The parser's message on one line, and where to look.
-    private static func usageLine<Command: ParsableCommand>(_ error: any Error, _ command: Command.Type) -> String {
+    private static func usageLine<Command: ParsableCommand>(
+        _ error: any Error, _ command: Command.Type, _ name: String
+    ) -> String {
         let message = Command.message(for: error)
         let first = message.split(separator: "\n").first.map(String.init) ?? message
-        return first + " (see \(Command._commandName) --help)"
+        return first + " (see \(name) --help)"
     }
 
     /// Runs `body` on a thread of its own, with the user's signals turned into a ``StopRequest``: the first asks it to

@@ -41,7 +41,8 @@ public struct SelectionOptions: ParsableArguments {
     /// A filter file.
     @Option(
         name: [.long, .customLong("filter")],
-        help: ArgumentHelp("A filter file, as pgcopydb has them; the other options add to it.", valueName: "file"))
+        help: ArgumentHelp("A filter file, as pgcopydb has them; the other options add to it.", valueName: "file"),
+        completion: .file())
     public var filters: String?
 
     /// The parser needs it.

@@ -15,7 +15,7 @@ struct OutputOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Write files FROM-TO.sql to this folder instead of standard output, and go on behind those that are there.",
-            valueName: "dir"))
+            valueName: "dir"), completion: .directory)
     var output: String?
 
     @Option(help: ArgumentHelp("Compress the files: lz4 or none.", valueName: "method"))

@@ -10,15 +10,10 @@ import Selection
 import Spool
 import Threading
 
-@main
-enum Main {
-    static func main() async {
-        await Program.main(TransformCommand.self)
-    }
-}
-
-struct TransformCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
+/// The program `transform`: its command line, and what it does.
+public struct TransformCommand: AsyncParsableCommand {
+    /// What `--help` says.
+    public static let configuration = CommandConfiguration(
         commandName: "transform",
         abstract: "Turn change segments into SQL batches.",
         discussion: """
@@ -42,7 +37,11 @@ struct TransformCommand: AsyncParsableCommand {
         version: Program.tool
     )
 
-    @Argument(help: "A spool's folder, segment files in order, or - (the default) for standard input.")
+    /// For the parser.
+    public init() {}
+
+    @Argument(
+        help: "A spool's folder, segment files in order, or - (the default) for standard input.", completion: .file())
     var paths: [String] = []
 
     @Option(
@@ -112,7 +111,8 @@ struct TransformCommand: AsyncParsableCommand {
         case sql, jsonl
     }
 
-    func validate() throws {
+    /// Refuses options that do not go together.
+    public func validate() throws {
         if format == .jsonl && (ordered || !orderedTable.isEmpty || lanes > 1 || files.output != nil) {
             throw ValidationError("--ordered, --ordered-table, --lanes and --output go with --format sql")
         }
@@ -142,7 +142,8 @@ struct TransformCommand: AsyncParsableCommand {
         }
     }
 
-    func run() async throws {
+    /// Does what the program is for.
+    public func run() async throws {
         let logger = log.logger("transform")
         var tables = TableRules()
         tables.selection = try selection.selection()

@@ -1,0 +1,7 @@
+import CloneCommand
+import CommandSupport
+
+@main
+enum Main {
+    static func main() async { await Program.main(CloneCommand.self) }
+}

@@ -1,0 +1,7 @@
+import CommandSupport
+import InspectCommand
+
+@main
+enum Main {
+    static func main() async { await Program.main(InspectCommand.self, reportsBrokenPipe: false) }
+}

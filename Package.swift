@@ -5,6 +5,7 @@ let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: 
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let nio = ["NIOCore", "NIOHTTP1", "NIOPosix"].map { Target.Dependency.product(name: $0, package: "swift-nio") }
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 
 let settings: [SwiftSetting] = [
@@ -67,6 +68,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -95,6 +97,9 @@ let package = Package(
                 "Apply", "Batches", "Capture", "Failpoints", "Observability", "Postgres", "Selection", "Spool",
                 "Threading", logging, subprocess, system,
             ]),
+        module(
+            "StatusServer",
+            ["Apply", "Capture", "Migration", "Observability", "Postgres", "Spool", "Threading", logging] + nio),
 
         .target(
             name: "CommandSupport",
@@ -126,7 +131,9 @@ let package = Package(
                 "Threading",
             ]),
         command("Inspect", ["Audit", "ChangeLines", "PgOutput", "Postgres", "Selection", "Spool", "Threading"]),
-        command("Clone", ["Apply", "Capture", "Migration", "Postgres", "Selection", "Spool", "Threading"]),
+        command(
+            "Clone",
+            ["Apply", "Capture", "Migration", "Postgres", "Selection", "Spool", "StatusServer", "Threading"]),
 
         program("Receive"),
         program("Transform"),
@@ -160,6 +167,7 @@ let package = Package(
         tests("Postgres", ["Postgres", "TestSupport", "Threading"]),
         tests("Selection", ["Selection"]),
         tests("Spool", ["PgOutput", "Postgres", "Spool", "TestSupport", "Threading"]),
+        tests("StatusServer", ["Migration", "Spool", "StatusServer", "TestSupport"]),
         tests("TestSupport", ["TestSupport"]),
         tests("Threading", ["Threading"]),
     ]

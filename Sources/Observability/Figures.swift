@@ -6,6 +6,17 @@ public enum Figures {
         return "\(tenths / 10).\(tenths % 10)"
     }
 
+    /// A whole number with its thousands apart: `1,234,567`.
+    public static func grouped(_ value: Int) -> String {
+        let digits = Array(String(value.magnitude))
+        var text = value < 0 ? "-" : ""
+        for (index, digit) in digits.enumerated() {
+            if index > 0 && (digits.count - index) % 3 == 0 { text += "," }
+            text.append(digit)
+        }
+        return text
+    }
+
     /// A number of bytes, in units of 1024 × 1024 as the server counts: `2.5 MB`.
     public static func megabytes(_ bytes: UInt64) -> String { "\(tenths(Double(bytes) / 1_048_576)) MB" }
 

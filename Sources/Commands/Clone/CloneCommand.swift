@@ -34,7 +34,8 @@ public struct CloneCommand: AsyncParsableCommand {
             """,
         version: Program.tool,
         subcommands: [
-            CheckCommand.self, CopyCommand.self, StatusCommand.self, WaitCommand.self, RetryCommand.self,
+            CheckCommand.self, CopyCommand.self, StatusCommand.self, ServeCommand.self, WaitCommand.self,
+            RetryCommand.self,
             SwitchoverCommand.self,
             CompareCommand.self, CleanupCommand.self,
             ExecCommand.self,

@@ -52,8 +52,10 @@ public final class CloneProgress: Sendable {
     private static func done(_ state: State) -> Double {
         let now = state.now
         guard now.sizeOnSource > 0 else { return now.tables == 0 ? 0 : Double(now.tablesDone) / Double(now.tables) }
-        // Text and pages differ in size; what is done already says by how much.
-        let ratio = state.bytesOfDone > 0 ? Double(now.sizeDone) / Double(state.bytesOfDone) : 1
+        // Text and pages differ in size; what is done already says by how much, as far as it is a part of the whole that
+        // counts: a table of ten rows is nearly all empty page.
+        let prior = Double(now.sizeOnSource) * 0.05
+        let ratio = (Double(now.sizeDone) + prior) / (Double(state.bytesOfDone) + prior)
         let current = now.current.reduce(0.0) { $0 + min(Double($1.size), Double($1.bytes) * ratio) }
         return min(1, (Double(now.sizeDone) + current) / Double(now.sizeOnSource))
     }

@@ -54,10 +54,10 @@ public struct MigrationVerdict: Sendable, Equatable {
 
     private static func copying(_ progress: ProgressSnapshot?) -> String {
         guard let left = progress?.secondsLeft, left > 0 else {
-            return "Then the changes since its beginning are applied."
+            return "Then the changes since the copy began are applied."
         }
         return
-            "About \(Figures.duration(seconds: left)) left for rows; then indexes, then the changes since its beginning."
+            "About \(Figures.duration(seconds: left)) left for rows; then indexes, then the changes since the copy began."
     }
 
     private static func following(_ status: MigrationStatus) -> MigrationVerdict {

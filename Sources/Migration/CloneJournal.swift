@@ -62,7 +62,7 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     }
 
     /// The version of the journal.
-    public var format = 1
+    public var format: Int = CloneJournal.currentFormat
     /// Names this migration on its target; nil in journals of version 0.1.
     public var id: String?
     /// How far the migration is.
@@ -95,18 +95,8 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var consistentPoint: LSN?
     /// The tables to copy, once their definitions are on the target; nil before.
     public var planned: [String]?
-    /// All rows and large objects are on the target.
-    public var isBehindRows: Bool?
-    /// So are indexes and keys.
-    public var isBehindKeys: Bool?
-    /// The target's position is placed for bringing tables of several snapshots to one moment.
-    public var isCatchingUp: Bool?
-    /// All tables are of one moment.
-    public var isCaughtUp: Bool?
-    /// So is all the rest of the definitions, except what would act on others of them.
-    public var isBehindRest: Bool?
-    /// Indexes, constraints and all the rest of the definitions are on the target, too.
-    public var isBehindIndexes: Bool?
+    /// How far the copy is; nil before all rows are on the target.
+    public var copied: CopyStep?
     /// What the copy could not make as it is on the source, and what to do about that.
     public var remarks: [String]?
     /// Materialized views that could not be filled, named as SQL writes them.
@@ -132,16 +122,10 @@ public struct CloneJournal: Codable, Sendable, Equatable {
 
     enum CodingKeys: String, CodingKey {
         case format, id, phase, pid, tool, started, source, target, follows, slot, publications, extensions,
-            filters, planned, steps, tables, remarks, late, unvalidated, existing
+            filters, planned, copied, steps, tables, remarks, late, unvalidated, existing
         // What version 0.1 called it.
         case stream = "origin"
         case consistentPoint = "consistent_point"
-        case isBehindRows = "is_behind_rows"
-        case isBehindKeys = "is_behind_keys"
-        case isCatchingUp = "is_catching_up"
-        case isCaughtUp = "is_caught_up"
-        case isBehindIndexes = "is_behind_indexes"
-        case isBehindRest = "is_behind_rest"
         case switchedAt = "switched_at"
         case unfilledViews = "unfilled_views"
         case skipsLargeObjects = "skips_large_objects"
@@ -162,9 +146,15 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     var isResumable: Bool {
         // What would be dropped on the way could be what was there before.
         guard phase == .copying, existing == nil, !follows || consistentPoint != nil else { return false }
-        if isBehindRows == true { return true }
+        if hasCopied(.rows) { return true }
         return follows && publications.isEmpty && planned?.allSatisfy { !$0.contains(where: \.isNewline) } ?? false
     }
+
+    /// The copy has come so far, or further.
+    func hasCopied(_ step: CopyStep) -> Bool { copied.map { $0 >= step } ?? false }
+
+    /// Format 1 had a flag for each step of the copy.
+    private static let currentFormat = 2
 
     private static let file = "clone.json"
     /// The journal's filters, for `transform` and `replay`.
@@ -176,12 +166,21 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public static func read(_ spool: SpoolDirectory) throws -> CloneJournal? {
         guard let bytes = try spool.state(file) else { return nil }
         let path = spool.statePath + "/" + file
-        let journal: CloneJournal = try bytes.withUnsafeBytes { all in
+        var journal: CloneJournal = try bytes.withUnsafeBytes { all in
             try JSON.decode(all, what: "the journal of clone", file: path)
         }
-        guard journal.format == 1 else {
+        guard 1...currentFormat ~= journal.format else {
             throw SpoolError(
-                .unsupported, "the journal has format \(journal.format); this walrelay reads format 1", file: path)
+                .unsupported,
+                "the journal has format \(journal.format); this walrelay reads formats up to \(currentFormat)",
+                file: path)
+        }
+        if journal.format == 1 {
+            let flags: CopyFlags = try bytes.withUnsafeBytes { all in
+                try JSON.decode(all, what: "the journal of clone", file: path)
+            }
+            journal.copied = flags.step
+            journal.format = currentFormat
         }
         return journal
     }

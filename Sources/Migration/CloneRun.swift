@@ -165,7 +165,7 @@ public struct CloneRun: Sendable {
         if journal.phase == .following, journal.switchedAt == nil {
             try await Worker.run(name: "target") { [following] in try LateDefinitions.drop(following, logger) }
         }
-        if following.end == "current" && (journal.phase != .copying || journal.isBehindRows == true) {
+        if following.end == "current" && (journal.phase != .copying || journal.hasCopied(.rows)) {
             // The log may have the end record of an earlier run, which is another position.
             following.end = try await Worker.run(name: "source") { try Self.currentPosition(options).description }
         }

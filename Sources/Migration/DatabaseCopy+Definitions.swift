@@ -9,7 +9,7 @@ extension DatabaseCopy {
         let again = isResumed ? ["--clean", "--if-exists"] : []
         // One that is there already would act on what is made now.
         if isResumed { try TargetDatabase(options.target).dropEventTriggers() }
-        if journal.isBehindRest != true {
+        if !journal.hasCopied(.definitions) {
             let order = archive.order
             if isResumed {
                 let target = try TargetDatabase(options.target)
@@ -27,7 +27,7 @@ extension DatabaseCopy {
             try note {
                 remarks = ($0.remarks ?? []) + remarks
                 $0.remarks = remarks.isEmpty ? nil : remarks
-                $0.isBehindRest = true
+                $0.copied = .definitions
             }
         }
         try make(archive.order.last, "post-data-last", jobs: options.indexJobs, extra: again, of: &archive)

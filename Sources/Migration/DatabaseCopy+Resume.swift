@@ -68,7 +68,7 @@ extension DatabaseCopy {
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
         if !selection.includesAllObjects { try archive.select(SourceObjects(on: source, selection), on: source) }
         try arrange(&archive, source)
-        if journal.isBehindKeys != true {
+        if !journal.hasCopied(.keys) {
             // Not all of them may be whole. Tables without their rows have some, too.
             let tables = try SourceSnapshot.tables(on: source, Selection()).map(\.name)
             try TargetDatabase(options.target).dropKeys(of: Set(tables))
@@ -84,7 +84,7 @@ extension DatabaseCopy {
     /// A server that falls over empties its unlogged tables.
     func warnOfEmptyTables() throws {
         let copied = Set(journal.tables.filter { $0.rows > 0 }.map(\.name))
-        guard journal.isBehindRows == true, !copied.isEmpty else { return }
+        guard journal.hasCopied(.rows), !copied.isEmpty else { return }
         for name in try TargetDatabase(options.target).emptyUnloggedTables() where copied.contains(name) {
             logger.warning(
                 """
@@ -98,10 +98,10 @@ extension DatabaseCopy {
     func catchUp(to end: LSN) throws {
         guard let start = journal.consistentPoint else { return }
         let target = try TargetDatabase(options.target)
-        if journal.isCatchingUp != true {
+        if !journal.hasCopied(.catchingUp) {
             try target.placePosition(options, journal, at: start)
             try target.makeDurable()
-            try note { $0.isCatchingUp = true }
+            try note { $0.copied = .catchingUp }
         }
         let begin = max(start, try TargetDatabase.settledPosition(options, stop: stop, logger: logger).position)
         // Something must pass the position, on a source that is idle too.

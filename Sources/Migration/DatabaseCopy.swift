@@ -42,7 +42,7 @@ final class DatabaseCopy {
     /// - Returns: the journal of a migration whose copy is complete.
     func run(slotIsReady: () -> Void) throws -> CloneJournal {
         if isResumed { try warnOfEmptyTables() }
-        if journal.isBehindIndexes == true { slotIsReady() } else { try copyContents(slotIsReady) }
+        if journal.hasCopied(.complete) { slotIsReady() } else { try copyContents(slotIsReady) }
         try step("sequences") { try copySequences() }
         Failpoint.afterSequences.reach()
         if !options.skipsAnalyze {
@@ -80,7 +80,7 @@ final class DatabaseCopy {
         var archive = try SchemaArchive(
             path: spool.definitionsPath, tools: .find(options), stop: stop, logger: logger)
         // Kept for the run that goes on.
-        defer { if journal.isBehindIndexes == true || journal.planned == nil { archive.remove() } }
+        defer { if journal.hasCopied(.complete) || journal.planned == nil { archive.remove() } }
         do {
             try copyRowsAndKeys(&archive, slotIsReady)
         } catch {
@@ -88,28 +88,28 @@ final class DatabaseCopy {
             try earlyKeys?.finish()
             throw error
         }
-        if let point = journal.laterPoint, journal.isCaughtUp != true {
+        if let point = journal.laterPoint, !journal.hasCopied(.caughtUp) {
             // What looks at several tables comes when all of them show the same moment.
             try step("catching up") { try catchUp(to: point) }
             Failpoint.afterCatchUp.reach()
-            try note { $0.isCaughtUp = true }
+            try note { $0.copied = .caughtUp }
         }
         try step("foreign keys and triggers") { try restoreRest(of: &archive) }
         Failpoint.afterIndexes.reach()
-        try note { $0.isBehindIndexes = true }
+        try note { $0.copied = .complete }
     }
 
     private func copyRowsAndKeys(_ archive: inout SchemaArchive, _ slotIsReady: () -> Void) throws {
-        if journal.isBehindRows == true {
+        if journal.hasCopied(.rows) {
             slotIsReady()
             try step("definitions") { try prepareRest(&archive) }
         } else {
             try copyRows(&archive, slotIsReady)
-            try note { $0.isBehindRows = true }
+            try note { $0.copied = .rows }
         }
-        guard journal.isBehindKeys != true else { return }
+        guard !journal.hasCopied(.keys) else { return }
         try step("indexes and constraints") { try restoreKeys(of: &archive) }
-        try note { $0.isBehindKeys = true }
+        try note { $0.copied = .keys }
         Failpoint.afterKeys.reach()
     }
 

@@ -51,7 +51,8 @@ public struct MigrationStatus: Encodable, Sendable {
         }
         if journal.late == .waiting || journal.late == .making {
             late =
-                journal.isBehindRest == true ? (try? LateDefinitions.read(spool))?.words : "foreign keys and triggers"
+                journal.hasCopied(.definitions)
+                ? (try? LateDefinitions.read(spool))?.words : "foreign keys and triggers"
         }
         if !running { asOf = [receive?.updated, replay?.updated].compactMap { $0 }.filter { !$0.isEmpty }.max() }
         addLag()

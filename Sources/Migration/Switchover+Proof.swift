@@ -14,6 +14,55 @@ extension Switchover {
         logger.warning("\(words); going on as asked")
     }
 
+    /// A transaction of ours is the last that the target must have: when its position is past that, it has all before.
+    func endPosition() throws -> (marker: LSN, end: LSN) {
+        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        let writers = try OtherSessions(source: source).list(besidesOurs: true).count
+        if writers > 0 {
+            logger.warning("\(writers) other sessions are connected to the source; what they write from now on is lost")
+        }
+        let doing = "taking the end position"
+        let marker = try source.execute(
+            "SELECT pg_catalog.pg_logical_emit_message(true, 'walrelay', 'switchover')", doing: doing)
+        let end = try source.currentPosition(doing: doing)
+        // A crash must not take back what the end is to be behind.
+        try source.makeCommitsDurable()
+        guard let marker = marker.text(0, 0).flatMap({ LSN($0) }) else {
+            throw PostgresError(.unexpectedAnswer, "the answer cannot be read", doing: doing)
+        }
+        return (marker, end)
+    }
+
+    /// Waits until the target's position is past the end, durably.
+    func awaitApplied(_ marker: LSN, _ end: LSN, _ follower: SwitchoverFollower, _ stop: StopRequest) throws {
+        let target = try TargetDatabase(options.target).connection
+        var spoken = Deadline.after(milliseconds: 5_000)
+        while true {
+            let position = try target.committedPosition(options.stream) ?? .zero
+            if position >= marker { break }
+            guard !stop.isRequested else { throw Self.stopped }
+            try follower.look()
+            if spoken.hasPassed {
+                logger.info("the target is at \(position), and is to come to \(end)")
+                spoken = .after(milliseconds: 5_000)
+            }
+            _ = Polling.wait(stop.descriptor, until: .after(milliseconds: 5))
+        }
+        let position = try target.durablePosition(options.stream) ?? .zero
+        guard position >= marker else { throw Self.isBehind(position, end) }
+    }
+
+    /// Nobody applies anything any more, also no replay that outlived its clone, and the target still has everything.
+    func awaitRest(_ marker: LSN, _ end: LSN, _ follower: SwitchoverFollower, _ stop: StopRequest) throws {
+        try follower.awaitRest(stop)
+        let position = try TargetDatabase.settledPosition(options, stop: stop, logger: logger).position
+        guard position >= marker else { throw Self.isBehind(position, end) }
+    }
+
+    private static func isBehind(_ position: LSN, _ end: LSN) -> MigrationError {
+        MigrationError(.incomplete, "the target is at \(position), before the last transaction up to \(end)")
+    }
+
     /// Brings over what the stream of changes does not carry.
     ///
     /// - Returns: what differed.

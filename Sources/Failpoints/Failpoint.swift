@@ -169,8 +169,10 @@ public enum Failpoint: String, CaseIterable, Sendable {
             .replay
         case .afterJournal, .beforeSlot, .afterSlot, .afterSnapshot, .afterDefinitions, .duringTable, .afterPart,
             .afterTable, .afterEarlyKey, .afterLargeObjects, .afterRows, .afterKeys, .afterCatchUp, .afterIndexes,
-            .afterSequences, .beforeCopyIsDone, .afterCopyIsDone, .afterRequest, .afterTakeOver, .afterFence, .afterDrain,
-            .beforeRest, .afterRest, .beforeUndo, .beforeRelease, .beforeSwitchIsDone, .afterSwitchIsDone, .beforeEnd, .afterSlotDrop, .beforePositionDrop, .beforeDone:
+            .afterSequences, .beforeCopyIsDone, .afterCopyIsDone, .afterRequest, .afterTakeOver, .afterFence,
+            .afterDrain,
+            .beforeRest, .afterRest, .beforeUndo, .beforeRelease, .beforeSwitchIsDone, .afterSwitchIsDone, .beforeEnd,
+            .afterSlotDrop, .beforePositionDrop, .beforeDone:
             .clone
         default: .receive
         }

@@ -107,7 +107,9 @@ public struct MigrationStatus: Encodable, Sendable {
             warnings.append(SwitchoverPart.releaseIsUnknown(end).description)
         }
         if let views = journal.unrefreshed, journal.phase == .following {
-            warnings.append("materialized views are as they were before the switchover until they are refreshed: \(Preflight.some(views))")
+            warnings.append(
+                "materialized views are as they were before the switchover until they are refreshed: \(Preflight.some(views))"
+            )
         }
         if let unvalidated = journal.unvalidated, !running {
             warnings.append(

@@ -27,9 +27,10 @@ extension Switchover {
         try await step("event released", &steps) { try await tellReleased(end) }
         Failpoint.beforeSwitchIsDone.reach()
         outcome.steps = steps
-        do {
-            try await Worker.run(name: "finishing") { [steps] in try noteSwitch(end, steps) }
-        } catch {
+        let noted = await attempt { [steps] in
+            try await Worker.run(name: "finishing") { try noteSwitch(end, steps) }
+        }
+        if case .failure(let error) = noted {
             guard isTold else { throw error }
             throw ReleaseIsDone(
                 cause: MigrationError(
@@ -44,21 +45,24 @@ extension Switchover {
 
     /// A program that fails has let nobody use the target, or has taken that back.
     private func tellReleased(_ end: LSN) async throws {
+        let told = await attempt { try await hook.fire(.released, ["end": "\(end)"]) }
+        guard case .failure(let failure) = told else { return }
+        let noted = await attempt { try await Worker.run(name: "releasing") { try noteRelease(nil) } }
+        guard case .failure(let error) = noted else { throw failure }
+        // The application must not write to the source while the journal says that it may use the target.
+        throw ReleaseIsDone(
+            cause: MigrationError(
+                .inputOutput,
+                "\(failure); and the journal cannot say so (\(error)), so that the source stays as it is. Run the same command "
+                    + "again"))
+    }
+
+    /// What came of something, so that a failure can be answered by something else that takes time.
+    func attempt<Value: Sendable>(_ body: () async throws -> Value) async -> Result<Value, any Error> {
         do {
-            try await hook.fire(.released, ["end": "\(end)"])
+            return .success(try await body())
         } catch {
-            let failure = error
-            do {
-                try await Worker.run(name: "releasing") { try noteRelease(nil) }
-            } catch {
-                // The application must not write to the source while the journal says that it may use the target.
-                throw ReleaseIsDone(
-                    cause: MigrationError(
-                        .inputOutput,
-                        "\(failure); and the journal cannot say so (\(error)), so that the source stays as it is. Run the same "
-                            + "command again"))
-            }
-            throw failure
+            return .failure(error)
         }
     }
 
@@ -102,7 +106,9 @@ extension Switchover {
         if let journal = try CloneJournal.read(spool), let names = journal.unrefreshed {
             let target = try TargetDatabase(options.target).connection
             let views = try MaterializedViews(on: target, unfilled: journal.unfilledViews ?? []).limited(to: names)
-            stale = try views.refresh(options, logger, besideReaders: true) { if stop.isRequested { throw Self.isLeft(names) } }
+            stale = try views.refresh(options, logger, besideReaders: true) {
+                if stop.isRequested { throw Self.isLeft(names) }
+            }
             refreshed = views.views.count - stale.count
             try CloneJournal.update(spool) { [stale] in $0.unrefreshed = stale.isEmpty ? nil : stale }
         }
@@ -122,7 +128,8 @@ extension Switchover {
     /// Goes on where a switchover was interrupted that had proved everything: the target may be in use, so that nothing is
     /// done again but to tell that.
     func finishRelease(_ end: LSN, _ stop: StopRequest) async throws -> Outcome {
-        logger.warning("an earlier switchover to \(end) was interrupted while it let applications use the target; finishing it")
+        logger.warning(
+            "an earlier switchover to \(end) was interrupted while it let applications use the target; finishing it")
         let lock = try await Worker.run(name: "following") {
             let patience = Deadline.after(milliseconds: 60_000)
             while true {
@@ -138,19 +145,17 @@ extension Switchover {
         }
         defer { withExtendedLifetime(lock) {} }
         if !wishes.acceptsDrift { try await Worker.run(name: "late") { try checkNothingCameLate(end) } }
-        do {
-            let outcome = Outcome(end: end, sequences: nil, views: nil, steps: [])
-            let made = try await release(outcome, [])
-            SwitchoverRequest.remove(spool)
-            return made
-        } catch let error as ReleaseIsDone {
-            throw error.cause
-        } catch {
-            SwitchoverRequest.remove(spool)
-            try? await Worker.run(name: "fence") { try SourceFence.lowerLeftover(options.source, spool, logger) }
-            await hook.tell(.undone, ["message": "\(error)"])
-            throw error
+        let released = await attempt {
+            try await release(Outcome(end: end, sequences: nil, views: nil, steps: []), [])
         }
+        if case .failure(let error) = released, let error = error as? ReleaseIsDone { throw error.cause }
+        SwitchoverRequest.remove(spool)
+        guard case .failure(let error) = released else { return try released.get() }
+        _ = await attempt {
+            try await Worker.run(name: "fence") { try SourceFence.lowerLeftover(options.source, spool, logger) }
+        }
+        await hook.tell(.undone, ["message": "\(error)"])
+        throw error
     }
 
     private func checkNothingCameLate(_ end: LSN) throws {

@@ -66,27 +66,26 @@ public struct Switchover: Sendable {
         defer { withExtendedLifetime(lock) {} }
         let journal = try journal()
         if let end = journal.releasing { return try await finishRelease(end, stop) }
-        do {
-            try await Worker.run(name: "checking") { try check(journal) }
-        } catch {
+        let checked = await attempt { try await Worker.run(name: "checking") { try check(journal) } }
+        if case .failure(let error) = checked {
             // The application must not stay locked out by one that was killed before.
-            try? await Worker.run(name: "fence") { try SourceFence.lowerLeftover(options.source, spool, logger) }
+            _ = await attempt {
+                try await Worker.run(name: "fence") { try SourceFence.lowerLeftover(options.source, spool, logger) }
+            }
             SwitchoverRequest.remove(spool)
             throw error
         }
         var following = options.adopting(journal)
         following.publications = journal.publications
         let follower = SwitchoverFollower(following, progress: progress, logger: logger)
-        do {
-            let outcome = try await run(journal, follower, stop)
+        let made = await attempt { try await run(journal, follower, stop) }
+        guard case .failure(let error) = made else {
             follower.finish()
-            return outcome
-        } catch let error as ReleaseIsDone {
-            throw error.cause
-        } catch {
-            try? await Worker.run(name: "giving up") { follower.giveUp() }
-            throw error
+            return try made.get()
         }
+        if let error = error as? ReleaseIsDone { throw error.cause }
+        _ = await attempt { try await Worker.run(name: "giving up") { follower.giveUp() } }
+        throw error
     }
 
     private func run(
@@ -97,38 +96,50 @@ public struct Switchover: Sendable {
             try await Worker.run(name: "following") { try follower.engage(journal.pid, stop) }
         }
         Failpoint.afterRequest.reach()
-        if wishes.refresh == .afterwards {
-            // None is as old as the copy when applications come.
-            _ = try await step("materialized views", &steps) {
-                try await Worker.run(name: "refreshing") { try refresh { if stop.isRequested { throw Self.stopped } } }
-            }
-        }
         try await step("waiting for the lag", &steps) {
             try await Worker.run(name: "lag") { try awaitLag(follower, stop) }
         }
+        if wishes.refresh == .afterwards {
+            // None is as old as the copy when applications come.
+            let count = try await step("refreshing views", &steps) {
+                try await Worker.run(name: "refreshing") { try refresh { try goOn(stop) }.refreshed }
+            }
+            if count > 0 {
+                try await step("waiting again", &steps) {
+                    try await Worker.run(name: "lag") { try awaitLag(follower, stop) }
+                }
+            }
+        }
+        try goOn(stop)
         Failpoint.afterTakeOver.reach()
         guard wishes.fences else { return try await drain(try self.journal(), follower, stop, steps) }
         // Who pauses the application's connections does it here.
         try await step("event before-fence", &steps) { try await hook.fire(.beforeFence) }
-        var fence: SourceFence?
-        do {
-            fence = try await step("making the source read-only", &steps) {
+        let raised = await attempt {
+            try await step("making the source read-only", &steps) {
                 try await Worker.run(name: "fence") { try SourceFence.raise(options.source, spool, logger) }
             }
+        }
+        let made = await attempt {
+            _ = try raised.get()
             await hook.tell(.fenced)
             return try await drain(try self.journal(), follower, stop, steps)
-        } catch let error as ReleaseIsDone {
-            throw error
-        } catch {
-            // The application can go on where it was.
-            try? await Worker.run(name: "fence") { [fence] in
-                if let fence { return fence.lower(logger) }
+        }
+        guard case .failure(let error) = made, !(error is ReleaseIsDone) else { return try made.get() }
+        // The application can go on where it was.
+        _ = await attempt {
+            try await Worker.run(name: "fence") {
+                if case .success(let fence) = raised { return fence.lower(logger) }
                 // It may have been raised all the same.
                 try SourceFence.lowerLeftover(options.source, spool, logger)
             }
-            await hook.tell(.undone, ["message": "\(error)"])
-            throw error
         }
+        await hook.tell(.undone, ["message": "\(error)"])
+        throw error
+    }
+
+    private func goOn(_ stop: StopRequest) throws {
+        if stop.isRequested { throw Self.stopped }
     }
 
     /// Waits for another switchover, or for the clone that undoes one that was killed.
@@ -151,6 +162,7 @@ public struct Switchover: Sendable {
     ) async throws -> Outcome {
         var steps = before
         let options = self.options
+        try goOn(stop)
         try await step("waiting for open transactions", &steps) {
             try await Worker.run(name: "in flight") {
                 try InFlight(source: SourceFence.connect(options.source))
@@ -166,6 +178,7 @@ public struct Switchover: Sendable {
         }
         Failpoint.afterDrain.reach()
         await hook.tell(.drained, ["end": "\(end)"])
+        try goOn(stop)
         // They end while the definitions are compared.
         try follower.requestRest()
         try await step("definitions", &steps) {
@@ -184,7 +197,7 @@ public struct Switchover: Sendable {
         }
         if wishes.refresh == .inside {
             (outcome.views, outcome.staleViews) = try await step("materialized views", &steps) {
-                try await Worker.run(name: "refreshing") { try refresh { if stop.isRequested { throw Self.stopped } } }
+                try await Worker.run(name: "refreshing") { try refresh { try goOn(stop) } }
             }
         }
         if wishes.compares {
@@ -195,7 +208,7 @@ public struct Switchover: Sendable {
         try await step("looking for late changes", &steps) {
             try await Worker.run(name: "late") { try checkLateChanges(journal, end) }
         }
-        if stop.isRequested { throw Self.stopped }
+        try goOn(stop)
         if journal.late != nil {
             // After this no change may be applied; a switchover that fails later has them dropped again.
             outcome.remarks = try await step("foreign keys and triggers", &steps) {

@@ -45,9 +45,13 @@ struct SwitchoverCheck {
             lag = try probe.look()
         }
         if isFollowed {
-            add(.pass, .here, "follower", "a clone follows, and applies what is left; it ends by itself when the switchover is made")
+            add(
+                .pass, .here, "follower",
+                "a clone follows, and applies what is left; it ends by itself when the switchover is made")
         } else {
-            add(.warn, .here, "follower", "no clone follows: the switchover follows by itself, until the target is near enough")
+            add(
+                .warn, .here, "follower",
+                "no clone follows: the switchover follows by itself, until the target is near enough")
         }
         if lag.isWithin(limit) || !isFollowed && wishes.maxLag == nil {
             add(.pass, .target, "lag", "\(lag.words); the limit is \(limit.words)")

@@ -177,7 +177,8 @@ final class SwitchoverFollower: Sendable {
             if let lock = try freeLock() { return lock }
             guard !stop.isRequested else { throw Switchover.stopped }
             guard !patience.hasPassed else {
-                throw MigrationError(.locked, "the clone that follows (process \(pid)) does not end; stop it, and try again")
+                throw MigrationError(
+                    .locked, "the clone that follows (process \(pid)) does not end; stop it, and try again")
             }
             _ = Polling.wait(stop.descriptor, until: .after(milliseconds: 100))
         }

@@ -42,7 +42,8 @@ struct SwitchoverRequest: Codable, Sendable, Equatable {
         unlink(spool.statePath + "/" + file)
     }
 
-    fileprivate static func read<Value: Decodable>(_ name: String, _ what: String, _ spool: SpoolDirectory) throws -> Value?
+    fileprivate static func read<Value: Decodable>(_ name: String, _ what: String, _ spool: SpoolDirectory) throws
+        -> Value?
     {
         let bytes: [UInt8]
         do {

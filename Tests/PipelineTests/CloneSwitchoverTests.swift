@@ -47,10 +47,10 @@ struct CloneSwitchoverTests {
             #expect(late.exitCode == ExitStatus.lagging.rawValue, "\(late)")
             #expect(late.stderr.contains("nothing was changed"), "\(late)")
             #expect(follower.isRunning)
-            // The follower's status is still the follower's.
-            let status = try await rig.shell("clone status --dir \"$SPOOL\"").checked("status").output
-            #expect(
-                status.contains("phase       following, for") && status.contains("replay      running"), "\(status)")
+            // The follower's status is the follower's again.
+            try await rig.awaitStatus {
+                $0.contains("phase       following, for") && $0.contains("replay      running")
+            }
             try await rig.onSource("INSERT INTO parent VALUES (78)")
 
             // The same again, which now waits for as long as it takes.

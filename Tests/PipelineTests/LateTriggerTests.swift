@@ -23,7 +23,8 @@ struct LateTriggerTests {
             // Killed right before its end: the clone that follows drops them again, and they are made again.
             let killed = try await rig.clone("switchover", failpoint: "before-switch-done")
             #expect(!killed.succeeded)
-            try await follower.awaitLog(containing: "dropping the foreign keys and triggers that an unfinished switchover")
+            try await follower.awaitLog(
+                containing: "dropping the foreign keys and triggers that an unfinished switchover")
             try await rig.onSource(
                 "INSERT INTO m SELECT i, date '2023-12-01' + i, 'z' FROM generate_series(300, 310) i")
             try await rig.target.awaitSQL(Self.acting, equals: "0|0", database: rig.targetDatabase)

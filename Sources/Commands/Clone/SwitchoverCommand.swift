@@ -90,7 +90,9 @@ struct SwitchoverCommand: AsyncParsableCommand {
         if !(0...1_000_000 ~= lagTimeout) { throw ValidationError("--lag-timeout must be from 0 to 1000000") }
         for (name, value) in [("in-flight-timeout", inFlightTimeout), ("rest-limit", restLimit)]
         where !(0...1_000_000 ~= value) { throw ValidationError("--\(name) must be from 0 to 1000000") }
-        if refreshInside && skipRefresh { throw ValidationError("--refresh-inside and --skip-refresh exclude each other") }
+        if refreshInside && skipRefresh {
+            throw ValidationError("--refresh-inside and --skip-refresh exclude each other")
+        }
         if !(1...128 ~= tableJobs) { throw ValidationError("--table-jobs must be from 1 to 128") }
     }
 

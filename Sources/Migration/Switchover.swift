@@ -169,15 +169,15 @@ public struct Switchover: Sendable {
                     .await(seconds: wishes.inFlightSeconds, stop, logger)
             }
         }
-        let (marker, end) = try await step("taking the end position", &steps) {
+        let end = try await step("taking the end position", &steps) {
             try await Worker.run(name: "source") { try endPosition() }
         }
-        logger.info("the end position is \(end)")
+        logger.info("the end position is \(end.position)")
         try await step("applying what is left", &steps) {
-            try await Worker.run(name: "applying") { try awaitApplied(marker, end, follower, stop) }
+            try await Worker.run(name: "applying") { try awaitApplied(end, follower, stop) }
         }
         Failpoint.afterDrain.reach()
-        await hook.tell(.drained, ["end": "\(end)"])
+        await hook.tell(.drained, ["end": "\(end.position)"])
         try goOn(stop)
         // They end while the definitions are compared.
         try follower.requestRest()
@@ -185,10 +185,10 @@ public struct Switchover: Sendable {
             try await Worker.run(name: "drift") { try checkDefinitions(journal) }
         }
         try await step("ending the stages", &steps) {
-            try await Worker.run(name: "resting") { try awaitRest(marker, end, follower, stop) }
+            try await Worker.run(name: "resting") { try awaitRest(end, follower, stop) }
         }
         Failpoint.afterRest.reach()
-        var outcome = Outcome(end: end, sequences: nil, views: nil, rest: [], comparedTables: nil, steps: [])
+        var outcome = Outcome(end: end.position, sequences: nil, views: nil, rest: [], comparedTables: nil, steps: [])
         outcome.rest = try await step("the rest", &steps) {
             try await Worker.run(name: "rest") { try bringRest(journal, stop) }
         }
@@ -206,7 +206,7 @@ public struct Switchover: Sendable {
             }
         }
         try await step("looking for late changes", &steps) {
-            try await Worker.run(name: "late") { try checkLateChanges(journal, end) }
+            try await Worker.run(name: "late") { try checkLateChanges(journal, end.position, xid: end.xid) }
         }
         try goOn(stop)
         if journal.late != nil {

@@ -131,7 +131,7 @@ struct SwitchoverCommand: AsyncParsableCommand {
         let (refreshed, stale) = try await Program.run { stop in try switchover.afterwards(stop) }
         if refreshed > 0 { Output.line("\(refreshed) materialized views are refreshed.") }
         for view in stale {
-            Output.line("Fix what keeps \(view) from being refreshed, then REFRESH MATERIALIZED VIEW \(view);")
+            Output.line("Next: fix what keeps \(view) from being refreshed, then REFRESH MATERIALIZED VIEW \(view);")
         }
     }
 

@@ -8,7 +8,7 @@ import threading
 import time
 
 from cluster import SOURCE_SETTINGS, TARGET_SETTINGS, Cluster, binaries
-from processes import BenchError, Measured, Program
+from processes import BenchError, Measured, Program, die_with_parent
 from results import Series
 
 NAME = "switchover"
@@ -110,8 +110,10 @@ def measure(bench, pair, switch):
     script = os.path.join(bench.folder, "load.sql")
     with open(script, "w", encoding="utf-8") as file:
         file.write(LOAD)
-    load = Program("pgbench", ["pgbench", "-n", "-c", "2", "-R", str(RATE), "-T", "600", "-f", script,
-                               pair.source.conninfo(DATABASE)], log=bench.log)
+    # The fence ends it, and it does not come again.
+    load = subprocess.Popen(
+        ["pgbench", "-n", "-c", "2", "-R", str(RATE), "-T", "600", "-f", script, pair.source.conninfo(DATABASE)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)
     workers = [Worker(pair, number, flag) for number in range(WORKERS)]
     for worker in workers:
         worker.start()
@@ -126,8 +128,8 @@ def measure(bench, pair, switch):
     finally:
         for worker in workers:
             worker.ends.set()
-        load.stop()
-        load.wait(allowed=(0, 1, 2, -15))
+        load.terminate()
+        load.wait()
         for worker in workers:
             worker.join()
     last = max(moment for worker in workers for moment in worker.commits["old"])

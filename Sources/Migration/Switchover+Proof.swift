@@ -84,11 +84,15 @@ extension Switchover {
         MigrationError(.incomplete, "the target is at \(position), before the last transaction up to \(end)")
     }
 
-    /// Brings over what the stream of changes does not carry.
+    /// What the stream of changes does not carry.
+    func planRest(_ journal: CloneJournal) throws -> RestPlan {
+        try RestPlan.make(options, journal, on: SourceFence.connect(options.source))
+    }
+
+    /// Brings it over.
     ///
     /// - Returns: what differed.
-    func bringRest(_ journal: CloneJournal, _ stop: StopRequest) throws -> [String] {
-        let plan = try RestPlan.make(options, journal, on: SourceFence.connect(options.source))
+    func bringRest(_ plan: RestPlan, _ journal: CloneJournal, _ stop: StopRequest) throws -> [String] {
         return try RestCopy(
             options: options.adopting(journal), plan: plan, policy: wishes.rest, stop: stop, progress: progress,
             logger: logger

@@ -169,6 +169,9 @@ public struct Switchover: Sendable {
                     .await(seconds: wishes.inFlightSeconds, stop, logger)
             }
         }
+        // Nobody can change definitions any more where the source is fenced: they are compared while changes are applied.
+        let looks = look(journal)
+        let early = wishes.fences ? Task { try await looks() } : nil
         let end = try await step("taking the end position", &steps) {
             try await Worker.run(name: "source") { try endPosition() }
         }
@@ -179,10 +182,9 @@ public struct Switchover: Sendable {
         Failpoint.afterDrain.reach()
         await hook.tell(.drained, ["end": "\(end.position)"])
         try goOn(stop)
-        // They end while the definitions are compared.
         try follower.requestRest()
-        try await step("definitions", &steps) {
-            try await Worker.run(name: "drift") { try checkDefinitions(journal) }
+        let plan = try await step("definitions", &steps) {
+            if let early { try await early.value } else { try await looks() }
         }
         try await step("ending the stages", &steps) {
             try await Worker.run(name: "resting") { try awaitRest(end, follower, stop) }
@@ -190,7 +192,7 @@ public struct Switchover: Sendable {
         Failpoint.afterRest.reach()
         var outcome = Outcome(end: end.position, sequences: nil, views: nil, rest: [], comparedTables: nil, steps: [])
         outcome.rest = try await step("the rest", &steps) {
-            try await Worker.run(name: "rest") { try bringRest(journal, stop) }
+            try await Worker.run(name: "rest") { try bringRest(plan, journal, stop) }
         }
         outcome.sequences = try await step("sequences", &steps) {
             try await Worker.run(name: "sequences") { try CloneEnd(options, logger: logger).setSequences() }
@@ -216,6 +218,15 @@ public struct Switchover: Sendable {
             }
         }
         return try await release(outcome, steps)
+    }
+
+    /// Compares the definitions, and lists what the stream does not carry.
+    private func look(_ journal: CloneJournal) -> @Sendable () async throws -> RestPlan {
+        {
+            async let plan = Worker.run(name: "rest plan") { try planRest(journal) }
+            try await Worker.run(name: "drift") { try checkDefinitions(journal) }
+            return try await plan
+        }
     }
 
     var hook: EventHook { EventHook(options, logger: logger) }

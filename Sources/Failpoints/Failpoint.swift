@@ -91,12 +91,22 @@ public enum Failpoint: String, CaseIterable, Sendable {
     case beforeCopyIsDone = "before-copy-done"
     /// The journal says that the copy is complete.
     case afterCopyIsDone = "after-copy-done"
-    /// A switchover has ended the clone that followed.
+    /// A switchover knows who applies the changes; nothing else is done.
+    case afterRequest = "after-request"
+    /// The target is near enough for a switchover, whose fence is next.
     case afterTakeOver = "after-take-over"
     /// A switchover has made the source read-only.
     case afterFence = "after-fence"
     /// The target has everything up to the switchover's end position.
     case afterDrain = "after-drain"
+    /// The stages have ended for a switchover; the clone that follows has not said so.
+    case beforeRest = "before-rest"
+    /// Nobody applies changes any more, as a switchover knows.
+    case afterRest = "after-rest"
+    /// The clone that follows is about to undo a switchover that was killed.
+    case beforeUndo = "before-undo"
+    /// A switchover has noted that applications are about to use the target; their program has not been told.
+    case beforeRelease = "before-release"
     /// A switchover has done all but to say so.
     case beforeSwitchIsDone = "before-switch-done"
     /// The journal says that the switchover is made; nobody was told.
@@ -159,9 +169,10 @@ public enum Failpoint: String, CaseIterable, Sendable {
             .replay
         case .afterJournal, .beforeSlot, .afterSlot, .afterSnapshot, .afterDefinitions, .duringTable, .afterPart,
             .afterTable, .afterEarlyKey, .afterLargeObjects, .afterRows, .afterKeys, .afterCatchUp, .afterIndexes,
-            .afterSequences, .beforeCopyIsDone, .afterCopyIsDone, .afterTakeOver, .afterFence, .afterDrain,
-            .beforeSwitchIsDone,
-            .afterSwitchIsDone, .beforeEnd, .afterSlotDrop, .beforePositionDrop, .beforeDone:
+            .afterSequences, .beforeCopyIsDone, .afterCopyIsDone, .afterRequest, .afterTakeOver, .afterFence,
+            .afterDrain,
+            .beforeRest, .afterRest, .beforeUndo, .beforeRelease, .beforeSwitchIsDone, .afterSwitchIsDone, .beforeEnd,
+            .afterSlotDrop, .beforePositionDrop, .beforeDone:
             .clone
         default: .receive
         }

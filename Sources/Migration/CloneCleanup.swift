@@ -43,6 +43,9 @@ public struct CloneCleanup {
                 """)
         }
         for statement in journal.unvalidated ?? [] { logger.warning("run on the target: \(statement)") }
+        for view in journal.unrefreshed ?? [] {
+            logger.warning("run on the target: REFRESH MATERIALIZED VIEW \(view);")
+        }
         Failpoint.beforeDone.reach()
         journal.phase = .done
         try journal.write(spool)

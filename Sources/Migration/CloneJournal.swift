@@ -1,4 +1,5 @@
 import Glibc
+import Observability
 import Postgres
 import Spool
 
@@ -113,6 +114,11 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var tables: [Table] = []
     /// The end position of the switchover that is done.
     public var switchedAt: LSN?
+    /// The end position of a switchover that has begun to let applications use the target, by the program that is told of
+    /// events. Only the same command may go on: it is not known whether they do.
+    public var releasing: LSN?
+    /// Materialized views that are to be refreshed after the switchover, named as SQL writes them.
+    public var unrefreshed: [String]?
     /// The end position is on the target, with the sequences; slot and position are not needed any more.
     public var isEnding: Bool?
     /// How the last run ended; nil while one runs, and after one that did not fail.
@@ -122,7 +128,7 @@ public struct CloneJournal: Codable, Sendable, Equatable {
 
     enum CodingKeys: String, CodingKey {
         case format, id, phase, pid, tool, started, source, target, follows, slot, publications, extensions,
-            filters, planned, copied, steps, tables, remarks, late, unvalidated, existing
+            filters, planned, copied, steps, tables, remarks, late, unvalidated, existing, releasing, unrefreshed
         // What version 0.1 called it.
         case stream = "origin"
         case consistentPoint = "consistent_point"
@@ -197,6 +203,28 @@ public struct CloneJournal: Codable, Sendable, Equatable {
 
     /// Makes this the journal, durably.
     public func write(_ spool: SpoolDirectory) throws {
+        let lock = try spool.lockDocument(CloneJournal.file)
+        defer { withExtendedLifetime(lock) {} }
+        try replace(spool)
+    }
+
+    /// Changes the journal as it is now, durably: while one process follows, another may make a switchover.
+    ///
+    /// - Returns: the journal that it is then.
+    @discardableResult
+    static func update(_ spool: SpoolDirectory, _ change: (inout CloneJournal) -> Void) throws -> CloneJournal {
+        let lock = try spool.lockDocument(file)
+        defer { withExtendedLifetime(lock) {} }
+        guard let before = try read(spool) else {
+            throw MigrationError(.failure, "the journal is gone from \(spool.statePath)")
+        }
+        var journal = before
+        change(&journal)
+        if journal != before { try journal.replace(spool) }
+        return journal
+    }
+
+    private func replace(_ spool: SpoolDirectory) throws {
         if let filters { try spool.replaceState(CloneJournal.filterFile, with: Array(filters.utf8)) }
         try spool.replaceState(CloneJournal.file, with: JSON.encode(self) + [0x0A])
     }

@@ -149,6 +149,11 @@ extension CloneProgress {
         change(stage) { $0.state = .ended }
     }
 
+    /// None runs, as was wanted: those that come are no restarts.
+    func forgetStages() {
+        state.withLock { $0.now.stages = [] }
+    }
+
     func noteRestart(after failure: StageFailure) {
         change(failure.stage) { state in
             state.state = .restarting

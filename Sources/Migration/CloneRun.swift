@@ -14,6 +14,8 @@ public struct CloneRun: Sendable {
         case done(CloneJournal)
         /// Asked to stop while following: the same command goes on.
         case stopped(CloneJournal)
+        /// Another process has made the switchover: nothing is to be applied any more.
+        case switched(CloneJournal)
     }
 
     private let options: CloneOptions
@@ -45,10 +47,11 @@ public struct CloneRun: Sendable {
     /// Keeps why this run ended, for `clone status`.
     public func noteFailure(code: Int32, _ message: String) {
         // Another clone's journal is not ours to write.
-        guard progress.ownsSpool, var journal = try? CloneJournal.read(spool) else { return }
-        journal.lastFailure = .init(at: Timestamp.now.description, code: code, message: message)
+        guard progress.ownsSpool, (try? CloneJournal.read(spool)) != nil else { return }
         do {
-            try journal.write(spool)
+            try CloneJournal.update(spool) {
+                $0.lastFailure = .init(at: Timestamp.now.description, code: code, message: message)
+            }
         } catch {
             logger.warning("the journal cannot be written: \(error)")
         }
@@ -59,6 +62,7 @@ public struct CloneRun: Sendable {
         FileAccess.narrow(spool.path, logger)
         defer { withExtendedLifetime(lock) {} }
         progress.noteLock()
+        var switching: SpoolLock? = try await Worker.run(name: "preparing") { try beAlone() }
         // Ends the copy: the user's wish, or a failure of receive beside it.
         let abort = StopRequest()
         let watcher = Task {
@@ -98,7 +102,28 @@ public struct CloneRun: Sendable {
         if journal.fencedAt != nil {
             await EventHook(options, logger: logger).tell(.undone, ["message": "a switchover was interrupted"])
         }
+        SwitchoverRequest.remove(spool)
+        withExtendedLifetime(switching) {}
+        switching = nil
         return try await follow(journal, stop, abort)
+    }
+
+    /// Sees to it that no switchover is under way, nor one that was interrupted where only the same command may go on.
+    ///
+    /// - Returns: what keeps another one from beginning.
+    private func beAlone() throws -> SpoolLock {
+        let lock: SpoolLock
+        do throws(SpoolError) {
+            lock = try spool.lockForSwitchover()
+        } catch {
+            guard error.code == .locked else { throw error }
+            throw MigrationError(
+                .locked, "a clone switchover is under way in \(options.spool), and follows by itself; wait for its end")
+        }
+        if let journal = try CloneJournal.read(spool), journal.switchedAt == nil, let end = journal.releasing {
+            throw SwitchoverPart.releaseIsUnknown(end)
+        }
+        return lock
     }
 
     private func tellCopied(_ journal: CloneJournal) async {
@@ -129,11 +154,6 @@ public struct CloneRun: Sendable {
         return .done(try await Worker.run(name: "finishing") { try finish(now) })
     }
 
-    /// Goes on behind a complete copy, without an end of its own to finish.
-    func follow(_ journal: CloneJournal, _ stop: StopRequest) async throws -> Outcome {
-        try await follow(journal, stop, abort: StopRequest())
-    }
-
     /// The slot of a copy that was not completed is of no use, but would fill the source's disk.
     private func giveUpSlot() async {
         guard let journal = try? CloneJournal.read(spool), journal.phase == .copying else { return }
@@ -159,12 +179,8 @@ public struct CloneRun: Sendable {
     private func follow(
         _ journal: CloneJournal, _ stop: StopRequest, abort: StopRequest
     ) async throws -> Outcome {
-        let (isReady, ready) = AsyncStream<Void>.makeStream()
         var following = options.adopting(journal)
         if following.publications.isEmpty { following.publications = journal.publications }
-        if journal.phase == .following, journal.switchedAt == nil {
-            try await Worker.run(name: "target") { [following] in try LateDefinitions.drop(following, logger) }
-        }
         if following.end == "current" && (journal.phase != .copying || journal.hasCopied(.rows)) {
             // The log may have the end record of an earlier run, which is another position.
             following.end = try await Worker.run(name: "source") { try Self.currentPosition(options).description }
@@ -182,8 +198,54 @@ public struct CloneRun: Sendable {
             drift.cancel()
             events.cancel()
         }
+        var journal = journal
+        while true {
+            let (failure, part) = try await runStages(following, journal, stop, abort)
+            // What only another start would fix ended because of the stop.
+            let isStop = (stop.isRequested || part.isAsked) && failure?.isMendable != false
+            if let failure, !isStop {
+                throw MigrationError(
+                    failure.code == 0 ? .incomplete : ExitStatus(rawValue: failure.code) ?? .failure,
+                    "\(failure.words); its message is above. Run the same command again to go on")
+            }
+            guard let now = try CloneJournal.read(spool) else {
+                throw MigrationError(.failure, "the journal is gone from \(spool.statePath)")
+            }
+            if failure != nil && options.end != nil {
+                throw MigrationError(
+                    .incomplete, "stopped before the end position; run the same command again to go on")
+            }
+            guard part.isAsked, !stop.isRequested else {
+                return options.end == nil || stop.isRequested ? .stopped(now) : .done(now)
+            }
+            switch try await part.verdict(stop) {
+            case .made: return .switched(try CloneJournal.read(spool) ?? now)
+            case .stopped: return .stopped(now)
+            case .undone: journal = now
+            }
+        }
+    }
+
+    /// Runs the stages, and the copy beside them where there is none yet, until they end or are told to.
+    private func runStages(
+        _ following: CloneOptions, _ journal: CloneJournal, _ stop: StopRequest, _ abort: StopRequest
+    ) async throws -> (StageFailure?, SwitchoverPart) {
+        if journal.phase == .following, journal.switchedAt == nil {
+            try await Worker.run(name: "target") { try LateDefinitions.drop(following, logger) }
+        }
+        let part = SwitchoverPart(following, progress: progress, logger: logger)
+        let rest = StopRequest()
+        let watchers = [
+            Task { if following.end == nil { await part.watch(rest) } },
+            Task {
+                while !stop.isRequested && !Task.isCancelled { try? await Task.sleep(for: .milliseconds(50)) }
+                if stop.isRequested { rest.request() }
+            },
+        ]
+        defer { for watcher in watchers { watcher.cancel() } }
+        let (isReady, ready) = AsyncStream<Void>.makeStream()
         let failure = try await FollowPipeline(following, progress: progress, logger: logger).follow(
-            stop, isReady: isReady, onFailure: { abort.request() }
+            rest, isReady: isReady, onFailure: { abort.request() }
         ) {
             defer { ready.finish() }
             guard journal.phase == .copying else {
@@ -195,21 +257,7 @@ public struct CloneRun: Sendable {
             progress.begin("following")
             logger.info("following the source's changes")
         }
-        // What only another start would fix ended because of the stop.
-        let isStop = stop.isRequested && failure?.isMendable != false
-        if let failure, !isStop {
-            throw MigrationError(
-                failure.code == 0 ? .incomplete : ExitStatus(rawValue: failure.code) ?? .failure,
-                "\(failure.words); its message is above. Run the same command again to go on")
-        }
-        guard let now = try CloneJournal.read(spool) else {
-            throw MigrationError(.failure, "the journal is gone from \(spool.statePath)")
-        }
-        if failure != nil && options.end != nil {
-            throw MigrationError(
-                .incomplete, "stopped before the end position; run the same command again to go on")
-        }
-        return options.end == nil || stop.isRequested ? .stopped(now) : .done(now)
+        return (failure, part)
     }
 
     /// Where the source is, durably: a crash could take back what it has not flushed, and if nobody wrote any more, it

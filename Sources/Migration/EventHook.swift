@@ -82,7 +82,8 @@ public struct EventHook: Sendable {
         platform.processGroupID = 0
         let result = try await Subprocess.run(
             .path("/bin/sh"), arguments: ["-c", command], environment: .inherit.updating(environment),
-            platformOptions: platform, input: .string(json),
+            platformOptions: platform,
+            input: .fileDescriptor(try input(json), closeAfterSpawningProcess: true),
             output: .fileDescriptor(.standardError, closeAfterSpawningProcess: false), error: .currentStandardError)
         switch result.terminationStatus {
         case .exited(0): return
@@ -94,6 +95,17 @@ public struct EventHook: Sendable {
                 .failure,
                 "the program for event \(event.rawValue) (--on-event \(command)) was ended by signal \(signal)")
         }
+    }
+
+    /// The facts as a file that has no name any more: through a pipe, a program that ends without reading them would be a
+    /// failure.
+    private func input(_ json: String) throws -> FileDescriptor {
+        let path = SpoolDirectory(facts["dir"] ?? ".").statePath + "/event.\(UInt32.random(in: .min ... .max)).json"
+        guard StatusFile(path).replace(Array(json.utf8)) else {
+            throw MigrationError(.inputOutput, "\(path) cannot be written: \(String(cString: strerror(errno)))")
+        }
+        defer { unlink(path) }
+        return try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
     }
 
     /// The same where nothing depends on it: a failure is said, and passed over.

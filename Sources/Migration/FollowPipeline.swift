@@ -36,7 +36,8 @@ public struct FollowPipeline: Sendable {
     ) async throws -> StageFailure? {
         let registry = StageRegistry()
         let watcher = Task {
-            while !stop.isRequested && !Task.isCancelled { try? await Task.sleep(for: .milliseconds(50)) }
+            // In a switchover, applications wait for this.
+            while !stop.isRequested && !Task.isCancelled { try? await Task.sleep(for: .milliseconds(20)) }
             if stop.isRequested { registry.stopAll() }
         }
         defer { watcher.cancel() }

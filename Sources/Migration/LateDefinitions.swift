@@ -146,7 +146,7 @@ extension LateDefinitions {
     /// Drops those that a switchover made that was not finished: changes are to be applied again.
     static func drop(_ options: CloneOptions, _ logger: Logger) throws {
         let spool = SpoolDirectory(options.spool)
-        guard var journal = try CloneJournal.read(spool), journal.late == .making || journal.late == .made else {
+        guard let journal = try CloneJournal.read(spool), journal.late == .making || journal.late == .made else {
             return
         }
         let target = try TargetDatabase(options.target).connection
@@ -154,9 +154,10 @@ extension LateDefinitions {
         for statement in try read(spool).items.compactMap(\.drop) {
             try target.execute(statement, doing: "dropping what comes in the switchover")
         }
-        journal.late = .waiting
-        journal.unvalidated = nil
-        try journal.write(spool)
+        try CloneJournal.update(spool) { journal in
+            journal.late = .waiting
+            journal.unvalidated = nil
+        }
     }
 
     /// Makes those that the source still has. Foreign keys do not look at the rows yet.
@@ -164,11 +165,10 @@ extension LateDefinitions {
     /// - Returns: what could not be made, and what to do about it.
     static func make(_ options: CloneOptions, _ logger: Logger) throws -> [String] {
         let spool = SpoolDirectory(options.spool)
-        guard var journal = try CloneJournal.read(spool), journal.late == .waiting else { return [] }
+        guard let journal = try CloneJournal.read(spool), journal.late == .waiting else { return [] }
         let late = try read(spool)
         // One that was killed in the middle is known to have begun.
-        journal.late = .making
-        try journal.write(spool)
+        try CloneJournal.update(spool) { $0.late = .making }
         let target = try TargetDatabase(options.target).connection
         let there = try names(on: try SourceFence.connect(options.source))
         let known = Set(there.values.map { "\($0.schema)\u{0}\($0.table)\u{0}\($0.name)" })
@@ -199,11 +199,12 @@ extension LateDefinitions {
             }
         }
         try TargetDatabase(options.target).makeDurable()
-        journal.late = .made
-        journal.unvalidated = unvalidated.isEmpty ? nil : unvalidated
-        journal.remarks = (journal.remarks ?? []) + remarks
-        if journal.remarks?.isEmpty == true { journal.remarks = nil }
-        try journal.write(spool)
+        try CloneJournal.update(spool) { journal in
+            journal.late = .made
+            journal.unvalidated = unvalidated.isEmpty ? nil : unvalidated
+            journal.remarks = (journal.remarks ?? []) + remarks
+            if journal.remarks?.isEmpty == true { journal.remarks = nil }
+        }
         logger.info("made what comes in the switchover: \(late.words)")
         for remark in remarks { logger.warning("\(remark)") }
         return remarks
@@ -225,7 +226,7 @@ extension LateDefinitions {
     /// Has the foreign keys look at the rows, while the application uses the target.
     static func validate(_ options: CloneOptions, _ logger: Logger) throws {
         let spool = SpoolDirectory(options.spool)
-        guard var journal = try CloneJournal.read(spool), let statements = journal.unvalidated else { return }
+        guard let statements = try CloneJournal.read(spool)?.unvalidated else { return }
         let target = try TargetDatabase(options.target).connection
         var left: [String] = []
         for statement in statements {
@@ -238,7 +239,6 @@ extension LateDefinitions {
             }
         }
         logger.info("validated \(statements.count - left.count) of \(statements.count) foreign keys")
-        journal.unvalidated = left.isEmpty ? nil : left
-        try journal.write(spool)
+        try CloneJournal.update(spool) { $0.unvalidated = left.isEmpty ? nil : left }
     }
 }

@@ -11,6 +11,8 @@ struct MaterializedViews {
         var name: String
         /// The session's role may refresh it.
         var isOurs: Bool
+        /// It can be refreshed while others read it.
+        var isReadable = false
     }
 
     /// Those that have contents, each behind those that it reads, be it through other views.
@@ -29,7 +31,8 @@ struct MaterializedViews {
             else { return nil }
             let qualified = Quoting.qualified(schema, name)
             guard found.text(index, 4) == "t" || unfilled.contains(qualified) else { return nil }
-            return View(oid: oid, name: qualified, isOurs: found.text(index, 3) == "t")
+            return View(
+                oid: oid, name: qualified, isOurs: found.text(index, 3) == "t", isReadable: found.text(index, 5) == "t")
         }
         let uses = try connection.execute(Self.usesQuery, doing: doing)
         var reads: [String: [String]] = [:]
@@ -39,6 +42,16 @@ struct MaterializedViews {
         }
         self.reads = reads
         views = Self.ordered(all, reads: reads)
+    }
+
+    private init(_ views: [View], reads: [String: [String]]) {
+        self.views = views
+        self.reads = reads
+    }
+
+    /// Those of them that have these names.
+    func limited(to names: [String]) -> MaterializedViews {
+        MaterializedViews(views.filter { names.contains($0.name) }, reads: reads)
     }
 
     /// Those that are read come first.
@@ -66,8 +79,11 @@ struct MaterializedViews {
 
     /// Fills them from the tables as they are now. One that fails is left as it is, with those that read it.
     ///
+    /// - Parameter besideReaders: applications use the target, and are kept waiting no more than need be.
     /// - Returns: the names of those that are left as they were.
-    func refresh(_ options: CloneOptions, _ logger: Logger, isStopped: () throws -> Void) throws -> [String] {
+    func refresh(
+        _ options: CloneOptions, _ logger: Logger, besideReaders: Bool = false, isStopped: () throws -> Void
+    ) throws -> [String] {
         let target = try TargetDatabase(options.target)
         // A view's owner sees what policies let it see, as on the source.
         try target.connection.execute("SET row_security = on", doing: "switching on policies")
@@ -82,6 +98,7 @@ struct MaterializedViews {
             }
             logger.info("refreshing \(view.name)")
             do throws(PostgresError) {
+                if besideReaders, view.isReadable, try Self.refreshConcurrently(view, target.connection) { continue }
                 try target.connection.execute(
                     "REFRESH MATERIALIZED VIEW \(view.name)", doing: "refreshing \(view.name)")
             } catch {
@@ -91,6 +108,18 @@ struct MaterializedViews {
             }
         }
         return stale.map(\.name)
+    }
+
+    /// False when the server cannot, as where rows are equal in all but what is NULL.
+    private static func refreshConcurrently(_ view: View, _ target: Connection) throws(PostgresError) -> Bool {
+        do throws(PostgresError) {
+            try target.execute(
+                "REFRESH MATERIALIZED VIEW CONCURRENTLY \(view.name)", doing: "refreshing \(view.name)")
+            return true
+        } catch {
+            guard error.isOfStatement else { throw error }
+            return false
+        }
     }
 
     /// One of some views that another one reads, be it through others.
@@ -107,7 +136,10 @@ struct MaterializedViews {
     }
 
     private static let viewsQuery = """
-        SELECT c.oid, n.nspname, c.relname, pg_catalog.pg_has_role(c.relowner, 'USAGE'), c.relispopulated
+        SELECT c.oid, n.nspname, c.relname, pg_catalog.pg_has_role(c.relowner, 'USAGE'), c.relispopulated,
+               c.relispopulated AND EXISTS (
+                 SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid
+                    AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL)
           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind = 'm' AND \(TargetDatabase.userNamespace)
            AND \(SourceSnapshot.ownedByNoExtension)

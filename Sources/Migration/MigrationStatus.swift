@@ -104,6 +104,14 @@ public struct MigrationStatus: Encodable, Sendable {
                 "the source is read-only since \(journal.fencedAt ?? "?"); to undo that: "
                     + SourceFence.undo(journal.source.name))
         }
+        if let end = journal.releasing, journal.switchedAt == nil, !running {
+            warnings.append(SwitchoverPart.releaseIsUnknown(end).description)
+        }
+        if let views = journal.unrefreshed, journal.phase == .following {
+            warnings.append(
+                "materialized views are as they were before the switchover until they are refreshed: \(Preflight.some(views))"
+            )
+        }
         if let unvalidated = journal.unvalidated, !running {
             warnings.append(
                 "foreign keys are not validated yet; run on the target: \(unvalidated.joined(separator: " "))")

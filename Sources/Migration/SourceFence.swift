@@ -23,7 +23,7 @@ public struct SourceFence: Sendable {
         "ALTER DATABASE \(Quoting.identifier(database)) RESET default_transaction_read_only"
     }
 
-    /// Makes the database read-only, and ends all other sessions in it.
+    /// Makes the database read-only, and ends all other sessions in it but ours, by which changes are still received.
     ///
     /// The journal says so first: what a switchover that is killed leaves is known to be ours.
     static func raise(_ source: ConnectionString, _ spool: SpoolDirectory, _ logger: Logger) throws -> SourceFence {
@@ -61,9 +61,8 @@ public struct SourceFence: Sendable {
     }
 
     private static func note(_ moment: String?, _ spool: SpoolDirectory) throws {
-        guard var journal = try CloneJournal.read(spool), journal.fencedAt != moment else { return }
-        journal.fencedAt = moment
-        try journal.write(spool)
+        guard try CloneJournal.read(spool) != nil else { return }
+        try CloneJournal.update(spool) { $0.fencedAt = moment }
     }
 
     /// Lets the application write to the source again. What keeps it from that is said, with the statement to run.
@@ -116,7 +115,7 @@ public struct SourceFence: Sendable {
         let patience = Deadline.after(milliseconds: 30_000)
         while true {
             var left = 0
-            for session in try sessions.list() where !spared.contains(session.pid) {
+            for session in try sessions.list(besidesOurs: true) where !spared.contains(session.pid) {
                 if try sessions.end(session) {
                     ended.insert(session.pid)
                     left += 1

@@ -1,6 +1,7 @@
 import Logging
 import Observability
 import Postgres
+import Spool
 import Threading
 
 // What must be true beside the position, before a switchover says that the target has everything.
@@ -14,11 +15,84 @@ extension Switchover {
         logger.warning("\(words); going on as asked")
     }
 
-    /// Brings over what the stream of changes does not carry.
+    /// Up to where the target must have everything.
+    struct End: Sendable {
+        /// The last transaction that it must have, which is ours.
+        var marker: LSN
+        /// The source's position after it.
+        var position: LSN
+        /// The number of that transaction, if all that had got one before were complete; nil if not.
+        var xid: UInt64?
+    }
+
+    /// A transaction of ours is the last that the target must have: when its position is past that, it has all before.
+    func endPosition() throws -> End {
+        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        let writers = try OtherSessions(source: source).list(besidesOurs: true).count
+        if writers > 0 {
+            logger.warning("\(writers) other sessions are connected to the source; what they write from now on is lost")
+        }
+        let doing = "taking the end position"
+        try source.execute("BEGIN", doing: doing)
+        let marker = try source.execute(
+            "SELECT pg_catalog.pg_logical_emit_message(true, 'walrelay', 'switchover')", doing: doing)
+        let numbers = try source.execute(
+            """
+            SELECT pg_catalog.txid_current(), pg_catalog.txid_snapshot_xmin(s), pg_catalog.txid_snapshot_xmax(s)
+              FROM pg_catalog.txid_current_snapshot() s
+            """, doing: doing)
+        try source.execute("COMMIT", doing: doing)
+        let end = try source.currentPosition(doing: doing)
+        // A crash must not take back what the end is to be behind.
+        try source.makeCommitsDurable()
+        guard let marker = marker.text(0, 0).flatMap({ LSN($0) }) else {
+            throw PostgresError(.unexpectedAnswer, "the answer cannot be read", doing: doing)
+        }
+        // A snapshot ends behind the last number that is complete.
+        let values = (0..<3).compactMap { numbers.text(0, $0).flatMap { UInt64($0) } }
+        let isAlone = values.count == 3 && Set(values).count == 1
+        return End(marker: marker, position: end, xid: isAlone ? values[0] : nil)
+    }
+
+    /// Waits until the target's position is past the end, durably.
+    func awaitApplied(_ end: End, _ follower: SwitchoverFollower, _ stop: StopRequest) throws {
+        let target = try TargetDatabase(options.target).connection
+        var spoken = Deadline.after(milliseconds: 5_000)
+        while true {
+            let position = try target.committedPosition(options.stream) ?? .zero
+            if position >= end.marker { break }
+            guard !stop.isRequested else { throw Self.stopped }
+            try follower.look()
+            if spoken.hasPassed {
+                logger.info("the target is at \(position), and is to come to \(end.position)")
+                spoken = .after(milliseconds: 5_000)
+            }
+            _ = Polling.wait(stop.descriptor, until: .after(milliseconds: 5))
+        }
+        let position = try target.durablePosition(options.stream) ?? .zero
+        guard position >= end.marker else { throw Self.isBehind(position, end.position) }
+    }
+
+    /// Nobody applies anything any more, also no replay that outlived its clone, and the target still has everything.
+    func awaitRest(_ end: End, _ follower: SwitchoverFollower, _ stop: StopRequest) throws {
+        try follower.awaitRest(stop)
+        let position = try TargetDatabase.settledPosition(options, stop: stop, logger: logger).position
+        guard position >= end.marker else { throw Self.isBehind(position, end.position) }
+    }
+
+    private static func isBehind(_ position: LSN, _ end: LSN) -> MigrationError {
+        MigrationError(.incomplete, "the target is at \(position), before the last transaction up to \(end)")
+    }
+
+    /// What the stream of changes does not carry.
+    func planRest(_ journal: CloneJournal) throws -> RestPlan {
+        try RestPlan.make(options, journal, on: SourceFence.connect(options.source))
+    }
+
+    /// Brings it over.
     ///
     /// - Returns: what differed.
-    func bringRest(_ journal: CloneJournal, _ stop: StopRequest) throws -> [String] {
-        let plan = try RestPlan.make(options, journal, on: SourceFence.connect(options.source))
+    func bringRest(_ plan: RestPlan, _ journal: CloneJournal, _ stop: StopRequest) throws -> [String] {
         return try RestCopy(
             options: options.adopting(journal), plan: plan, policy: wishes.rest, stop: stop, progress: progress,
             logger: logger
@@ -26,11 +100,15 @@ extension Switchover {
     }
 
     /// Nothing was committed on the source after the end position.
-    func checkLateChanges(_ journal: CloneJournal, _ end: LSN) throws {
+    ///
+    /// - Parameter xid: the transaction that the end position is of, if that can tell it.
+    func checkLateChanges(_ journal: CloneJournal, _ end: LSN, xid: UInt64? = nil) throws {
         let source = try SourceFence.connect(options.source)
+        // Otherwise the log since then must be read, and what the slot has be decoded.
+        if let xid, try LateWrites.isQuiet(since: xid, source) { return }
         let count: Int
         do {
-            count = try LateWrites(source: source, journal: journal).count(after: end)
+            count = try LateWrites(source: source, journal: journal, spool: spool).count(after: end)
         } catch let error as PostgresError where error.sqlState == .insufficientPrivilege {
             return logger.warning(
                 "not looked for changes after the end position, because the role may not: \(error)")

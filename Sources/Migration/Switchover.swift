@@ -9,11 +9,14 @@ import Threading
 
 /// Brings a followed migration to its end position, and proves it. Until its last step nothing is done that is not undone
 /// when it fails, or done again when it is repeated.
+///
+/// The clone that follows goes on to apply (``SwitchoverPart``); this process makes the fence, takes the end position,
+/// waits until the target has it, and proves it (``SwitchoverFollower``).
 public struct Switchover: Sendable {
     let options: CloneOptions
     let wishes: SwitchoverOptions
     let logger: Logger
-    private let spool: SpoolDirectory
+    let spool: SpoolDirectory
     /// What the switchover is doing.
     public let progress = CloneProgress()
 
@@ -21,10 +24,10 @@ public struct Switchover: Sendable {
     public struct Outcome: Sendable {
         /// The position up to which the target has everything.
         public var end: LSN
-        /// Sequences that stand where the source's do.
-        public var sequences: Int
-        /// Materialized views that were refreshed.
-        public var views: Int
+        /// Sequences that stand where the source's do; nil when an earlier run set them.
+        public var sequences: Int?
+        /// Materialized views that were refreshed; nil when that comes now.
+        public var views: Int?
         /// What the stream of changes does not carry, differed, and was brought over.
         public var rest: [String] = []
         /// Materialized views that could not be refreshed.
@@ -56,82 +59,147 @@ public struct Switchover: Sendable {
         return (check.findings, check.views.map(\.name))
     }
 
-    /// Waits until little is left, ends the follower, applies everything up to the source's present position, verifies it,
-    /// sets the sequences and refreshes what is derived.
+    /// Waits until little is left, has everything applied up to the source's present position, verifies it, and sets the
+    /// sequences.
     public func run(_ stop: StopRequest) async throws -> Outcome {
-        var steps: [CloneJournal.Step] = []
+        let lock = try await Worker.run(name: "lock") { try lockOut(stop) }
+        defer { withExtendedLifetime(lock) {} }
         let journal = try journal()
-        do {
-            try await Worker.run(name: "checking") { try check(journal) }
-        } catch {
+        if let end = journal.releasing { return try await finishRelease(end, stop) }
+        let checked = await attempt { try await Worker.run(name: "checking") { try check(journal) } }
+        if case .failure(let error) = checked {
             // The application must not stay locked out by one that was killed before.
-            try? await Worker.run(name: "fence") { try SourceFence.lowerLeftover(options.source, spool, logger) }
+            _ = await attempt {
+                try await Worker.run(name: "fence") { try SourceFence.lowerLeftover(options.source, spool, logger) }
+            }
+            SwitchoverRequest.remove(spool)
             throw error
         }
+        var following = options.adopting(journal)
+        following.publications = journal.publications
+        let follower = SwitchoverFollower(following, progress: progress, logger: logger)
+        let made = await attempt { try await run(journal, follower, stop) }
+        guard case .failure(let error) = made else {
+            follower.finish()
+            return try made.get()
+        }
+        if let error = error as? ReleaseIsDone { throw error.cause }
+        _ = await attempt { try await Worker.run(name: "giving up") { follower.giveUp() } }
+        throw error
+    }
+
+    private func run(
+        _ journal: CloneJournal, _ follower: SwitchoverFollower, _ stop: StopRequest
+    ) async throws -> Outcome {
+        var steps: [CloneJournal.Step] = []
+        try await step("finding who follows", &steps) {
+            try await Worker.run(name: "following") { try follower.engage(journal.pid, stop) }
+        }
+        Failpoint.afterRequest.reach()
         try await step("waiting for the lag", &steps) {
-            try await Worker.run(name: "lag") { try awaitLag(stop) }
+            try await Worker.run(name: "lag") { try awaitLag(follower, stop) }
         }
-        let lock = try await step("ending the follower", &steps) {
-            try await Worker.run(name: "taking over") { try takeOver(journal.pid, stop) }
+        if wishes.refresh == .afterwards {
+            // None is as old as the copy when applications come.
+            let count = try await step("refreshing views", &steps) {
+                try await Worker.run(name: "refreshing") { try refresh { try goOn(stop) }.refreshed }
+            }
+            if count > 0 {
+                try await step("waiting again", &steps) {
+                    try await Worker.run(name: "lag") { try awaitLag(follower, stop) }
+                }
+            }
         }
-        defer { withExtendedLifetime(lock) {} }
-        progress.noteLock()
+        try goOn(stop)
         Failpoint.afterTakeOver.reach()
-        guard wishes.fences else { return try await drain(try self.journal(), stop, steps) }
+        guard wishes.fences else { return try await drain(try self.journal(), follower, stop, steps) }
         // Who pauses the application's connections does it here.
         try await step("event before-fence", &steps) { try await hook.fire(.beforeFence) }
-        var fence: SourceFence?
-        do {
-            fence = try await step("making the source read-only", &steps) {
+        let raised = await attempt {
+            try await step("making the source read-only", &steps) {
                 try await Worker.run(name: "fence") { try SourceFence.raise(options.source, spool, logger) }
             }
+        }
+        let made = await attempt {
+            _ = try raised.get()
             await hook.tell(.fenced)
-            return try await drain(try self.journal(), stop, steps)
-        } catch {
-            // The application can go on where it was.
-            if let fence { try? await Worker.run(name: "fence") { fence.lower(logger) } }
-            await hook.tell(.undone, ["message": "\(error)"])
-            throw error
+            return try await drain(try self.journal(), follower, stop, steps)
+        }
+        guard case .failure(let error) = made, !(error is ReleaseIsDone) else { return try made.get() }
+        // The application can go on where it was.
+        _ = await attempt {
+            try await Worker.run(name: "fence") {
+                if case .success(let fence) = raised { return fence.lower(logger) }
+                // It may have been raised all the same.
+                try SourceFence.lowerLeftover(options.source, spool, logger)
+            }
+        }
+        await hook.tell(.undone, ["message": "\(error)"])
+        throw error
+    }
+
+    private func goOn(_ stop: StopRequest) throws {
+        if stop.isRequested { throw Self.stopped }
+    }
+
+    /// Waits for another switchover, or for the clone that undoes one that was killed.
+    private func lockOut(_ stop: StopRequest) throws -> SpoolLock {
+        let patience = Deadline.after(milliseconds: 10_000)
+        while true {
+            do throws(SpoolError) {
+                return try spool.lockForSwitchover()
+            } catch {
+                guard error.code == .locked, !patience.hasPassed else { throw error }
+            }
+            guard !stop.isRequested else { throw Self.stopped }
+            _ = Polling.wait(stop.descriptor, until: .after(milliseconds: 20))
         }
     }
 
-    /// Applies what the source has by now, verifies it, and sets what no change brings.
+    /// Waits until the target has what the source has by now, verifies it, and sets what no change brings.
     private func drain(
-        _ journal: CloneJournal, _ stop: StopRequest, _ before: [CloneJournal.Step]
+        _ journal: CloneJournal, _ follower: SwitchoverFollower, _ stop: StopRequest, _ before: [CloneJournal.Step]
     ) async throws -> Outcome {
         var steps = before
         let options = self.options
+        try goOn(stop)
         try await step("waiting for open transactions", &steps) {
             try await Worker.run(name: "in flight") {
                 try InFlight(source: SourceFence.connect(options.source))
                     .await(seconds: wishes.inFlightSeconds, stop, logger)
             }
         }
-        let (marker, end) = try await Worker.run(name: "source") { try endPosition() }
-        logger.info("the end position is \(end)")
-        var following = options
-        following.end = end.description
-        following.publications = journal.publications
-        try await step("applying what is left", &steps) { [following] in
-            let run = CloneRun(following, progress: progress, logger: logger)
-            guard case .done = try await run.follow(journal, stop) else { throw Self.stopped }
-            try await Worker.run(name: "verifying") { try verify(marker, end) }
+        // Nobody can change definitions any more where the source is fenced: they are compared while changes are applied.
+        let looks = look(journal)
+        let early = wishes.fences ? Task { try await looks() } : nil
+        let end = try await step("taking the end position", &steps) {
+            try await Worker.run(name: "source") { try endPosition() }
+        }
+        logger.info("the end position is \(end.position)")
+        try await step("applying what is left", &steps) {
+            try await Worker.run(name: "applying") { try awaitApplied(end, follower, stop) }
         }
         Failpoint.afterDrain.reach()
-        await hook.tell(.drained, ["end": "\(end)"])
-        try await step("definitions", &steps) {
-            try await Worker.run(name: "drift") { try checkDefinitions(journal) }
+        await hook.tell(.drained, ["end": "\(end.position)"])
+        try goOn(stop)
+        try follower.requestRest()
+        let plan = try await step("definitions", &steps) {
+            if let early { try await early.value } else { try await looks() }
         }
-        let rest = try await step("the rest", &steps) {
-            try await Worker.run(name: "rest") { try bringRest(journal, stop) }
+        try await step("ending the stages", &steps) {
+            try await Worker.run(name: "resting") { try awaitRest(end, follower, stop) }
         }
-        let sequences = try await step("sequences", &steps) {
+        Failpoint.afterRest.reach()
+        var outcome = Outcome(end: end.position, sequences: nil, views: nil, rest: [], comparedTables: nil, steps: [])
+        outcome.rest = try await step("the rest", &steps) {
+            try await Worker.run(name: "rest") { try bringRest(plan, journal, stop) }
+        }
+        outcome.sequences = try await step("sequences", &steps) {
             try await Worker.run(name: "sequences") { try CloneEnd(options, logger: logger).setSequences() }
         }
-        var outcome = Outcome(end: end, sequences: sequences, views: 0, rest: rest, comparedTables: nil, steps: [])
-        if !wishes.skipsRefresh {
+        if wishes.refresh == .inside {
             (outcome.views, outcome.staleViews) = try await step("materialized views", &steps) {
-                try await Worker.run(name: "refreshing") { try refresh(stop) }
+                try await Worker.run(name: "refreshing") { try refresh { try goOn(stop) } }
             }
         }
         if wishes.compares {
@@ -140,39 +208,31 @@ public struct Switchover: Sendable {
             }
         }
         try await step("looking for late changes", &steps) {
-            try await Worker.run(name: "late") { try checkLateChanges(journal, end) }
+            try await Worker.run(name: "late") { try checkLateChanges(journal, end.position, xid: end.xid) }
         }
-        if stop.isRequested { throw Self.stopped }
+        try goOn(stop)
         if journal.late != nil {
             // After this no change may be applied; a switchover that fails later has them dropped again.
             outcome.remarks = try await step("foreign keys and triggers", &steps) {
                 try await Worker.run(name: "late") { try LateDefinitions.make(options, logger) }
             }
         }
-        try await step("event released", &steps) { try await hook.fire(.released, ["end": "\(end)"]) }
-        outcome.steps = steps
-        let made = try await Worker.run(name: "finishing") { [outcome] in
-            var journal = try self.journal()
-            journal.switchedAt = end
-            journal.pid = getpid()
-            journal.steps += outcome.steps
-            try TargetMark(TargetDatabase(options.target).connection).set(.switched, of: journal.id)
-            Failpoint.beforeSwitchIsDone.reach()
-            try journal.write(spool)
-            Failpoint.afterSwitchIsDone.reach()
-            return outcome
-        }
-        await hook.tell(.switched, ["end": "\(end)"])
-        return made
+        return try await release(outcome, steps)
     }
 
-    /// What is done once the application can use the target: foreign keys that came in the switchover look at the rows.
-    public func afterwards() throws { try LateDefinitions.validate(options, logger) }
+    /// Compares the definitions, and lists what the stream does not carry.
+    private func look(_ journal: CloneJournal) -> @Sendable () async throws -> RestPlan {
+        {
+            async let plan = Worker.run(name: "rest plan") { try planRest(journal) }
+            try await Worker.run(name: "drift") { try checkDefinitions(journal) }
+            return try await plan
+        }
+    }
 
-    private var hook: EventHook { EventHook(options, logger: logger) }
+    var hook: EventHook { EventHook(options, logger: logger) }
 
-    private static let stopped = MigrationError(
-        .incomplete, "stopped before the switchover was complete; run it again, or clone --follow to go on following")
+    static let stopped = MigrationError(
+        .incomplete, "stopped before the switchover was complete, and everything is undone; run it again")
 
     /// What would make the switchover fail later is found before anything is done.
     private func check(_ journal: CloneJournal) throws {
@@ -185,26 +245,22 @@ public struct Switchover: Sendable {
     }
 
     /// Nothing has been changed yet when this gives up.
-    private func awaitLag(_ stop: StopRequest) throws {
-        let isFollowed = CloneJournal.isRunning(spool)
-        guard isFollowed || wishes.maxLag != nil else {
-            return logger.warning("no clone follows: all that is missing is received and applied now")
-        }
+    private func awaitLag(_ follower: SwitchoverFollower, _ stop: StopRequest) throws {
         let limit = wishes.maxLag ?? SwitchoverOptions.standardLimit
         let probe = try LagProbe(options)
         let patience = Deadline.after(milliseconds: wishes.lagPatienceSeconds * 1_000)
         var spoken = Deadline.now
         while true {
+            try follower.look()
             let lag = try probe.look()
             if lag.isWithin(limit) { return logger.info("the target is behind by \(lag.words)") }
             guard !stop.isRequested else { throw Self.stopped }
-            guard isFollowed, !patience.hasPassed, CloneJournal.isRunning(spool) else {
+            // Where nobody followed, the application may be stopped already, and giving up would help nobody.
+            guard !patience.hasPassed || follower.isOurs && wishes.maxLag == nil else {
                 throw MigrationError(
                     .lagging,
-                    "the target is behind by \(lag.words), and the limit is \(limit.words); nothing was changed. "
-                        + (patience.hasPassed
-                            ? "Try again later, or name another limit with --max-lag"
-                            : "No clone follows: start clone --follow, and try again"))
+                    "the target is behind by \(lag.words), and the limit is \(limit.words); nothing was changed. Try again "
+                        + "later, or name another limit with --max-lag")
             }
             if spoken.hasPassed {
                 logger.info("the target is behind by \(lag.words); waiting for \(limit.words)")
@@ -214,10 +270,11 @@ public struct Switchover: Sendable {
         }
     }
 
-    private func refresh(_ stop: StopRequest) throws -> (refreshed: Int, stale: [String]) {
+    /// - Returns: how many views were refreshed, and the names of those that could not be.
+    private func refresh(_ isStopped: () throws -> Void) throws -> (refreshed: Int, stale: [String]) {
         let views = try MaterializedViews(
             on: try TargetDatabase(options.target).connection, unfilled: journal().unfilledViews ?? [])
-        let stale = try views.refresh(options, logger) { if stop.isRequested { throw Self.stopped } }
+        let stale = try views.refresh(options, logger, isStopped: isStopped)
         return (views.views.count - stale.count, stale)
     }
 
@@ -239,7 +296,7 @@ public struct Switchover: Sendable {
         return results.count
     }
 
-    private func step<Result: Sendable>(
+    func step<Result: Sendable>(
         _ name: String, _ steps: inout [CloneJournal.Step], _ body: () async throws -> Result
     ) async throws -> Result {
         progress.begin(name)
@@ -250,7 +307,8 @@ public struct Switchover: Sendable {
         return result
     }
 
-    private func journal() throws -> CloneJournal {
+    /// The journal of a migration that can be switched over.
+    func journal() throws -> CloneJournal {
         guard let journal = try CloneJournal.read(spool) else {
             throw MigrationError(
                 .inputOutput, "\(options.spool) holds no journal of a clone; name its folder with --dir")
@@ -273,50 +331,5 @@ public struct Switchover: Sendable {
                 .conflict, "the migration in \(options.spool) was switched over at \(end) already; run clone cleanup")
         }
         return journal
-    }
-
-    /// Has a clone that follows end in good order, and takes its place.
-    private func takeOver(_ pid: pid_t, _ stop: StopRequest) throws -> SpoolLock {
-        let patience = Deadline.after(milliseconds: 60_000)
-        var isAsked = false
-        while true {
-            do throws(SpoolError) {
-                return try spool.lockForClone()
-            } catch {
-                guard error.code == .locked, !patience.hasPassed, !stop.isRequested else { throw error }
-            }
-            // While the lock is held, the number is that of its holder.
-            if !isAsked { kill(pid, SIGTERM) }
-            isAsked = true
-            _ = Polling.wait(stop.descriptor, until: .after(milliseconds: 100))
-        }
-    }
-
-    /// A transaction of ours is the last that the target must have: when its position is past that, it has all before.
-    private func endPosition() throws -> (marker: LSN, end: LSN) {
-        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
-        let writers = try OtherSessions(source: source).list().count
-        if writers > 0 {
-            logger.warning("\(writers) other sessions are connected to the source; what they write from now on is lost")
-        }
-        let doing = "taking the end position"
-        let marker = try source.execute(
-            "SELECT pg_catalog.pg_logical_emit_message(true, 'walrelay', 'switchover')", doing: doing)
-        let end = try source.currentPosition(doing: doing)
-        // A crash must not take back what the end is to be behind.
-        try source.makeCommitsDurable()
-        guard let marker = marker.text(0, 0).flatMap({ LSN($0) }) else {
-            throw PostgresError(.unexpectedAnswer, "the answer cannot be read", doing: doing)
-        }
-        return (marker, end)
-    }
-
-    private func verify(_ marker: LSN, _ end: LSN) throws {
-        let target = try TargetDatabase(options.target)
-        let position = try target.connection.durablePosition(options.stream) ?? .zero
-        guard position >= marker else {
-            throw MigrationError(
-                .incomplete, "the target is at \(position), before the last transaction up to \(end)")
-        }
     }
 }

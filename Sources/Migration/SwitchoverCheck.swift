@@ -45,16 +45,20 @@ struct SwitchoverCheck {
             lag = try probe.look()
         }
         if isFollowed {
-            add(.pass, .here, "follower", "a clone follows; the switchover ends it, and takes its place")
+            add(
+                .pass, .here, "follower",
+                "a clone follows, and applies what is left; it ends by itself when the switchover is made")
         } else {
-            add(.warn, .here, "follower", "no clone follows: all that is missing is applied by the switchover itself")
+            add(
+                .warn, .here, "follower",
+                "no clone follows: the switchover follows by itself, until the target is near enough")
         }
         if lag.isWithin(limit) || !isFollowed && wishes.maxLag == nil {
             add(.pass, .target, "lag", "\(lag.words); the limit is \(limit.words)")
         } else {
             add(
-                .fail, .target, "lag", "\(lag.words); the limit is \(limit.words)",
-                isFollowed ? "wait, or name another with --max-lag" : "start clone --follow, and wait", .lagging)
+                isFollowed ? .fail : .warn, .target, "lag", "\(lag.words); the limit is \(limit.words)",
+                isFollowed ? "wait, or name another with --max-lag" : nil, .lagging)
         }
     }
 
@@ -180,7 +184,7 @@ struct SwitchoverCheck {
     }
 
     private mutating func lookAtViews() throws {
-        guard !wishes.skipsRefresh else {
+        guard wishes.refresh != .never else {
             return add(.pass, .target, "materialized views", "left as they are")
         }
         views = try MaterializedViews(on: target).views

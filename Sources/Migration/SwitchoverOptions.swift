@@ -6,8 +6,8 @@ public struct SwitchoverOptions: Sendable {
     public var lagPatienceSeconds = 300
     /// Makes the source read-only and ends its other sessions.
     public var fences = false
-    /// Leaves materialized views as they are.
-    public var skipsRefresh = false
+    /// When materialized views are refreshed.
+    public var refresh = Refresh.afterwards
     /// Compares all rows at the end.
     public var compares = false
 
@@ -24,6 +24,17 @@ public struct SwitchoverOptions: Sendable {
     public static let standardLimit = Lag.Limit.bytes(caughtUpBytes)
     /// A target that is less behind has caught up.
     public static let caughtUpBytes: UInt64 = 16 << 20
+
+    /// When materialized views are refreshed.
+    public enum Refresh: Sendable {
+        /// Before the fence, and again when applications can use the target: they do not wait for it, and see the views as
+        /// they were before the fence until then.
+        case afterwards
+        /// Before applications can use the target.
+        case inside
+        /// Not at all.
+        case never
+    }
 
     /// Everything as it is without options.
     public init() {}

@@ -26,6 +26,28 @@ extension SpoolDirectory {
         return try SpoolLock(statePath + "/clone.lock", spool: path, holder: "clone")
     }
 
+    /// Takes the lock of whoever makes a switchover, or undoes one that was killed. Refused while another has it.
+    public func lockForSwitchover() throws(SpoolError) -> SpoolLock {
+        try makeState()
+        return try SpoolLock(statePath + "/switchover.lock", spool: path, holder: "switchover", what: "this migration")
+    }
+
+    /// Takes the lock for a moment's change of a document that several processes change; waits for it.
+    public func lockDocument(_ name: String) throws(SpoolError) -> SpoolLock {
+        try makeState()
+        // Whoever has it replaces one file.
+        var rest = 10_000
+        while true {
+            do throws(SpoolError) {
+                return try SpoolLock(statePath + "/" + name + ".lock", spool: path, holder: "process")
+            } catch {
+                guard error.code == .locked, rest > 0 else { throw error }
+                usleep(5_000)
+                rest -= 5
+            }
+        }
+    }
+
     /// Waits until no receive writes to the spool. False when one still does after `milliseconds`.
     public func isFree(within milliseconds: Int) throws(SpoolError) -> Bool {
         guard FileSystem.isDirectory(path) else { return true }

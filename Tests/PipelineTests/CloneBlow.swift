@@ -108,8 +108,8 @@ extension CloneBlow {
             case .following: [:]
             case .switchover:
                 [
-                    "after-take-over": 1, "after-fence": 1, "after-drain": 1, "before-switch-done": 1,
-                    "after-switch-done": 1,
+                    "after-request": 1, "after-take-over": 1, "after-fence": 1, "after-drain": 1, "after-rest": 1,
+                    "before-switch-done": 1, "after-switch-done": 1,
                 ]
             case .cleanup: ["after-slot-drop": 1, "before-position-drop": 1, "before-done": 1]
             }

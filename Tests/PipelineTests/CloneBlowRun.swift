@@ -12,6 +12,8 @@ struct CloneBlowRun {
     /// What happened to the program that was hit.
     private(set) var course = ""
     private var holder: RunningProgram?
+    /// The clone whose stages apply while another program is hit.
+    private var follower: RunningProgram?
     private let notices: Bool?
 
     private static let follow = "--follow --table-jobs 3 --split-tables-larger-than 256kB"
@@ -57,6 +59,7 @@ struct CloneBlowRun {
             try await complete(Self.follow + " --endpos current", .bounded)
         default:
             let follower = try await followed()
+            if blow.phase == .switchover { self.follower = follower }
             try await complete("switchover --fence", .switchover)
             _ = try await follower.wait()
             try await complete("cleanup", .cleanup)
@@ -193,7 +196,7 @@ struct CloneBlowRun {
         case .child(let after, let name):
             if after != nil { try await program.awaitStop() }
             program.signal(SIGCONT)
-            while try await rig.stage(name, of: program) == nil {
+            while try await rig.stage(name, of: follower ?? program) == nil {
                 guard program.isRunning else { return course += "there was no \(name) any more; " }
             }
             try await hit(program)
@@ -218,7 +221,7 @@ struct CloneBlowRun {
         case .source: try await hit(rig.source, program)
         case .target: try await hit(rig.target, program)
         default:
-            if let pid = try await rig.stage(blow.victim.rawValue, of: program) {
+            if let pid = try await rig.stage(blow.victim.rawValue, of: follower ?? program) {
                 kill(pid, SIGKILL)
             } else {
                 course += "there was no \(blow.victim.rawValue) any more; "

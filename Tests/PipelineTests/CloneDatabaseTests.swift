@@ -142,8 +142,8 @@ struct CloneDatabaseTests {
                 """)
             let refused = try await rig.shell(rig.cloneCommand("switchover --fence --rest refuse"))
             #expect(refused.exitCode == ExitStatus.drift.rawValue, "\(refused)")
-            #expect(try await follower.wait().exitCode == 0)
             let done = try await rig.shell(rig.cloneCommand("switchover --fence")).checked("switchover")
+            #expect(try await follower.wait().exitCode == 0, "\(follower.stderr)")
             #expect(done.output.contains("\"settings\".\"children\""), "\(done)")
             let all = "SELECT v, (SELECT last_value FROM settings.numbers) FROM settings.children"
             #expect(try await rig.onTarget(all) == "later|2")

@@ -53,9 +53,9 @@ struct CloneEventTests {
                 #expect(failed.stderr.contains("the program for event \(event) "), "\(failed)")
                 try await rig.onSource("UPDATE child SET v = '\(event)'")
             }
-            #expect(try await follower.wait().exitCode == 0)
             try rig.folder.write("failing", "none")
             try await rig.shell(rig.cloneCommand("switchover --fence \(hook)")).checked("switchover")
+            #expect(try await follower.wait().exitCode == 0, "\(follower.stderr)")
             try await rig.shell("exec clone wait --for switched --timeout 1 --dir \"$SPOOL\"").checked("wait")
             try await rig.expectCloned()
             let events = try Self.events(rig)

@@ -47,10 +47,10 @@ struct CloneSwitchoverTests {
             #expect(late.exitCode == ExitStatus.lagging.rawValue, "\(late)")
             #expect(late.stderr.contains("nothing was changed"), "\(late)")
             #expect(follower.isRunning)
-            // The follower's status is still the follower's.
-            let status = try await rig.shell("clone status --dir \"$SPOOL\"").checked("status").output
-            #expect(
-                status.contains("phase       following, for") && status.contains("replay      running"), "\(status)")
+            // The follower's status is the follower's again.
+            try await rig.awaitStatus {
+                $0.contains("phase       following, for") && $0.contains("replay      running")
+            }
             try await rig.onSource("INSERT INTO parent VALUES (78)")
 
             // The same again, which now waits for as long as it takes.
@@ -83,9 +83,13 @@ struct CloneSwitchoverTests {
             let differs = try await rig.shell(rig.cloneCommand("switchover --fence --compare"))
             #expect(differs.exitCode == ExitStatus.failure.rawValue, "\(differs)")
             #expect(differs.stderr.contains("\"shop\".\"people\": differs"), "\(differs)")
-            #expect(try await follower.wait().exitCode == 0)
+            try await follower.awaitLog(containing: "the switchover was not made; following goes on")
             try await rig.onSource("INSERT INTO parent VALUES (78)")
             try await rig.onTarget("UPDATE shop.people SET name = 'n17' WHERE id = 17")
+            try await rig.target.awaitSQL(
+                "SELECT count(*) FROM parent WHERE id = 78", equals: "1", database: rig.targetDatabase)
+            follower.signal(SIGTERM)
+            #expect(try await follower.wait().exitCode == 0)
 
             // A fence that nobody could lower is known to be ours, and lowered by whoever comes next.
             try await rig.killBehindTheFence()
@@ -106,13 +110,14 @@ struct CloneSwitchoverTests {
             let late = try await rig.shell(
                 "export WALRELAY_FAILPOINT=before-switch-done; " + rig.cloneCommand("switchover --fence"))
             #expect(late.signal == SIGKILL, "\(late)")
-            _ = try await second.wait()
+            try await second.awaitLog(containing: "the switchover was not made; following goes on")
             let done = try await rig.shell(
                 "export WALRELAY_SOURCE=\"$SOURCE password=hidden\" WALRELAY_TARGET=\"$TARGET password=hidden\"; "
                     + "clone switchover --fence --compare --dir \"$SPOOL\" "
                     + "--slot-name \"$NAME\" --origin \"$NAME\""
             ).checked("switchover")
             #expect(done.output.contains("tables were compared and are equal"), "\(done)")
+            #expect(try await second.wait().exitCode == 0, "\(second.stderr)")
             let undo = try #require(done.output.firstRange(of: "BEGIN READ WRITE;"), "\(done)")
             #expect(!done.output.contains("hidden") && !done.stderr.contains("hidden"))
             try await rig.expectCloned()
@@ -128,8 +133,9 @@ struct CloneSwitchoverTests {
     @Test func whoConnectedUnderAFenceThatIsUndoneCanWriteAgain() async throws {
         try await Rig.runClone { rig in
             let follower = try await rig.startFollower()
-            try await rig.killBehindTheFence()
+            follower.signal(SIGTERM)
             _ = try await follower.wait()
+            try await rig.killBehindTheFence()
             let locked = try rig.start(
                 "exec psql -Xqd \"$SOURCE application_name=locked\" -c 'SHOW default_transaction_read_only' "
                     + "-c 'SELECT pg_sleep(60)'")
@@ -188,7 +194,7 @@ struct CloneSwitchoverTests {
 }
 
 extension Rig {
-    /// Has a switchover die when it has just made the source read-only.
+    /// Has a switchover die when it has just made the source read-only, with nobody else to undo that.
     func killBehindTheFence() async throws {
         let killed = try await shell("export WALRELAY_FAILPOINT=after-fence; " + cloneCommand("switchover --fence"))
         #expect(killed.signal == SIGKILL, "\(killed)")

@@ -222,6 +222,14 @@ struct CopyCommand: AsyncParsableCommand {
                 stopped; slot "\(journal.slot)" keeps its place on the source, and WAL with it. The same command goes on; \
                 clone cleanup gives it up
                 """)
+        case .switched(let journal):
+            if run.progress.snapshot.tables > 0 { CopySummary(journal).print(seconds: seconds) }
+            logger.info(
+                """
+                the switchover is made: the target has everything up to \(journal.switchedAt ?? .zero), and nothing more is \
+                applied. Applications use the target now; clone cleanup gives up slot "\(journal.slot)", which keeps WAL on \
+                the source
+                """)
         case .done(let journal):
             CopySummary(journal).print(seconds: seconds)
             logger.info(

@@ -11,10 +11,11 @@ struct SwitchoverCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "switchover", abstract: "Bring the target to where the source is, with sequences and all.",
         discussion: """
-            Waits until the target is nearly there, while clone goes on following. Then ends that clone, applies everything \
-            up to the source's present position and proves it, sets the sequences, and refreshes materialized views. Stop \
-            the application before, or have --fence keep it from writing. Until the last step a failure undoes the fence, \
-            and clone --follow continues. The slot and the target's position stay until clone cleanup.
+            Waits until the target is nearly there, while clone --follow goes on; where none runs, this follows by itself. \
+            Then takes the source's present position, waits until everything up to it is applied and proves it, and sets the \
+            sequences. Stop the application before, or have --fence keep it from writing. Until the last step a failure, a \
+            signal or a kill undoes the fence, and clone --follow continues; it ends when the switchover is made. Materialized \
+            views are refreshed before and after that. The slot and the target's position stay until clone cleanup.
 
             EXAMPLES
               clone switchover --dry-run
@@ -60,6 +61,12 @@ struct SwitchoverCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Refuse when that would take longer by the estimate.", valueName: "seconds"))
     var restLimit = 60
 
+    @Flag(
+        help: ArgumentHelp(
+            "Refresh materialized views before the application can use the target. Otherwise they are refreshed before the "
+                + "fence and right after that, and are as they were before the fence until then."))
+    var refreshInside = false
+
     @Flag(help: "Leave materialized views as they were copied.")
     var skipRefresh = false
 
@@ -83,6 +90,9 @@ struct SwitchoverCommand: AsyncParsableCommand {
         if !(0...1_000_000 ~= lagTimeout) { throw ValidationError("--lag-timeout must be from 0 to 1000000") }
         for (name, value) in [("in-flight-timeout", inFlightTimeout), ("rest-limit", restLimit)]
         where !(0...1_000_000 ~= value) { throw ValidationError("--\(name) must be from 0 to 1000000") }
+        if refreshInside && skipRefresh {
+            throw ValidationError("--refresh-inside and --skip-refresh exclude each other")
+        }
         if !(1...128 ~= tableJobs) { throw ValidationError("--table-jobs must be from 1 to 128") }
     }
 
@@ -96,7 +106,7 @@ struct SwitchoverCommand: AsyncParsableCommand {
         wishes.maxLag = maxLag?.limit
         wishes.lagPatienceSeconds = lagTimeout
         wishes.fences = fence
-        wishes.skipsRefresh = skipRefresh
+        wishes.refresh = skipRefresh ? .never : refreshInside ? .inside : .afterwards
         wishes.compares = compare
         wishes.inFlightSeconds = inFlightTimeout
         wishes.acceptsDrift = acceptDrift
@@ -104,6 +114,7 @@ struct SwitchoverCommand: AsyncParsableCommand {
         wishes.restLimitSeconds = restLimit
         let switchover = Switchover(options, wishes, logger: logger)
         if dryRun { return try await rehearse(switchover) }
+        if switchover.hasMoreToDo { return try await finish(switchover) }
         // A terminal that is closed must not leave the application locked out.
         let outcome = try await Program.runAsync(hangup: {}) { stop in
             let report = ProgressReport(
@@ -112,8 +123,16 @@ struct SwitchoverCommand: AsyncParsableCommand {
             return try await switchover.run(stop)
         }
         conclude(outcome, options)
-        // What the application need not wait for.
-        try await Program.run { _ in try switchover.afterwards() }
+        try await finish(switchover)
+    }
+
+    /// What the application need not wait for.
+    private func finish(_ switchover: Switchover) async throws {
+        let (refreshed, stale) = try await Program.run { stop in try switchover.afterwards(stop) }
+        if refreshed > 0 { Output.line("\(refreshed) materialized views are refreshed.") }
+        for view in stale {
+            Output.line("Next: fix what keeps \(view) from being refreshed, then REFRESH MATERIALIZED VIEW \(view);")
+        }
     }
 
     private func rehearse(_ switchover: Switchover) async throws {
@@ -123,24 +142,27 @@ struct SwitchoverCommand: AsyncParsableCommand {
         var steps = [
             "wait until the target is less than \((maxLag?.limit ?? SwitchoverOptions.standardLimit).words) behind, for "
                 + "\(lagTimeout) s at most",
-            "end the clone that follows, and take its place",
+            "have the clone that follows go on, or follow here if there is none",
         ]
         if fence && events.onEvent != nil { steps.append("run the program for event before-fence") }
         if fence { steps.append("make the source's database read-only, and end its other sessions") }
         steps += [
             "wait for transactions that are open on the source, for \(inFlightTimeout) s at most",
-            "take the source's position, and apply everything up to it", "prove that the target has it",
+            "take the source's position, and wait until everything up to it is applied",
+            "prove that the target has it, and have the stages end",
             "compare the definitions" + (acceptDrift ? ", and go on if they differ" : ""),
             rest == .ignore
                 ? "leave what the stream of changes does not carry"
                 : "compare what the stream of changes does not carry, and \(rest == .copy ? "copy" : "refuse") what differs",
             "set the sequences, and verify that none is behind the source's",
         ]
-        if !views.isEmpty { steps.append("refresh \(views.joined(separator: ", "))") }
+        let refresh = "refresh \(views.joined(separator: ", "))"
+        if !views.isEmpty && refreshInside { steps.append(refresh) }
         if compare { steps.append("compare all rows") }
         steps.append("look whether anything was committed on the source after the end position")
         steps.append("make foreign keys and triggers, where they were left out (--triggers late)")
         if events.onEvent != nil { steps.append("run the program for event released") }
+        if !views.isEmpty && !refreshInside { steps.append("\(refresh), while the application uses the target") }
         for (index, step) in steps.enumerated() { Output.line("  \(index + 1). \(step)") }
         if let failure = findings.first(where: { $0.status == .fail }) {
             throw ProgramFailure(failure.exitStatus, "a switchover could not be made now; nothing was changed")
@@ -151,9 +173,10 @@ struct SwitchoverCommand: AsyncParsableCommand {
     private func conclude(_ outcome: Switchover.Outcome, _ options: CloneOptions) {
         Table.print(
             ["step", "seconds"], outcome.steps.map { [$0.name, CopySummary.text($0.seconds)] }, alignedRight: [1])
-        var done = "The target has everything up to \(outcome.end). \(outcome.sequences) sequences are set"
+        var done = "The target has everything up to \(outcome.end)"
+        done += outcome.sequences.map { ". \($0) sequences are set" } ?? ""
         done += outcome.rest.isEmpty ? "" : ", \(outcome.rest.joined(separator: ", ")) brought over again"
-        done += skipRefresh ? "" : ", \(outcome.views) materialized views are refreshed"
+        done += outcome.views.map { ", \($0) materialized views are refreshed" } ?? ""
         done += outcome.comparedTables.map { ", \($0) tables were compared and are equal" } ?? ""
         Output.line("\n\(done).\n\nNext:")
         var next = [

@@ -35,7 +35,9 @@ func program(_ name: String, _ dependencies: [Target.Dependency]? = nil) -> Targ
         name: "\(name)Program",
         dependencies: ["CommandSupport"] + (dependencies ?? [.byName(name: "\(name)Command")]),
         path: "Sources/Programs/\(name)",
-        swiftSettings: settings
+        swiftSettings: settings,
+        // What the loader fills in at the start is read-only from then on (tools/audit looks).
+        linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "now"])]
     )
 }
 

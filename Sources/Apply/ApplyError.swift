@@ -36,7 +36,7 @@ public struct ApplyError: Error, Sendable {
         case malformedInput
         /// The input ended without an end mark.
         case inputEndedEarly
-        /// The input goes on with another source.
+        /// The input continues with another source.
         case foreignStream
     }
 

@@ -24,9 +24,9 @@ public struct ApplyOptions: Sendable {
     public enum Mismatch: String, Sendable, CaseIterable {
         /// Roll the batch back and stop.
         case error
-        /// Log each and go on: the target is then not what the source is.
+        /// Log each and continue: the target is then not what the source is.
         case warn
-        /// Go on, and only count them: as a native subscription does.
+        /// Continue, and only count them: as a native subscription does.
         case skip
     }
 

@@ -124,7 +124,7 @@ public final class BatchApplier {
 
     private func handle(_ event: BatchEvent, lane: Int) throws -> ApplyOutcome? {
         if case .endOfInput = event, let end { return try finish(end) }
-        // An end counts only as the last thing: the stream may have been taken up again.
+        // An end counts only as the last thing: the stream may have been resumed.
         end = nil
         switch event {
         case .preamble(let preamble): try begin(preamble)
@@ -185,7 +185,7 @@ public final class BatchApplier {
         }
     }
 
-    /// Does a step of the open batch. One that fails in a way that can be mended later ends the batch for now.
+    /// Does a step of the open batch. One that fails in a way that can be fixed later ends the batch for now.
     private func attempt(_ step: () throws(ApplyError) -> Void) throws(ApplyError) {
         guard failure == nil, !isWithheld else { return }
         do throws(ApplyError) {
@@ -251,7 +251,7 @@ public final class BatchApplier {
             guard lanes == nil || preamble.lanes == options.jobs else {
                 throw ApplyError(
                     .malformedInput,
-                    "the input goes on with batches for \(preamble.lanes ?? 1) connections, and it began with batches "
+                    "the input continues with batches for \(preamble.lanes ?? 1) connections, and it began with batches "
                         + "for \(options.jobs); apply the rest with --jobs \(preamble.lanes ?? 1)")
             }
             return

@@ -165,7 +165,7 @@ final class BatchTransaction {
     func rollback() {
         if isCopying { try? connection.endCopy(failing: "the batch is rolled back", doing: "ending a COPY") }
         isCopying = false
-        // A COPY to the client would also go on for ever; the next statement ends it.
+        // A COPY to the client would also continue for ever; the next statement ends it.
         while let result = try? connection.nextResult(doing: "rolling back"), !result.isCopyOut {
             // A COPY that nobody has announced would be answered like this for ever.
             if result.isCopyIn { try? connection.endCopy(failing: "the batch is rolled back", doing: "ending a COPY") }
@@ -264,7 +264,7 @@ final class BatchTransaction {
 
     private func warn(_ actual: Int, _ expected: Int, _ table: String?) {
         logger.warning(
-            "a statement changed another number of rows than on the source; going on as asked",
+            "a statement changed another number of rows than on the source; continuing as asked",
             metadata: [
                 "batch": "\(batch)", "table": "\(table ?? "")", "changed": "\(actual)", "source": "\(expected)",
             ])

@@ -18,7 +18,7 @@ struct CatchUp {
 
     /// Bytes of WAL between the source's end, as it was last seen, and the target's position.
     private(set) var lagBytes: UInt64?
-    /// Seconds until the target is where the source is, if both go on as they did; nil when it is there, comes no
+    /// Seconds until the target is where the source is, if both continue as they did; nil when it is there, comes no
     /// nearer, or both were looked at only once.
     private(set) var secondsLeft: Double?
 

@@ -90,7 +90,7 @@ final class EventPart: @unchecked Sendable {
         }
     }
 
-    /// Goes on with the search in this part.
+    /// Continues with the search in this part.
     func look(for search: inout CopyLine) {
         for frame in frames {
             switch frame.kind {

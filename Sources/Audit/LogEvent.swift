@@ -11,11 +11,11 @@ public enum LogEvent {
     case begin(LogTransaction)
     /// A change that is selected: insert, update, delete or truncate.
     case change(Message, Operations, LogTransaction, lsn: LSN)
-    /// Another message of the range: origin, layout, type, or what somebody emitted. Those outside transactions too.
+    /// Another message of the range: origin, layout, type, or what someone emitted. Those outside transactions too.
     case other(Message, lsn: LSN)
     /// The transaction that began last committed.
     case commit(Message.Commit, LogTransaction)
-    /// The transaction that began last has no end here: it is begun anew below, or the log ends. What was seen of it
+    /// The transaction that began last has no end here: it is restarted below, or the log ends. What was seen of it
     /// did not happen (yet).
     case unfinished(LogTransaction)
     /// The log is complete up to here, though no commit ends here.

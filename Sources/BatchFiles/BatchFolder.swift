@@ -7,7 +7,7 @@ import Threading
 /// A folder that batches are written to, as files that each begin with a preamble and are sealed when they are whole.
 ///
 /// A sealed file never changes, and is durable before the next one is. So whatever happens, the sealed files are a log
-/// of batches without a gap, and writing goes on behind them.
+/// of batches without a gap, and writing continues after them.
 public final class BatchFolder: BatchSink {
     /// When a file is sealed, and how it is written.
     public struct Settings: Sendable {
@@ -60,7 +60,7 @@ public final class BatchFolder: BatchSink {
         last = files.max { ($0.to, $0.from) < ($1.to, $1.from) }
     }
 
-    /// The stream begins, or goes on with another preamble. Its source, and the position that it is for, must be those of
+    /// The stream begins, or continues with another preamble. Its source, and the position that it is for, must be those of
     /// the files that are there.
     ///
     /// - Throws: `BatchError` with `foreignStream`, or what is wrong with the last file there.

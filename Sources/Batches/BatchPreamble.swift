@@ -163,7 +163,7 @@ public struct BatchPreamble: Decodable, Sendable, Equatable {
         }
         text.appendJSON(key: "tool", tool)
         text.append("}\n")
-        // psql without ON_ERROR_STOP would go on after a refused COPY and read its data lines as SQL. So the server
+        // psql without ON_ERROR_STOP would continue after a refused COPY and read its data lines as SQL. So the server
         // ends the session at the first error, which ends psql too.
         text.append("SET exit_on_error = on;\n")
         for (name, value) in BatchPreamble.settings(encoding: encoding) {

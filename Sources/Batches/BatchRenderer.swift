@@ -141,7 +141,7 @@ public final class BatchRenderer {
         lastWatermark = max(lastWatermark, lsn)
     }
 
-    /// Goes on at another position, as if everything before it had been written. Nothing may wait to be written. What is
+    /// Continues at another position, as if everything before it had been written. Nothing may wait to be written. What is
     /// known of tables is kept.
     public func resume(at from: LSN) {
         resumedAt = from

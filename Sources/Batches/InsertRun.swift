@@ -3,7 +3,7 @@ import PgOutput
 /// Consecutive inserts into one table. The first rows are held as messages, because a small run becomes one INSERT;
 /// from the eighth on rows are written as COPY data at once.
 ///
-/// A run may begin in one transaction and go on in the next; its first ``completedRows`` belong to complete ones.
+/// A run may begin in one transaction and continue in the next; its first ``completedRows`` belong to complete ones.
 struct InsertRun {
     /// Runs shorter than this become an INSERT.
     static let copyThreshold = 8

@@ -51,26 +51,26 @@ public struct StreamIdentity: Sendable, Equatable {
         }
     }
 
-    /// Checks that a segment of `next` goes on where this stream, complete up to `reached`, ends.
+    /// Checks that a segment of `next` continues where this stream, complete up to `reached`, ends.
     public func check(isContinuedBy next: StreamIdentity, at reached: LSN) throws(BatchError) {
         guard systemIdentifier == next.systemIdentifier, database == next.database else {
             throw BatchError(
                 .foreignStream,
-                "the stream goes on with system \(next.systemIdentifier), database \"\(next.database)\", but it "
+                "the stream continues with system \(next.systemIdentifier), database \"\(next.database)\", but it "
                     + "began with system \(systemIdentifier), database \"\(database)\"; give it the segments of one "
                     + "source only", lsn: next.start)
         }
         guard logID == nil || next.logID == nil || logID == next.logID else {
             throw BatchError(
                 .foreignStream,
-                "the stream goes on with the log \(next.logID ?? ""), but it began with the log \(logID ?? ""); give it the "
+                "the stream continues with the log \(next.logID ?? ""), but it began with the log \(logID ?? ""); give it the "
                     + "segments of one log only", lsn: next.start)
         }
         try check(isFollowedBy: next, at: reached)
         guard next.start <= reached else {
             throw BatchError(
                 .gap,
-                "the log ends at \(reached) and goes on at \(next.start): a segment is missing between them; name all "
+                "the log ends at \(reached) and continues at \(next.start): a segment is missing between them; name all "
                     + "segments, in order", lsn: next.start)
         }
     }
@@ -81,13 +81,13 @@ public struct StreamIdentity: Sendable, Equatable {
         guard let end = next.history.end(of: timeline) else {
             throw BatchError(
                 .foreignStream,
-                "the stream goes on with timeline \(next.timeline), whose history does not have timeline \(timeline), with "
+                "the stream continues with timeline \(next.timeline), whose history does not have timeline \(timeline), with "
                     + "which it began; give it the segments of one history only", lsn: next.start)
         }
         guard reached <= end else {
             throw BatchError(
                 .foreignStream,
-                "the stream has everything up to \(reached), but timeline \(next.timeline), with which it goes on, branched "
+                "the stream has everything up to \(reached), but timeline \(next.timeline), with which it continues, branched "
                     + "off at \(end): what lies between is not part of it. Start from a new copy", lsn: next.start)
         }
     }

@@ -111,7 +111,7 @@ public final class Capture {
         do {
             return try capture()
         } catch {
-            // The disk's thread must have let go of the spool before anybody opens it again.
+            // The disk's thread must have released the spool before anybody opens it again.
             writer.abandon()
             worker?.join()
             throw error
@@ -160,7 +160,7 @@ public final class Capture {
                 throw CaptureError(
                     .streamEnded,
                     "the source ended the stream at \(assembler.position) (is it shutting down?); "
-                        + "run the same command again to go on")
+                        + "run the same command again to continue")
             case .keepalive(let walEnd, _, let replyRequested):
                 if assembler.keepalive(walEnd) == .reachedEnd { return true }
                 if replyRequested { try answer(stream, walEnd) }

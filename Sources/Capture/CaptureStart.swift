@@ -5,7 +5,7 @@ import Postgres
 import Spool
 import Threading
 
-/// Where a capture goes on: what the spool holds, compared with what the slot still has.
+/// Where a capture continues: what the spool holds, compared with what the slot still has.
 struct CaptureStart {
     let lock: SpoolLock?
     let destination: LogWriter.Destination
@@ -63,7 +63,7 @@ struct CaptureStart {
     }
 
     private static func report(_ recovered: RecoveredSegment, _ logger: Logger) {
-        logger.info("going on with open segment \(recovered.name.fileName), which ends at \(recovered.end)")
+        logger.info("resuming open segment \(recovered.name.fileName), which ends at \(recovered.end)")
         if recovered.cutBytes > 0 {
             logger.info(
                 "cut \(recovered.cutBytes) bytes after the last whole transaction; the source sends them again")

@@ -26,7 +26,7 @@ final class LogWriter: Sendable {
 
     /// Where the chunks go.
     enum Destination: Sendable {
-        /// A spool, going on with the recovered segment if there is one.
+        /// A spool, continuing with the recovered segment if there is one.
         case spool(SpoolDirectory, RecoveredSegment?)
         /// A descriptor that is read by another program.
         case pipe(Int32)

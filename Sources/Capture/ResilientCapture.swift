@@ -5,9 +5,9 @@ import Spool
 import Threading
 
 /// A capture that outlives its connection: after a restart of the source, a terminated walsender or a cut network it
-/// connects again, with growing pauses, and goes on where the log ends.
+/// connects again, with growing pauses, and continues where the log ends.
 ///
-/// Each attempt opens the spool anew, just as a new process would, so that there is one way to resume and not two.
+/// Each attempt opens the spool again, just as a new process would, so that there is one way to resume and not two.
 public final class ResilientCapture {
     private var options: CaptureOptions
     private let logger: Logger
@@ -29,7 +29,7 @@ public final class ResilientCapture {
         self.stop = stop
     }
 
-    /// Streams until the end position, a stop request or an error that connecting again does not mend.
+    /// Streams until the end position, a stop request or an error that connecting again does not fix.
     ///
     /// - Throws: what ``Capture`` throws. The first connection is not retried: a wrong address is a mistake to report.
     public func run() throws -> Capture.Outcome {
@@ -70,10 +70,10 @@ public final class ResilientCapture {
             } catch let error as CaptureError where error.code == .sourceBehind && stop.isRequested {
                 // It was waiting for a standby.
                 return .stopped(try options.spool?.end() ?? .zero)
-            } catch  where stop.isRequested && Self.isPassing(error) {
+            } catch  where stop.isRequested && Self.isTransient(error) {
                 // What it waited for may have been cancelled for the sake of the stop.
                 return .stopped(try options.spool?.end() ?? .zero)
-            } catch  where wasConnected && options.reconnects && Self.isPassing(error) && !stop.isRequested {
+            } catch  where wasConnected && options.reconnects && Self.isTransient(error) && !stop.isRequested {
                 let pause = backoff.next()
                 logger.warning("\(error); connecting again in \(Figures.tenths(Double(pause) / 1000)) s")
                 _ = Polling.wait(stop.descriptor, until: .after(milliseconds: pause))
@@ -82,8 +82,8 @@ public final class ResilientCapture {
         }
     }
 
-    /// True for what a source that is coming back mends by itself.
-    static func isPassing(_ error: any Error) -> Bool {
+    /// True for what a source that is coming back fixes by itself.
+    static func isTransient(_ error: any Error) -> Bool {
         switch error {
         case let error as PostgresError:
             switch error.code {

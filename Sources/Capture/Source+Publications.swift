@@ -46,7 +46,7 @@ extension Source {
     }
 
     /// Makes publications with the slot's name of what can be published; leaves one that is not ours as it is. One of
-    /// ours is a rest of an earlier slot, and made anew.
+    /// ours is a rest of an earlier slot, and made again.
     ///
     /// - Parameter isSelected: says of a schema and a table whether it is wanted.
     /// - Returns: what will not be replicated; nil when nothing was made.

@@ -61,7 +61,7 @@ public final class Source {
             ("statement_timeout", "0"), ("lock_timeout", "0"), ("idle_in_transaction_session_timeout", "0"),
             // A fence of clone's makes it so for the application; our own publications are to be dropped all the same.
             ("default_transaction_read_only", "off"),
-            // Publications that are dropped stay dropped, when the source falls over too.
+            // Publications that are dropped stay dropped, when the source crashes too.
             ("synchronous_commit", "local"),
         ]
     }

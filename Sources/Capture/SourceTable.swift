@@ -41,7 +41,7 @@ struct SourceTable: Sendable, Equatable {
     /// An old row would contain generated columns. From 18 on its UPDATEs fail unless those are published.
     var needsGenerated: Bool { identity == .full ? hasStoredGenerated : hasGeneratedKey }
 
-    /// UPDATE and DELETE go on working when they are published, and say which row they mean. Before 18 a generated column is
+    /// UPDATE and DELETE continue working when they are published, and say which row they mean. Before 18 a generated column is
     /// never sent, also where it is the key.
     func canPublishUpdates(_ serverVersion: Int) -> Bool {
         isIdentityUsable && !(identity == .full && hasVirtualGenerated)

@@ -6,7 +6,7 @@ import Synchronization
 import Threading
 
 /// Archives sealed segments and prunes those that are not needed any more, on a thread of its own: however long a copy
-/// takes, receiving goes on.
+/// takes, receiving continues.
 public final class SpoolKeeper: Sendable {
     /// What to do with sealed segments.
     public struct Options: Sendable {
@@ -83,7 +83,7 @@ public final class SpoolKeeper: Sendable {
         do {
             try body()
         } catch {
-            // Neither is needed to go on receiving.
+            // Neither is needed to continue receiving.
             logger.warning("\(doing): \(error); trying again later")
         }
     }

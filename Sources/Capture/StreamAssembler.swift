@@ -9,7 +9,7 @@ import Spool
 public struct StreamAssembler {
     /// What follows from a message.
     public enum Action: Equatable {
-        /// Go on.
+        /// Continue.
         case none
         /// A transaction is complete: a place to rotate, to make durable, to tell readers.
         case commit
@@ -44,7 +44,7 @@ public struct StreamAssembler {
         let facts: [UInt8]?
     }
 
-    /// A stream that goes on from `position` and ends at `end`, if there is one.
+    /// A stream that continues from `position` and ends at `end`, if there is one.
     public init(position: LSN, end: LSN?) {
         self.position = position
         idlePosition = position

@@ -9,7 +9,7 @@ public final class LogRenderer {
     public let renderer: BatchRenderer
 
     /// The last record was an end mark: where the log ends, and why. An end counts only while nothing follows it,
-    /// because the log may have been taken up again.
+    /// because the log may have been resumed.
     public private(set) var endMark: (lsn: LSN, reason: String)?
 
     /// A renderer that writes to `sink`.

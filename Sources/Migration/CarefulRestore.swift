@@ -81,7 +81,7 @@ struct CarefulRestore {
         var kept: [String] = []
         var isSkipping = false
         for line in lines where !line.isEmpty {
-            // Only a superuser may be somebody else from the start.
+            // Only a superuser may be someone else from the start.
             if line.hasPrefix("SET SESSION AUTHORIZATION ") {
                 let role = line.dropFirst("SET SESSION AUTHORIZATION ".count).prefix { $0 != ";" }
                 isSkipping = try !isThere(String(role), of: entry)

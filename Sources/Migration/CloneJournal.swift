@@ -8,7 +8,7 @@ import Spool
 public struct CloneJournal: Codable, Sendable, Equatable {
     /// How far it is.
     public enum Phase: String, Codable, Sendable {
-        /// Something of the copy may be on the target, and of the slot on the source. It cannot be gone on with.
+        /// Something of the copy may be on the target, and of the slot on the source. It cannot be resumed.
         case copying
         /// The copy is complete; the changes since then are applied from the log.
         case following
@@ -115,7 +115,7 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     /// The end position of the switchover that is done.
     public var switchedAt: LSN?
     /// The end position of a switchover that has begun to let applications use the target, by the program that is told of
-    /// events. Only the same command may go on: it is not known whether they do.
+    /// events. Only the same command may continue: it is not known whether they do.
     public var releasing: LSN?
     /// Materialized views that are to be refreshed after the switchover, named as SQL writes them.
     public var unrefreshed: [String]?
@@ -146,7 +146,7 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     /// Bytes of all tables.
     var bytes: Int { tables.reduce(0) { $0 + $1.bytes } }
 
-    /// An interrupted copy can be gone on with: all rows are on the target; or definitions and some rows are, and the
+    /// An interrupted copy can be resumed: all rows are on the target; or definitions and some rows are, and the
     /// slot has kept every change since the copy's point. Publications of others may send a partition's changes under the
     /// name of the table above it, where its own position would not be found.
     var isResumable: Bool {

@@ -11,7 +11,7 @@ public struct CloneOptions: Sendable {
     public var target: ConnectionString
     /// The spool's folder, which also holds the journal.
     public var spool: String
-    /// Go on with the source's changes after the copy.
+    /// Continue with the source's changes after the copy.
     public var follows = false
     /// The slot on the source.
     public var slot = "walrelay"
@@ -31,7 +31,7 @@ public struct CloneOptions: Sendable {
     public var restartsMax = 10
     /// A command that is told of what happens, for a shell; nil for none.
     public var eventCommand: String?
-    /// Ends when the target refuses a change, instead of going on to receive.
+    /// Ends when the target refuses a change, instead of continuing to receive.
     public var stopsWhenBlocked = false
     /// How often both sides' definitions are compared while following, in seconds; 0 for never.
     public var driftSeconds = 60
@@ -51,7 +51,7 @@ public struct CloneOptions: Sendable {
     public var skipsAnalyze = false
     /// The text of the filter file that says what to move; nil for everything.
     public var filters: String?
-    /// Leave extensions to somebody else.
+    /// Leave extensions to someone else.
     public var skipsExtensions = false
     /// Make the roles that the target lacks.
     public var copiesRoles = false

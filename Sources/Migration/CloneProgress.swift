@@ -162,7 +162,7 @@ extension CloneProgress {
         }
     }
 
-    /// Nothing is applied until somebody does something about it.
+    /// Nothing is applied until someone does something about it.
     func noteBlocked(by failure: StageFailure, report: String?) {
         noteRestart(after: failure)
         change(failure.stage) { $0.state = .blocked }

@@ -6,13 +6,13 @@ import Postgres
 import Spool
 import Threading
 
-/// One run of `clone`: begins a migration, or goes on with the one that the spool's journal tells of.
+/// One run of `clone`: begins a migration, or continues with the one that the spool's journal tells of.
 public struct CloneRun: Sendable {
     /// How a run ended.
     public enum Outcome: Sendable {
         /// Everything is on the target; with an end position, also the changes up to it.
         case done(CloneJournal)
-        /// Asked to stop while following: the same command goes on.
+        /// Asked to stop while following: the same command continues.
         case stopped(CloneJournal)
         /// Another process has made the switchover: nothing is to be applied any more.
         case switched(CloneJournal)
@@ -82,7 +82,7 @@ public struct CloneRun: Sendable {
         if journal.phase == .done, options.follows, !journal.follows {
             throw MigrationError(
                 .usage,
-                "the copy in \(options.spool) was made without --follow, so that no slot has kept the changes since: begin anew "
+                "the copy in \(options.spool) was made without --follow, so that no slot has kept the changes since: start over "
                     + "with an empty target and another --dir")
         }
         if journal.phase == .done {
@@ -108,7 +108,7 @@ public struct CloneRun: Sendable {
         return try await follow(journal, stop, abort)
     }
 
-    /// Sees to it that no switchover is under way, nor one that was interrupted where only the same command may go on.
+    /// Sees to it that no switchover is under way, nor one that was interrupted where only the same command may continue.
     ///
     /// - Returns: what keeps another one from beginning.
     private func beAlone() throws -> SpoolLock {
@@ -146,7 +146,7 @@ public struct CloneRun: Sendable {
             await giveUpSlot()
             if let now = try? CloneJournal.read(spool), now.phase == .following {
                 logger.warning(
-                    "nobody reads from slot \"\(now.slot)\" now: it keeps WAL on the source until clone goes on")
+                    "nobody reads from slot \"\(now.slot)\" now: it keeps WAL on the source until clone continues")
             }
             throw error
         }
@@ -160,7 +160,7 @@ public struct CloneRun: Sendable {
         guard !journal.isResumable else {
             return logger.warning(
                 """
-                slot "\(options.slot)" keeps WAL on the source until the same command goes on with the copy; clone cleanup \
+                slot "\(options.slot)" keeps WAL on the source until the same command continues with the copy; clone cleanup \
                 gives it up
                 """)
         }
@@ -202,18 +202,18 @@ public struct CloneRun: Sendable {
         while true {
             let (failure, part) = try await runStages(following, journal, stop, abort)
             // What only another start would fix ended because of the stop.
-            let isStop = (stop.isRequested || part.isAsked) && failure?.isMendable != false
+            let isStop = (stop.isRequested || part.isAsked) && failure?.isTransient != false
             if let failure, !isStop {
                 throw MigrationError(
                     failure.code == 0 ? .incomplete : ExitStatus(rawValue: failure.code) ?? .failure,
-                    "\(failure.words); its message is above. Run the same command again to go on")
+                    "\(failure.words); its message is above. Run the same command again to continue")
             }
             guard let now = try CloneJournal.read(spool) else {
                 throw MigrationError(.failure, "the journal is gone from \(spool.statePath)")
             }
             if failure != nil && options.end != nil {
                 throw MigrationError(
-                    .incomplete, "stopped before the end position; run the same command again to go on")
+                    .incomplete, "stopped before the end position; run the same command again to continue")
             }
             guard part.isAsked, !stop.isRequested else {
                 return options.end == nil || stop.isRequested ? .stopped(now) : .done(now)

@@ -19,7 +19,7 @@ struct CloneStart {
         spool = SpoolDirectory(options.spool)
     }
 
-    /// The journal to go on with; a new one, already written, when the copy is to be made.
+    /// The journal to continue with; a new one, already written, when the copy is to be made.
     mutating func journal(stop: StopRequest) throws -> CloneJournal {
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
         let target = try TargetDatabase(options.target)
@@ -32,7 +32,7 @@ struct CloneStart {
                 throw MigrationError(
                     .usage,
                     "the copy in \(options.spool) was made with other filters, which cannot be changed any more: leave "
-                        + "--filters away to go on with those")
+                        + "--filters away to continue with those")
             }
             guard old.phase == .copying || options.restarts else { return try resumed(old, target) }
             guard old.phase != .done, old.switchedAt == nil else {
@@ -132,7 +132,7 @@ struct CloneStart {
         }
         guard options.follows else {
             throw MigrationError(
-                .usage, "the copy is complete and its changes are being followed: add --follow to go on")
+                .usage, "the copy is complete and its changes are being followed: add --follow to continue")
         }
         if old.isEnding == true { return old }
         guard try spool.isFree(within: 15_000) else {
@@ -146,11 +146,11 @@ struct CloneStart {
             logger.info("the target is another cluster now, as pg_upgrade makes one; it has this migration's position")
         }
         try journal.write(spool)
-        logger.info("going on: the copy of \(old.consistentPoint ?? .zero) is complete")
+        logger.info("resuming: the copy of \(old.consistentPoint ?? .zero) is complete")
         return journal
     }
 
-    /// The journal of a copy that can be gone on with: its slot, if it has one, has kept everything since.
+    /// The journal of a copy that can be resumed: its slot, if it has one, has kept everything since.
     private func interrupted(
         _ old: CloneJournal, _ source: Connection, _ target: TargetDatabase
     ) throws -> CloneJournal? {
@@ -172,7 +172,7 @@ struct CloneStart {
         journal.pid = getpid()
         if options.skipsLargeObjects { journal.skipsLargeObjects = true }
         try journal.write(spool)
-        logger.warning("an earlier copy was interrupted; going on with what is missing of it")
+        logger.warning("an earlier copy was interrupted; resuming with what is missing of it")
         return journal
     }
 
@@ -195,7 +195,7 @@ struct CloneStart {
         try CloneJournal.remove(spool)
     }
 
-    /// The target was empty when the copy began. What the source does not have was made by somebody else.
+    /// The target was empty when the copy began. What the source does not have was made by someone else.
     private func checkIsCopy(_ source: Connection, _ target: TargetDatabase, _ existing: [String]?) throws {
         let own = Set(try TargetDatabase.contents(source))
         let foreign = try TargetDatabase.contents(target.connection).filter { !own.contains($0) }.map(\.label)

@@ -45,11 +45,11 @@ extension DatabaseCopy {
         guard gone.isEmpty else {
             throw MigrationError(
                 .conflict,
-                "\(Preflight.some(gone)): not on the source any more; clone --restart drops what was copied and begins anew"
+                "\(Preflight.some(gone)): not on the source any more; clone --restart drops what was copied and starts over"
             )
         }
         for table in tables where !planned.contains(table.name) {
-            logger.warning("\(table.name) was made on the source after the copy began: it is NOT carried")
+            logger.warning("\(table.name) was made on the source after the copy began: it is NOT copied")
         }
         let target = try TargetDatabase(options.target)
         // They were made early, and perhaps not to their end; they are made with the others.
@@ -81,14 +81,14 @@ extension DatabaseCopy {
         try archive.arrange(waiting: try EarlyKeys.late(of: archive.kept, on: source))
     }
 
-    /// A server that falls over empties its unlogged tables.
+    /// A server that crashes empties its unlogged tables.
     func warnOfEmptyTables() throws {
         let copied = Set(journal.tables.filter { $0.rows > 0 }.map(\.name))
         guard journal.hasCopied(.rows), !copied.isEmpty else { return }
         for name in try TargetDatabase(options.target).emptyUnloggedTables() where copied.contains(name) {
             logger.warning(
                 """
-                \(name) is unlogged, and is empty on the target since that fell over: its rows are NOT carried; copy them by psql
+                \(name) is unlogged, and is empty on the target since that crashed or restarted: its rows are NOT copied; copy them by psql
                 """)
         }
     }

@@ -22,7 +22,7 @@ final class DatabaseCopy {
     /// What large tables get while others are still being copied.
     private var earlyKeys: EarlyKeys?
 
-    /// - Parameter journal: already written; with nothing done, or with a copy to go on with.
+    /// - Parameter journal: already written; with nothing done, or with a copy to continue with.
     init(
         _ options: CloneOptions, journal: CloneJournal, stop: StopRequest, progress: CloneProgress, logger: Logger
     ) throws {
@@ -79,7 +79,7 @@ final class DatabaseCopy {
     private func copyContents(_ slotIsReady: () -> Void) throws {
         var archive = try SchemaArchive(
             path: spool.definitionsPath, tools: .find(options), stop: stop, logger: logger)
-        // Kept for the run that goes on.
+        // Kept for the run that continues.
         defer { if journal.hasCopied(.complete) || journal.planned == nil { archive.remove() } }
         do {
             try copyRowsAndKeys(&archive, slotIsReady)
@@ -159,7 +159,7 @@ final class DatabaseCopy {
             guard !holder.isAlive else { throw error }
             throw MigrationError(
                 .connection,
-                "the source fell over, and the copy's snapshot is gone (\(error)); run the same command again when the source "
+                "the source crashed or restarted, and the copy's snapshot is gone (\(error)); run the same command again when the source "
                     + "is back")
         }
     }

@@ -2,7 +2,7 @@ import Postgres
 import Selection
 import Spool
 
-/// What appeared, changed or went on one of both sides since the copy, so that the target has not what the source has.
+/// What appeared, changed or disappeared on one of the two sides since the copy, so that the target has not what the source has.
 public struct Drift: Codable, Sendable, Equatable {
     /// One difference.
     public struct Item: Codable, Sendable, Equatable, Hashable {
@@ -89,7 +89,7 @@ public struct Drift: Codable, Sendable, Equatable {
             // A view's text has numbers of its own server in it, which an upgrade of that changes.
             if now.0 != nil && now.1 != nil && kind.isPrintedOnce { return nil }
         }
-        // Made anew on both sides.
+        // Made again on both sides.
         if sourceChanged && kind.isPrintedOnce && now.0 != nil && now.1 != nil && now.1 != then.1 { return nil }
         guard let ours = now.0 else {
             return then.0 == nil ? "only on the target" : "dropped on the source, and still on the target"

@@ -23,7 +23,7 @@ public struct FollowPipeline: Sendable {
         folder = try ProgramFolder.path()
     }
 
-    /// Runs the stages until the end position, a stop request, or a failure that no restart mends, which ends all.
+    /// Runs the stages until the end position, a stop request, or a failure that no restart fixes, which ends all.
     ///
     /// - Parameters:
     ///   - isReady: has one element once `receive` can be started.
@@ -53,7 +53,7 @@ public struct FollowPipeline: Sendable {
                 group.addTask {
                     try await abandoning(registry, prepare)
                     if registry.isStopping { return }
-                    // Up to an end position there is nothing to go on with.
+                    // Up to an end position there is nothing to continue with.
                     let blocks = options.end == nil && !options.stopsWhenBlocked
                     try await keepRunning(registry, blocks: blocks) { try appliers(at: try await position()) }
                 }
@@ -65,7 +65,7 @@ public struct FollowPipeline: Sendable {
         return registry.firstFailure
     }
 
-    /// Runs stages side by side, again and again as long as that can mend how they end.
+    /// Runs stages side by side, again and again as long as that can fix how they end.
     private func keepRunning(
         _ registry: StageRegistry, blocks: Bool = false, _ stages: @escaping @Sendable () async throws -> [Stage]
     ) async throws {
@@ -81,8 +81,8 @@ public struct FollowPipeline: Sendable {
                 if failure.code != 0 && !failure.isStop { registry.fail(failure) }
                 return
             }
-            guard failure.isMendable, let pause = policy.pause(afterRunning: seconds) else {
-                if failure.isMendable && policy.restartsMax > 0 {
+            guard failure.isTransient, let pause = policy.pause(afterRunning: seconds) else {
+                if failure.isTransient && policy.restartsMax > 0 {
                     logger.error("\(failure.words); \(policy.restartsMax) restarts in a row did not help")
                 }
                 guard blocks, failure.isBlock else { return registry.fail(failure) }
@@ -107,7 +107,7 @@ public struct FollowPipeline: Sendable {
         if progress.noteUnblocked() { logger.info("changes are applied again") }
     }
 
-    /// Waits until somebody asks to try again, or some time has passed. What is received meanwhile waits in the log.
+    /// Waits until someone asks to try again, or some time has passed. What is received meanwhile waits in the log.
     private func waitForRetry(_ failure: StageFailure, _ registry: StageRegistry) async throws {
         let report = RetryRequest.newestReport(options.spool)
         progress.noteBlocked(by: failure, report: report)
@@ -187,7 +187,7 @@ public struct FollowPipeline: Sendable {
     private func appliers(at target: (position: LSN, roundTrip: Duration)) throws -> [Stage] {
         let pipe = try FileDescriptor.pipe()
         for end in [pipe.readEnd, pipe.writeEnd] { _ = fcntl(end.rawValue, F_SETFD, FD_CLOEXEC) }
-        // An end record may be that of an earlier run, behind which receive is about to go on.
+        // An end record may be that of an earlier run, behind which receive is about to continue.
         let end: [String] =
             switch options.end {
             case nil: ["--endless"]

@@ -1,6 +1,6 @@
 import Observability
 
-/// Why a migration cannot go on.
+/// Why a migration cannot continue.
 public struct MigrationError: ExitStatusError, Sendable {
     /// The exit code that says it to a script.
     public let exitStatus: ExitStatus

@@ -14,7 +14,7 @@ enum Parallel {
     /// - Parameters:
     ///   - stop: asks all to end; a failure of one asks the others.
     ///   - worker: makes what one thread needs, on that thread, and returns how it does a job.
-    /// - Throws: the first failure, or ``MigrationError`` with `incomplete` when somebody asked to stop.
+    /// - Throws: the first failure, or ``MigrationError`` with `incomplete` when someone asked to stop.
     static func run<Job: Sendable>(
         _ jobs: [Job], threads: Int, name: String, stop: StopRequest,
         worker: @escaping @Sendable () throws -> (Job) throws -> Void
@@ -54,11 +54,11 @@ enum Parallel {
 }
 
 extension StopRequest {
-    /// - Throws: ``MigrationError`` with `incomplete` when somebody asked to stop.
+    /// - Throws: ``MigrationError`` with `incomplete` when someone asked to stop.
     func check() throws {
         guard isRequested else { return }
         throw MigrationError(
             .incomplete,
-            "stopped before the copy was complete; the same command goes on with it, or begins anew where it cannot")
+            "stopped before the copy was complete; the same command continues with it, or starts over where it cannot")
     }
 }

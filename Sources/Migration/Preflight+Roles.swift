@@ -39,7 +39,7 @@ extension Preflight {
 
     static let isSuperuser = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user"
 
-    /// Who makes somebody else the owner must be a member of that role.
+    /// Who makes someone else the owner must be a member of that role.
     private func lookAtMemberships(_ owners: [String], missing: [String]) throws {
         let role = Quoting.identifier(target.user)
         let others = try owners.filter { owner in

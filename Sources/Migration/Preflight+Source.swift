@@ -19,7 +19,7 @@ extension Preflight {
         if options.failover && ours < 17 {
             fail(
                 .source, "failover", "--failover needs a source of version 17 or newer; this one has \(ours)",
-                "leave --failover out; after a failover of the source the migration then begins anew")
+                "leave --failover out; after a failover of the source the migration then starts over")
         }
         if theirs < ours {
             warn(
@@ -70,7 +70,7 @@ extension Preflight {
         try lookForRoom(
             .source, "max_replication_slots", needed: 1, toResume: 2,
             "SELECT pg_catalog.count(*) FROM pg_catalog.pg_replication_slots")
-        // One holds the snapshot while the other streams, also when an interrupted copy is gone on with.
+        // One holds the snapshot while the other streams, also when an interrupted copy is resumed.
         try lookForRoom(
             .source, "max_wal_senders", needed: 2, "SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication")
         let size = try text(source, "SELECT pg_catalog.current_setting('max_slot_wal_keep_size', true)")
@@ -95,7 +95,7 @@ extension Preflight {
         }
     }
 
-    /// - Parameter toResume: how many it takes to go on with an interrupted copy, which is made of a second slot.
+    /// - Parameter toResume: how many it takes to continue with an interrupted copy, which is made of a second slot.
     func lookForRoom(
         _ place: Finding.Place, _ setting: String, needed: Int, toResume: Int = 0, _ used: String
     ) throws {
@@ -112,8 +112,8 @@ extension Preflight {
         guard limit - taken >= toResume else {
             return warn(
                 place, setting,
-                "\(state): enough for a copy, but to go on with one that was interrupted takes another for as long as it "
-                    + "copies, without which it can only be begun anew", raise + "one")
+                "\(state): enough for a copy, but to continue with one that was interrupted takes another for as long as it "
+                    + "copies, without which it can only be restarted", raise + "one")
         }
         pass(place, setting, "\(limit), of which \(taken) in use")
     }

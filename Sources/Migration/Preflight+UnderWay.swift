@@ -19,7 +19,7 @@ extension Preflight {
         guard isRunning else {
             return Finding(
                 .warn, .here, "migration", "\(state), and no clone works on it",
-                remedy: "run the same clone command again, which goes on; clone status says how far it is")
+                remedy: "run the same clone command again, which continues; clone status says how far it is")
         }
         return Finding(.pass, .here, "migration", "\(state); clone status says how far it is")
     }

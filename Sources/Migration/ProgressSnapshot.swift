@@ -61,7 +61,7 @@ public struct ProgressSnapshot: Codable, Sendable, Equatable {
     public var bytesPerSecond = 0.0
     /// The part of the rows that is copied, from 0 to 1.
     public var fraction = 0.0
-    /// How long the rest of the rows will take, if it goes on like this.
+    /// How long the rest of the rows will take, if it continues like this.
     public var secondsLeft: Double?
     /// Tables that are being copied.
     public var current: [Table] = []

@@ -35,7 +35,7 @@ struct RoleCopy {
         let isSuperuser = try target.execute(Preflight.isSuperuser, doing: Self.doing).text(0, 0) == "t"
         var optional: [(what: String, sql: String)] = []
         for role in missing {
-            // Who makes somebody an owner must be a member of that role.
+            // Who makes someone an owner must be a member of that role.
             if !isSuperuser {
                 optional.append(("membership in \(role)", "GRANT \(Quoting.identifier(role)) TO CURRENT_USER"))
             }

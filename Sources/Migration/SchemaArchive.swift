@@ -196,7 +196,7 @@ struct SchemaArchive {
         try file.closeAfter { _ = try file.writeAll(text.utf8) }
     }
 
-    /// Makes a key, with its comment, beside whatever else is going on.
+    /// Makes a key, with its comment, beside whatever else is continuing.
     func restore(key: ArchiveContents.Entry, _ target: ConnectionString, options: [String]) throws {
         var alone = self
         alone.list = nil
@@ -213,7 +213,7 @@ struct SchemaArchive {
 
     private var listOptions: [String] { list.map { ["--use-list=\($0)"] } ?? [] }
 
-    /// What libpq says of a server that fell over or cannot be reached.
+    /// What libpq says of a server that crashed or restarted or cannot be reached.
     private static let lossWords = [
         "server closed the connection", "connection to server", "SSL connection has been closed",
         "could not receive data from server", "terminating connection", "no connection to the server",

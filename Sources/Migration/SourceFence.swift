@@ -10,7 +10,7 @@ import Threading
 public struct SourceFence: Sendable {
     private let source: ConnectionString
     private let spool: SpoolDirectory
-    /// The database was read-only before, by somebody else.
+    /// The database was read-only before, by someone else.
     private let wasThere: Bool
     private static let attempts = 5
 
@@ -101,7 +101,7 @@ public struct SourceFence: Sendable {
     static func connect(_ source: ConnectionString) throws -> Connection {
         let connection = try Connection(source, applicationName: TargetDatabase.applicationName)
         try connection.set("default_transaction_read_only", to: "off")
-        // A fence that was lowered stays down, when the source falls over too.
+        // A fence that was lowered stays down, when the source crashes too.
         try connection.set("synchronous_commit", to: "local")
         return connection
     }

@@ -5,12 +5,12 @@ import Observability
 public struct StageFailure: Sendable, Equatable {
     /// The program.
     public var stage: String
-    /// Its exit code, or 128 and the signal that ended it. 0 when it was told to stop by somebody else.
+    /// Its exit code, or 128 and the signal that ended it. 0 when it was told to stop by someone else.
     public var code: Int32
 
-    /// Starting the stage again can help: it was killed or stopped, a server was away, or somebody had not yet let go of
+    /// Starting the stage again can help: it was killed or stopped, a server was away, or someone had not yet released
     /// what the stage needs. All other codes want a person.
-    var isMendable: Bool {
+    var isTransient: Bool {
         if code >= 128 { return true }
         return switch ExitStatus(rawValue: code) {
         case .done, .connection, .slotActive, .positionBusy, .positionMoved, .incomplete: true
@@ -18,7 +18,7 @@ public struct StageFailure: Sendable, Equatable {
         }
     }
 
-    /// Something on the target keeps changes from being applied, and none of them is lost by going on to receive.
+    /// Something on the target keeps changes from being applied, and none of them is lost by continuing to receive.
     var isBlock: Bool {
         if code >= 128 { return true }
         return switch ExitStatus(rawValue: code) {

@@ -35,10 +35,10 @@ final class StageRegistry: Sendable {
         state.withLock { $0.children.removeAll { $0.pid == pid } }
     }
 
-    /// The failure that came first and that no restart mends; the others fail too, because of it.
+    /// The failure that came first and that no restart fixes; the others fail too, because of it.
     var firstFailure: StageFailure? { state.withLock { $0.failure } }
 
-    /// Notes a failure that no restart mends, and has everything end.
+    /// Notes a failure that no restart fixes, and has everything end.
     func fail(_ failure: StageFailure) {
         state.withLock { state in
             if state.failure == nil && !state.isClosed { state.failure = failure }

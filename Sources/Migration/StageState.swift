@@ -8,7 +8,7 @@ public struct StageState: Codable, Sendable, Equatable {
         case running
         /// It died, and is started again after a pause.
         case restarting
-        /// It ended for a reason that wants a person, and is tried again now and then.
+        /// It ended for a reason that needs an operator, and is tried again now and then.
         case blocked
         /// It has ended, and is not started again.
         case ended

@@ -12,7 +12,7 @@ extension Switchover {
         guard !drift.serious.isEmpty else { return }
         let words = "definitions changed since the copy: \(Preflight.some(drift.serious.map(\.sentence)))"
         guard wishes.acceptsDrift else { throw MigrationError(.drift, "\(words). \(Drift.remedyAsSentence)") }
-        logger.warning("\(words); going on as asked")
+        logger.warning("\(words); continuing as asked")
     }
 
     /// Up to where the target must have everything.

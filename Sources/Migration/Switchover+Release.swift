@@ -126,7 +126,7 @@ extension Switchover {
 
     // MARK: A release that was interrupted
 
-    /// Goes on where a switchover was interrupted that had proved everything: the target may be in use, so that nothing is
+    /// Continues where a switchover was interrupted that had proved everything: the target may be in use, so that nothing is
     /// done again but to tell that.
     func finishRelease(_ end: LSN, _ stop: StopRequest) async throws -> Outcome {
         logger.warning(

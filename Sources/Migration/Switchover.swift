@@ -10,7 +10,7 @@ import Threading
 /// Brings a followed migration to its end position, and proves it. Until its last step nothing is done that is not undone
 /// when it fails, or done again when it is repeated.
 ///
-/// The clone that follows goes on to apply (``SwitchoverPart``); this process makes the fence, takes the end position,
+/// The clone that follows continues to apply (``SwitchoverPart``); this process makes the fence, takes the end position,
 /// waits until the target has it, and proves it (``SwitchoverFollower``).
 public struct Switchover: Sendable {
     let options: CloneOptions
@@ -126,7 +126,7 @@ public struct Switchover: Sendable {
             return try await drain(try self.journal(), follower, stop, steps)
         }
         guard case .failure(let error) = made, !(error is ReleaseIsDone) else { return try made.get() }
-        // The application can go on where it was.
+        // The application can continue where it was.
         _ = await attempt {
             try await Worker.run(name: "fence") {
                 if case .success(let fence) = raised { return fence.lower(logger) }

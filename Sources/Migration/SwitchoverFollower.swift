@@ -54,7 +54,7 @@ final class SwitchoverFollower: Sendable {
                 return try begin(lock)
             }
             if let answer = try SwitchoverAnswer.read(to: request, spool) {
-                logger.info("process \(answer.pid) follows, and goes on to until the target has everything")
+                logger.info("process \(answer.pid) follows, and continues until the target has everything")
                 return try check(answer)
             }
             guard !stop.isRequested else { throw Switchover.stopped }
@@ -120,7 +120,7 @@ final class SwitchoverFollower: Sendable {
         }
     }
 
-    /// The switchover is not made: the clone that follows goes on.
+    /// The switchover is not made: the clone that follows continues.
     func giveUp() {
         let (request, own) = state.withLock { ($0.request, $0.own) }
         // A fence that could not be lowered is left to the clone that follows, which tries again.

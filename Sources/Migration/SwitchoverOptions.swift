@@ -11,7 +11,7 @@ public struct SwitchoverOptions: Sendable {
     /// Compares all rows at the end.
     public var compares = false
 
-    /// Goes on when definitions differ.
+    /// Continues when definitions differ.
     public var acceptsDrift = false
     /// What to do with what the stream of changes does not carry.
     public var rest = RestPlan.Policy.copy

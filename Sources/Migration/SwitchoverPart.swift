@@ -6,7 +6,7 @@ import Spool
 import Synchronization
 import Threading
 
-/// What the clone that follows does for a switchover that another process makes: it goes on to apply, ends its stages when
+/// What the clone that follows does for a switchover that another process makes: it continues to apply, ends its stages when
 /// it is asked to, and then waits for how the switchover goes. One that was killed is undone here.
 final class SwitchoverPart: Sendable {
     /// How a switchover went for which the stages have ended.
@@ -91,7 +91,7 @@ final class SwitchoverPart: Sendable {
 
     private func sayThatItGoesOn() {
         progress.begin("following")
-        logger.info("the switchover was not made; following goes on")
+        logger.info("the switchover was not made; following continues")
     }
 
     // MARK: When no stage runs any more

@@ -6,7 +6,7 @@ import Spool
 /// It counts for as long as the process that wrote it holds the lock of a switchover.
 struct SwitchoverRequest: Codable, Sendable, Equatable {
     enum Wish: String, Codable, Sendable {
-        /// Goes on to apply changes, and leaves the fence to the switchover.
+        /// Continues to apply changes, and leaves the fence to the switchover.
         case stay
         /// Ends its stages, and waits for how the switchover goes.
         case rest

@@ -37,7 +37,7 @@ public enum FileAccess {
         guard descriptor >= 0 else { return descriptor }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { return failed(descriptor, errno) }
-        // A device or a pipe that somebody put there.
+        // A device or a pipe that someone put there.
         guard status.st_mode & S_IFMT == S_IFREG else { return failed(descriptor, EINVAL) }
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
         if status.st_mode & 0o777 != fileMode { fchmod(descriptor, fileMode) }
@@ -78,7 +78,7 @@ public enum FileAccess {
         case none
         /// The folder was open to more, as its mode before says.
         case done(from: mode_t)
-        /// It is open to more, and belongs to somebody else.
+        /// It is open to more, and belongs to someone else.
         case refused(mode: mode_t)
     }
 

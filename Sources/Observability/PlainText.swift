@@ -1,4 +1,4 @@
-/// Text that somebody else chose (names, values, server messages, file names) as a person reads it in a terminal or a log.
+/// Text that someone else chose (names, values, server messages, file names) as a person reads it in a terminal or a log.
 public enum PlainText {
     /// The same on one line, without anything that could steer a terminal, end the line or turn the direction of what
     /// follows: such characters are written as `\\u001b`. Quotes and backslashes stay as they are.

@@ -23,7 +23,7 @@ public enum Message {
     case delete(relation: UInt32, old: OldTuple)
     /// 'T': tables were emptied by one statement.
     case truncate(Truncate)
-    /// 'M': somebody called `pg_logical_emit_message`.
+    /// 'M': someone called `pg_logical_emit_message`.
     case logicalMessage(LogicalMessage)
 
     /// The fields of Begin.

@@ -39,7 +39,7 @@ public struct Tuple {
         return memchr(base, 0, value.count) != nil
     }
 
-    /// A tuple of columns that were checked before: a copy of another tuple's ``bytes``, or values put together anew in
+    /// A tuple of columns that were checked before: a copy of another tuple's ``bytes``, or values put together again in
     /// the same form.
     public init(checked bytes: UnsafeRawBufferPointer, columnCount: Int) {
         self.bytes = bytes

@@ -1,7 +1,7 @@
 // The schema `walrelay` has what a migration keeps on a server. Whoever owns it or a table in it can attach functions to it
 // that run with the rights of each session that reads or writes there.
 extension Connection {
-    /// Checks that nothing in the schema `walrelay` can use the session's rights for somebody else: that its tables are
+    /// Checks that nothing in the schema `walrelay` can use the session's rights for someone else: that its tables are
     /// plain tables, on which nothing hangs that runs functions, and that they and the schema belong to the session's role,
     /// to a superuser, or to a role that can act as the session's anyway. A session that is not a superuser's also trusts
     /// the database's owner and roles that make roles.

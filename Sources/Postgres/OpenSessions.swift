@@ -165,7 +165,7 @@ final class SessionOpening: @unchecked Sendable {
         if !isWanted { PQfinish(handle) }
     }
 
-    /// Lets the waiting thread go on without the session.
+    /// Lets the waiting thread continue without the session.
     func abandon() {
         condition.locked {
             guard !isFinished else { return }

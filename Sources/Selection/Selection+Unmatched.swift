@@ -15,7 +15,7 @@ public struct SelectableNames: Sendable {
 
 extension Selection {
     /// The patterns that are for nothing that there is, each with the section of a filter file that it belongs to:
-    /// somebody meant something else.
+    /// someone meant something else.
     public func unmatched(in names: SelectableNames) -> [String] {
         var found: [String] = []
         func look(_ section: String, _ patterns: [NamePattern], _ names: [String]) {

@@ -11,7 +11,7 @@ package enum FileSystem {
             if count >= 0 {
                 rest = UnsafeRawBufferPointer(rebasing: rest[count...])
             } else if errno == EAGAIN {
-                // A pipe that somebody made non-blocking.
+                // A pipe that someone made non-blocking.
                 var set = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                 poll(&set, 1, -1)
             } else if errno != EINTR {

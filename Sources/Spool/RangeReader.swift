@@ -142,7 +142,8 @@ public final class RangeReader {
         case .segment(let spool, let name):
             if let expected, name.start != expected {
                 throw SpoolError(
-                    .gap, "the log ends at \(expected) and goes on at \(name.start): a segment is missing between them",
+                    .gap,
+                    "the log ends at \(expected) and continues at \(name.start): a segment is missing between them",
                     file: spool.segmentsPath)
             }
             expected = nil

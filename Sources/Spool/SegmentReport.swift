@@ -8,7 +8,7 @@ public struct SegmentReport: Codable, Sendable, Equatable {
         case ok = "OK"
         /// Being written, or left by a stopped writer; whole as far as it goes.
         case open = "OPEN"
-        /// Open, and ending in the middle of a chunk; the writer cuts it when it goes on.
+        /// Open, and ending in the middle of a chunk; the writer cuts it when it continues.
         case torn = "TORN"
         /// Whole, but the segment before it does not end where it begins.
         case gap = "GAP"

@@ -68,7 +68,7 @@ public struct SegmentVerifier {
         }
     }
 
-    /// A log goes on from one timeline to the next only where the history of the next says that it has all of it.
+    /// A log continues from one timeline to the next only where the history of the next says that it has all of it.
     private func compareTimelines(_ report: inout SegmentReport, _ header: SegmentHeader, _ previous: SegmentReport) {
         guard let before = previous.header else { return }
         let timeline = Timeline(header.timeline, history: header.history)

@@ -54,7 +54,7 @@ public final class SegmentWriter {
         try write(header: header)
     }
 
-    /// Goes on with an open segment that was recovered.
+    /// Continues with an open segment that was recovered.
     init(recovered: RecoveredSegment, directory: String) throws(SpoolError) {
         self.directory = directory
         name = recovered.name

@@ -137,7 +137,7 @@ public struct SpoolDirectory: Sendable {
         return try segments()
     }
 
-    /// Finishes what a crash left of the open segment. Nil when there is none to go on with.
+    /// Finishes what a crash left of the open segment. Nil when there is none to continue with.
     ///
     /// - Throws: ``SpoolError``: `corrupt` when there is more than one open segment, or one cannot be read.
     public func recover() throws(SpoolError) -> RecoveredSegment? {
@@ -165,7 +165,7 @@ public struct SpoolDirectory: Sendable {
         return nil
     }
 
-    /// Goes on writing a recovered segment.
+    /// Continues writing a recovered segment.
     public func resume(_ recovered: RecoveredSegment) throws(SpoolError) -> SegmentWriter {
         try SegmentWriter(recovered: recovered, directory: segmentsPath)
     }

@@ -35,7 +35,7 @@ public final class SpoolReader: ChunkSource {
     ///
     /// - Parameters:
     ///   - follows: at the end of what is written, wait for more instead of ending.
-    ///   - isEndless: an end record does not end a reader that follows: the log may be taken up again.
+    ///   - isEndless: an end record does not end a reader that follows: the log may be resumed.
     /// - Throws: ``SpoolError``: `missing` when there is no spool, `gap` when its first segment begins after `from`.
     public init(
         _ spool: SpoolDirectory, from: LSN?, follows: Bool, isEndless: Bool = false
@@ -187,7 +187,7 @@ public final class SpoolReader: ChunkSource {
         }
         guard identity != nil else {
             if !segment.isBegun {
-                // A writer that died before the header's end: the next one puts the file aside and begins it anew.
+                // A writer that died before the header's end: the next one puts the file aside and restarts it.
                 current = nil
                 return true
             }
@@ -219,7 +219,7 @@ public final class SpoolReader: ChunkSource {
         guard let later = later(than: last) else { return false }
         guard later.start == expected else {
             throw SpoolError(
-                .gap, "the log ends at \(expected) and goes on at \(later.start): a segment is missing between them",
+                .gap, "the log ends at \(expected) and continues at \(later.start): a segment is missing between them",
                 file: spool.segmentsPath)
         }
         current = try open(later)

@@ -1,7 +1,7 @@
 /// A first-in first-out queue of fixed capacity between one producing and one consuming thread.
 ///
 /// A full queue is how a slow consumer holds its producer back; closing it is how either side says that it will not
-/// go on.
+/// continue.
 public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
     private let condition = Condition()
     private let capacity: Int

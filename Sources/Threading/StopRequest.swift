@@ -13,12 +13,12 @@ public final class StopRequest: Sendable {
         pipe = WakePipe()
     }
 
-    /// True once somebody asked to stop.
+    /// True once someone asked to stop.
     public var isRequested: Bool {
         requested.load(ordering: .acquiring)
     }
 
-    /// Waits until somebody asks to stop, but not longer than `deadline`. A signal from the terminal goes to every program
+    /// Waits until someone asks to stop, but not longer than `deadline`. A signal from the terminal goes to every program
     /// of a pipeline: one that finds its neighbour gone may be told a moment later.
     public func isRequested(by deadline: Deadline) -> Bool {
         while !isRequested && !deadline.hasPassed {
@@ -27,7 +27,7 @@ public final class StopRequest: Sendable {
         return isRequested
     }
 
-    /// Readable once somebody asked to stop; -1, which `poll` ignores, if no pipe could be opened.
+    /// Readable once someone asked to stop; -1, which `poll` ignores, if no pipe could be opened.
     public var descriptor: Int32 {
         pipe?.readDescriptor ?? -1
     }

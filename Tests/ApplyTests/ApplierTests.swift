@@ -93,7 +93,7 @@ struct ApplierTests {
             text.batch(100, 200, insert(1))
             text.end(200)
             #expect(try await target.apply(text.text, options: options).error == nil)
-            // Somebody else moves it between the batches.
+            // Someone else moves it between the batches.
             try await target.sql(
                 """
                 CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS

@@ -7,7 +7,7 @@ struct BatchText {
     private let stream: String
     private let logID: String?
 
-    /// Batches that go on behind others: without a preamble.
+    /// Batches that continue behind others: without a preamble.
     init() { (stream, logID) = ("", nil) }
 
     init(

@@ -13,7 +13,7 @@ struct CrashTests {
         try await Target.run("CREATE TABLE t (id int PRIMARY KEY)", cluster: cluster) { target in
             for mode in [ServerStopMode.immediate, .fast] {
                 let before = try await rows(target)
-                // Without an end, so that it is at work when the server falls over, however long that takes.
+                // Without an end, so that it is at work when the server crashes, however long that takes.
                 async let applied = target.apply("", options: options, from: EndlessBatches(target.stream))
                 try await cluster.awaitSQL(
                     "SELECT count(*) >= \(before + 100) FROM t", equals: "t", database: target.database)

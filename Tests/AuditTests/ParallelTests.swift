@@ -7,7 +7,7 @@ import Testing
 @Suite(.timeLimit(.minutes(5))) struct ParallelTests {
     private let log: TestLog
 
-    /// Four segments and an open one, with layouts that change, a transaction that is cut off and begun anew, a repeat, a
+    /// Four segments and an open one, with layouts that change, a transaction that is cut off and restarted, a repeat, a
     /// large transaction, and watermarks.
     init() throws {
         log = try TestLog()

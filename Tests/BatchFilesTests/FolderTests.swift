@@ -133,7 +133,7 @@ struct FolderTests {
             try folder.finish()
         }
         try temporary.write("batches/00000000000000FF.sql.lz4.partial", "left by a killed writer")
-        try temporary.write("batches/notes.sql.partial", "somebody's own")
+        try temporary.write("batches/notes.sql.partial", "someone's own")
         let folder = try folder()
         #expect(folder.first?.from == NameTests.lsn(0x10))
         #expect(folder.last?.to == NameTests.lsn(0x30))

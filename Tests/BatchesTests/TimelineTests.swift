@@ -2,7 +2,7 @@ import Batches
 import Postgres
 import Testing
 
-/// A log that goes on with another timeline of its source.
+/// A log that continues with another timeline of its source.
 @Suite struct TimelineTests {
     /// The timeline after the rendering's own, which ended at `fork`.
     private func next(_ fork: UInt64, start: UInt64 = 0x108, log: String? = nil) -> StreamIdentity {

@@ -11,7 +11,7 @@ struct CopiedTableTests {
         let cluster = try await Cluster.shared(.source)
         let database = try await cluster.createDatabase()
         let binary = ["int4", "numeric(9,2)", "text", "char(5)", "jsonb", "bytea", "uuid[]", "timestamptz", "mood"]
-        // Object ids of this one database, forms that are not promised, or types that somebody else has made.
+        // Object ids of this one database, forms that are not promised, or types that someone else has made.
         let text = [
             "pair", "mood[]", "int4range", "regclass", "xml", "money", "\"char\"", "domained", "pair[]", "tsvector",
             "oidvector", "point", "hstore",

@@ -16,7 +16,7 @@ struct ServiceUnitTests {
         let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("RestartPreventExitStatus=") })
         let listed = line.drop { $0 != "=" }.dropFirst().split(separator: " ").compactMap { Int32($0) }
         let permanent = ExitStatus.allCases.map(\.rawValue)
-            .filter { !StageFailure(stage: "receive", code: $0).isMendable }
+            .filter { !StageFailure(stage: "receive", code: $0).isTransient }
         #expect(listed == permanent, "\(name)")
     }
 }

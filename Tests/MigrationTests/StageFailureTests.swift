@@ -29,9 +29,9 @@ struct StageFailureTests {
     }
 
     @Test func whatWantsAPersonIsNotStartedAgain() {
-        let mendable = (Int32(0)...18).filter { StageFailure(stage: "replay", code: $0).isMendable }
-        #expect(mendable == [0, 3, 7, 14, 17])
-        #expect(StageFailure(stage: "replay", code: 137).isMendable)
+        let transient = (Int32(0)...18).filter { StageFailure(stage: "replay", code: $0).isTransient }
+        #expect(transient == [0, 3, 7, 14, 17])
+        #expect(StageFailure(stage: "replay", code: 137).isTransient)
     }
 
     @Test func pausesGrowAndHaveAnEnd() {

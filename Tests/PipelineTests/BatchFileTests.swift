@@ -30,7 +30,7 @@ struct BatchFileTests {
             try await rig.shell(transform).checked("transform")
             let names = try await rig.shell("ls out | grep -v lock").checked("ls").outputLines
             #expect(names.count > 3 && names.allSatisfy { $0.hasSuffix(compression == "lz4" ? ".sql.lz4" : ".sql") })
-            // Only the last one has the end line; each goes on where the one before ended.
+            // Only the last one has the end line; each continues where the one before ended.
             let text = try await rig.shell("for f in out/*.sql*; do lz4 -dcf $f 2>/dev/null || cat $f; echo; done")
                 .stdout
             let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")
@@ -46,7 +46,7 @@ struct BatchFileTests {
             #expect(again.stderr.contains("applied 0 transactions"))
             #expect(try await rig.shell("ls out | grep -v lock").outputLines == names)
 
-            // The log goes on, and so does the folder, though its last file had the end line.
+            // The log continues, and so does the folder, though its last file had the end line.
             try await write(rig, 21...30)
             try await rig.shell("\(transform) && replay out/").checked("more")
             try await rig.expectEqual()

@@ -84,7 +84,7 @@ struct CloneApplicationTests {
             }
             #expect(differing == [])
             try await rig.shell(rig.cloneCommand("cleanup")).checked("cleanup")
-            // It can go on where it was, too.
+            // It can continue where it was, too.
             try await rig.shell("pgbench -n -t 3 -f app.sql \"$SOURCE\"").checked(
                 "pgbench")
             try await rig.expectCleanedUp()

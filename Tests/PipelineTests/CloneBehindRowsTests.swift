@@ -25,7 +25,7 @@ struct CloneBehindRowsTests {
         _ rig: Rig, _ arguments: String, failpoint: String = "", isFirst: Bool = false
     ) async throws -> Finished {
         let finished = try await rig.clone(arguments, failpoint: failpoint)
-        #expect(finished.stderr.contains("going on with what is missing") == !isFirst, "\(finished)")
+        #expect(finished.stderr.contains("resuming with what is missing") == !isFirst, "\(finished)")
         #expect(!finished.stderr.contains("starting over"), "\(finished)")
         return finished
     }

@@ -18,8 +18,8 @@ struct CloneBlow: Sendable, CustomTestStringConvertible {
         case copy
         /// The same behind a copy that was interrupted while rows were copied.
         case resumedCopy = "resumed copy"
-        /// The same behind one that was interrupted before and can only be begun anew.
-        case copyAnew = "copy anew"
+        /// The same behind one that was interrupted before and can only be restarted.
+        case copyAnew = "copy again"
         /// `clone`, which does not follow.
         case plainCopy = "plain copy"
         /// `clone --follow --endpos current` behind a complete copy, with a backlog.
@@ -48,7 +48,7 @@ struct CloneBlow: Sendable, CustomTestStringConvertible {
     let phase: Phase
     let place: Place
 
-    /// A source that falls over skips some values of its sequences. Behind their last reading, the target need not know.
+    /// A source that crashes skips some values of its sequences. Behind their last reading, the target need not know.
     var movesSequences: Bool {
         guard victim == .source else { return false }
         return switch (phase, place) {

@@ -97,7 +97,7 @@ struct CloneBlowRun {
             if try await isFollowing(follower) {
                 if attempt > 0 {
                     let isAnew = follower.stderr.contains("starting over")
-                    course += isAnew ? "begun anew by the second try; " : "gone on with by the second try; "
+                    course += isAnew ? "restarted by the second try; " : "resumed by the second try; "
                 }
                 return follower
             }
@@ -147,7 +147,7 @@ struct CloneBlowRun {
             let isRunning = clone.isRunning
             let log = clone.stderr
             guard isRunning else { return false }
-            if log.contains("following the source's changes") || log.contains("going on: the copy of") { return true }
+            if log.contains("following the source's changes") || log.contains("resuming: the copy of") { return true }
             try await Task.sleep(for: .milliseconds(20))
         }
         Issue.record("\(blow) hangs: \(clone.stderr)")

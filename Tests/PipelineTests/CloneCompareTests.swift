@@ -140,7 +140,7 @@ struct CloneCompareTests {
             let follower = try rig.startClone("--follow --stop-when-blocked")
             try await follower.awaitLog(containing: "following the source's changes")
             let application = try rig.start("exec psql -Xq \"$SOURCE\" -c 'SELECT pg_sleep(600)'")
-            // The target cannot take this: the switchover fails, and the application goes on with the source.
+            // The target cannot take this: the switchover fails, and the application continues with the source.
             try await rig.onTarget("ALTER TABLE parent ADD CONSTRAINT refuses CHECK (id < 77) NOT VALID")
             try await rig.onSource("INSERT INTO parent VALUES (77)")
             // Other tests' databases write WAL too, which the target is behind by while it is stuck.

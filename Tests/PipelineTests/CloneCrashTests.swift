@@ -8,7 +8,7 @@ struct CloneCrashTests {
     private static let seed = Int(Campaign.seed)
     private static let kills = Campaign.size ?? 4
 
-    /// Mostly while rows are copied, where the copy is gone on with.
+    /// Mostly while rows are copied, where the copy is resumed.
     private static func point(_ random: inout SeededRandom) -> String {
         let others = ["before-slot", "after-snapshot", "after-indexes", "before-copy-done"]
         return switch Int.random(in: 0..<12, using: &random) {

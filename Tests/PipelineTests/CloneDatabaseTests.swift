@@ -83,7 +83,7 @@ struct CloneDatabaseTests {
         }
     }
 
-    /// A setting with which clone could not go on is taken back.
+    /// A setting with which clone could not continue is taken back.
     @Test func aSettingThatChangesTheRoleIsLeftOut() async throws {
         try await Self.run { rig, database in
             _ = try await rig.target.sql("ALTER ROLE reader SUPERUSER")

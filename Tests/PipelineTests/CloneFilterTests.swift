@@ -162,7 +162,7 @@ struct CloneFilterTests {
             #expect(refused.exitCode == ExitStatus.usage.rawValue, "\(refused)")
             #expect(refused.stderr.contains("TABLE public moody is selected, but needs"), "\(refused)")
             try await rig.expectCleanedUp()
-            // An incomplete copy may be begun anew with other filters.
+            // An incomplete copy may be restarted with other filters.
             try rig.folder.write("filters.ini", "[exclude-schema]\nshop\n[exclude-table]\npublic.moody\n")
             try await rig.clone("--follow --endpos current --filters '\(file)'").checked("clone")
             #expect(

@@ -78,7 +78,7 @@ struct CloneRefusalTests {
             let foreign = "clone --source \"$SOURCE\" --target '\(elsewhere)' --dir \"$SPOOL\" --slot-name \"$NAME\""
             expect(try await rig.shell(foreign), .foreign, "belongs to another migration")
             expect(try await rig.clone(), .usage, "add --follow")
-            // What is only followed may be begun anew; what is done may not.
+            // What is only followed may be restarted; what is done may not.
             try await rig.clone("--follow --restart --endpos current").checked("clone")
             try await rig.expectCloned()
             expect(try await rig.clone("--follow --restart"), .usage, "may be in use")

@@ -158,7 +158,7 @@ struct CloneRestTests {
     @Test func whatIsWrittenAfterTheEndIsNoticed() async throws {
         try await Rig.runClone { rig in
             let follower = try await rig.startFollower()
-            // Somebody who takes the right to write: the fence is a default, not a wall.
+            // Someone who takes the right to write: the fence is a default, not a wall.
             let late = try rig.start(
                 "export WALRELAY_FAILPOINT=after-drain:1:stop; " + rig.cloneCommand("switchover --fence"))
             try await late.awaitStop()

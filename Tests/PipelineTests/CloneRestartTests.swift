@@ -18,7 +18,7 @@ struct CloneRestartTests {
             try await follower.awaitLog(containing: "replay was ended by signal 9; starting again in")
             while try await [nil, idle].contains(rig.stage("replay", of: follower)) {}
             let load = try Load.start(rig, seconds: 8)
-            // SIGTERM from somebody else is no reason to stop either.
+            // SIGTERM from someone else is no reason to stop either.
             for (stage, signal, words) in [
                 ("receive", SIGKILL, "was ended by signal 9"), ("transform", SIGKILL, "was ended by signal 9"),
                 ("replay", SIGKILL, "was ended by signal 9"), ("receive", SIGTERM, "was stopped"),
@@ -44,8 +44,8 @@ struct CloneRestartTests {
     }
 
     @Test func eitherServerMayFallOver() async throws {
-        let source = try await Cluster.start(name: "source that falls over")
-        let target = try await Cluster.start(role: .target, name: "target that falls over")
+        let source = try await Cluster.start(name: "source that crashes")
+        let target = try await Cluster.start(role: .target, name: "target that crashes")
         try await Rig.run(source: source, target: target, publication: nil, createsSlot: false) { rig in
             try await Load.prepare(rig)
             let follower = try await rig.startFollower()
@@ -111,7 +111,7 @@ struct CloneRestartTests {
             let status = try await rig.shell("clone status --dir \"$SPOOL\"").checked("status").output
             #expect(status.contains(" UTC with code 16: replay ended with code 16"), "\(status)")
             #expect(status.contains(" behind the source, as of 20"), "\(status)")
-            // The same command goes on once it is mended, here with a stage that dies again and again.
+            // The same command continues once it is fixed, here with a stage that dies again and again.
             try await rig.onTarget("ALTER TABLE elsewhere RENAME TO parent")
             try await rig.replaceStages()
             for stage in ["receive", "transform", "replay"] {

@@ -3,7 +3,7 @@ import Observability
 import TestSupport
 import Testing
 
-/// A copy that was interrupted while rows were copied, and is gone on with: tables of different moments become one.
+/// A copy that was interrupted while rows were copied, and is resumed: tables of different moments become one.
 @Suite(.serialized, .timeLimit(.minutes(5)))
 struct CloneResumeTests {
     /// Changes that only fit together when each counts once, in tables that are copied and in tables that are not.
@@ -56,7 +56,7 @@ struct CloneResumeTests {
             try await rig.onSource(Self.changes(2))
             try await rig.shell("rm -r first").checked()
             let last = try await rig.clone(arguments + " --endpos current").checked("clone")
-            #expect(last.stderr.contains("going on with what is missing"), "\(last.stderr)")
+            #expect(last.stderr.contains("resuming with what is missing"), "\(last.stderr)")
             #expect(last.stderr.contains("catching up"), "\(last.stderr)")
             #expect(!last.stderr.contains(" 0 of "), "something was copied before: \(last.stderr)")
             try await rig.expectCloned()
@@ -112,7 +112,7 @@ struct CloneResumeTests {
                     == SIGKILL)
             try await rig.onSource(Self.changes(1))
             let again = try await rig.clone("--follow --endpos current").checked("clone")
-            #expect(again.stderr.contains("going on with what is missing"), "\(again.stderr)")
+            #expect(again.stderr.contains("resuming with what is missing"), "\(again.stderr)")
             try await rig.shell(rig.cloneCommand("compare")).checked("compare")
             #expect(try await rig.onTarget("SELECT count(*) FROM owned") == "0")
         }

@@ -83,7 +83,7 @@ struct CloneSwitchoverTests {
             let differs = try await rig.shell(rig.cloneCommand("switchover --fence --compare"))
             #expect(differs.exitCode == ExitStatus.failure.rawValue, "\(differs)")
             #expect(differs.stderr.contains("\"shop\".\"people\": differs"), "\(differs)")
-            try await follower.awaitLog(containing: "the switchover was not made; following goes on")
+            try await follower.awaitLog(containing: "the switchover was not made; following continues")
             try await rig.onSource("INSERT INTO parent VALUES (78)")
             try await rig.onTarget("UPDATE shop.people SET name = 'n17' WHERE id = 17")
             try await rig.target.awaitSQL(
@@ -110,7 +110,7 @@ struct CloneSwitchoverTests {
             let late = try await rig.shell(
                 "export WALRELAY_FAILPOINT=before-switch-done; " + rig.cloneCommand("switchover --fence"))
             #expect(late.signal == SIGKILL, "\(late)")
-            try await second.awaitLog(containing: "the switchover was not made; following goes on")
+            try await second.awaitLog(containing: "the switchover was not made; following continues")
             let done = try await rig.shell(
                 "export WALRELAY_SOURCE=\"$SOURCE password=hidden\" WALRELAY_TARGET=\"$TARGET password=hidden\"; "
                     + "clone switchover --fence --compare --dir \"$SPOOL\" "

@@ -47,7 +47,7 @@ struct CloneTests {
 
     @Test func theFollowerEndsAtItsPosition() async throws {
         try await Rig.runClone { rig in
-            // A publication that somebody else made stays.
+            // A publication that someone else made stays.
             try await rig.onSource("CREATE PUBLICATION mine FOR ALL TABLES")
             try await rig.clone("--follow --publication mine --endpos current").checked("clone")
             try await rig.expectCloned()
@@ -65,12 +65,12 @@ struct CloneTests {
             first.kill()
             _ = try await first.wait()
             let second = try rig.startClone("--follow")
-            try await second.awaitLog(containing: "going on: the copy of")
+            try await second.awaitLog(containing: "resuming: the copy of")
             try await second.awaitLog(containing: "connected to the target")
             try await load.wait().checked("pgbench")
             second.signal(SIGTERM)
             #expect(try await second.wait().exitCode == 0, "\(second.stderr)")
-            // It ended in good order, and goes on all the same.
+            // It ended in good order, and continues all the same.
             try await rig.onSource(Rig.wholeChanges)
             try await rig.clone("--follow --endpos current").checked("clone")
             try await rig.expectCloned()
@@ -156,10 +156,10 @@ struct CloneTests {
             let failed = try await rig.clone("--follow")
             #expect(failed.exitCode == ExitStatus.conflict.rawValue, "\(failed)")
             #expect(failed.stderr.contains("was emptied or rewritten"))
-            #expect(failed.stderr.contains("keeps WAL on the source until the same command goes on"), "\(failed)")
+            #expect(failed.stderr.contains("keeps WAL on the source until the same command continues"), "\(failed)")
             try await rig.shell("rm -r first").checked()
             let again = try await rig.clone("--follow --endpos current").checked("clone")
-            #expect(again.stderr.contains("going on with what is missing"), "\(again.stderr)")
+            #expect(again.stderr.contains("resuming with what is missing"), "\(again.stderr)")
             try await rig.expectCloned()
             try await rig.expectCleanedUp()
         }

@@ -1,6 +1,6 @@
 import TestSupport
 
-/// A setting of a server, and a value for it that somebody hostile would choose.
+/// A setting of a server, and a value for it that someone hostile would choose.
 struct HostileValue: Sendable, CustomStringConvertible {
     let name: String
     let value: String

@@ -50,7 +50,7 @@ enum Load {
             """)
     }
 
-    /// Starts writers that come back when the source does, and go on until SIGTERM.
+    /// Starts writers that come back when the source does, and continue until SIGTERM.
     static func startThatComesBack(_ rig: Rig, seed: Int, turns: Bool = false) throws -> RunningProgram {
         try rig.folder.write("ledger.sql", script)
         try rig.folder.write("swap.sql", swap)
@@ -108,7 +108,7 @@ enum Load {
     /// Makes the table whose order is watched on the source.
     static func prepareTurns(_ rig: Rig) async throws { try await rig.onSource(turns) }
 
-    /// Starts writers on all tables, with swaps if wanted, that go on until they are stopped.
+    /// Starts writers on all tables, with swaps if wanted, that continue until they are stopped.
     static func startWithTurns(_ rig: Rig, seed: Int, swaps: Bool) throws -> RunningProgram {
         try rig.folder.write("ledger.sql", script)
         try rig.folder.write("swap.sql", swap)
@@ -120,7 +120,7 @@ enum Load {
             """)
     }
 
-    /// Starts writers that go on until they are stopped, with a swap now and then.
+    /// Starts writers that continue until they are stopped, with a swap now and then.
     static func startWithSwaps(_ rig: Rig, seed: Int) throws -> RunningProgram {
         try rig.folder.write("ledger.sql", script)
         try rig.folder.write("swap.sql", swap)
@@ -145,7 +145,7 @@ enum Load {
 
         """
 
-    /// Starts writers that go on until they are stopped, with a large transaction now and then.
+    /// Starts writers that continue until they are stopped, with a large transaction now and then.
     static func startWithLargeTransactions(_ rig: Rig, seed: Int) throws -> RunningProgram {
         try rig.folder.write("ledger.sql", script)
         try rig.folder.write("large.sql", large)

@@ -109,7 +109,7 @@ struct LoadTests {
 
             // The first batch finds the target further than it should be and ends the session.
             #expect(try await !rig.shell(psql).succeeded)
-            // Nor does a psql that goes on after errors change anything.
+            // Nor does a psql that continues after errors change anything.
             _ = try await rig.shell("transform --origin \(stream) \"$SPOOL\" | psql -Xq -d '\(string)' >applied")
             #expect(try await DatabaseComparison.differences(source: source, target: target) == [])
             try await rig.target.dropDatabase(second)

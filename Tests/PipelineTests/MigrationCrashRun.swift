@@ -85,7 +85,7 @@ struct MigrationCrashRun {
         while true {
             follower = try await running(follower)
             let log = follower.stderr
-            if log.contains("following the source's changes") || log.contains("going on: the copy of") {
+            if log.contains("following the source's changes") || log.contains("resuming: the copy of") {
                 return follower
             }
             try #require(ContinuousClock.now < deadline, "it hangs: \(course): \(log)")

@@ -27,7 +27,7 @@ struct PoolerTests {
                     "export FAILS=released; " + rig.cloneCommand("switchover --fence --on-event '\(hook)'"))
                 #expect(!undone.succeeded && undone.stderr.contains("the program for event released"), "\(undone)")
                 let before = try await rig.onSource("SELECT count(*) FROM beats")
-                // It goes on with the source.
+                // It continues with the source.
                 try await rig.source.awaitSQL(
                     "SELECT count(*) > \(before) + 50 FROM beats", equals: "t", database: rig.sourceDatabase)
             }

@@ -20,7 +20,7 @@ struct PropertyColumn: Sendable {
         case unique
         /// On the source it appears on the way; the target has it from the beginning.
         case added
-        /// On the source it goes on the way; on the target at the end.
+        /// On the source it continues the way; on the target at the end.
         case dropped
     }
 

@@ -141,7 +141,7 @@ struct ReplaySkipTests {
                 #expect(report.contains(part), "\(part): \(report)")
             }
             #expect(try await rig.shell("stat -c %a \(name)").checked().outputLines == ["600"])
-            // It runs as it is, once the cause is mended.
+            // It runs as it is, once the cause is fixed.
             try await rig.onTarget("DELETE FROM t WHERE id = 100")
             try await rig.shell(
                 "psql -Xq -v ON_ERROR_STOP=1 -d \"$TARGET\" -1 -f \(name) -c 'DELETE FROM t WHERE id IN (3, 30)'"
@@ -189,7 +189,7 @@ struct ReplaySkipTests {
             let skipped = try await rig.shell(
                 "transform --ordered --from \"$(replay --position)\" \"$SPOOL\" | replay --on-missing skip")
             try skipped.checked("replay --on-missing skip")
-            #expect(!skipped.stderr.contains("going on as asked"), "\(skipped.stderr)")
+            #expect(!skipped.stderr.contains("continuing as asked"), "\(skipped.stderr)")
             #expect(skipped.stderr.contains("2 statements changed another number of rows"), "\(skipped.stderr)")
             try await rig.expectEqual()
         }

@@ -2,7 +2,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Targets that cannot take a change for a while: replay stops where it is, and the same command goes on afterwards.
+/// Targets that cannot take a change for a while: replay stops where it is, and the same command continues afterwards.
 @Suite(.serialized, .timeLimit(.minutes(5)))
 struct TargetTroubleTests {
     private static let schema = """
@@ -10,7 +10,7 @@ struct TargetTroubleTests {
         CREATE TABLE ledger (v int, s text); ALTER TABLE ledger REPLICA IDENTITY FULL;
         """
 
-    /// What makes the target refuse, the statement that it refuses, what the error says, and what mends it.
+    /// What makes the target refuse, the statement that it refuses, what the error says, and what fixes it.
     struct Trouble: Sendable, CustomTestStringConvertible {
         let name: String
         let breaking: String

@@ -40,7 +40,7 @@ struct Traps {
             """, database: database)
     }
 
-    /// The traps that somebody other than their owner has stepped into.
+    /// The traps that someone other than their owner has stepped into.
     static func sprung(_ cluster: Cluster, _ database: String) -> [String] {
         cluster.serverLogTail(lines: .max).split(separator: "\n")
             .filter { $0.contains(mark) && $0.contains("by postgres in \(database) ") }.map(String.init)

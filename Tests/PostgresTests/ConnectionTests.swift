@@ -111,7 +111,7 @@ import Threading
             #expect(!error.description.contains("a@b"))
             #expect(!"\(error)".contains("a@b"))
             #expect(error.debugDescription.contains("a@b"))
-            // The session goes on.
+            // The session continues.
             #expect(try connection.execute("SELECT 1", doing: "asking").text(0, 0) == "1")
         }
     }

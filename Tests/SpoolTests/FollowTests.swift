@@ -212,7 +212,7 @@ import Threading
         #expect(try consumer.drain(reader) == .finished)
         #expect(consumer.hasEnd)
 
-        // A capture that was asked to go on makes it one record among others.
+        // A capture that was asked to continue makes it one record among others.
         let later = try SpoolReader(it.spool, from: nil, follows: true)
         try writer.seal()
         try Sample.segment(1..<2, in: it.spool)

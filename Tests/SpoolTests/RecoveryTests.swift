@@ -4,7 +4,7 @@ import Spool
 import TestSupport
 import Testing
 
-/// After a crash the open segment holds whole transactions only, and the log goes on as if nothing had happened.
+/// After a crash the open segment holds whole transactions only, and the log continues as if nothing had happened.
 @Suite(.timeLimit(.minutes(4))) struct RecoveryTests {
     private let it: TestSpool
     private let name: String
@@ -38,7 +38,7 @@ import Testing
     /// The transactions that a file of the first `count` bytes holds; nil when it does not even hold its header.
     private func whole(_ count: Int) -> Int? { marks.last { $0.end <= count }?.transactions }
 
-    /// Recovers what is there, goes on to transaction 7 as after a reconnect, seals and compares with the model.
+    /// Recovers what is there, continues to transaction 7 as after a reconnect, seals and compares with the model.
     /// Returns what was recovered.
     @discardableResult
     private func recoverAndGoOn(_ what: String) throws -> RecoveredSegment {

@@ -2,7 +2,7 @@ import Postgres
 import Spool
 import Testing
 
-/// A log that goes on from one timeline to the next.
+/// A log that continues from one timeline to the next.
 @Suite struct TimelineTests {
     /// Transactions 0 and 1 on timeline 1, then 2 on timeline 2.
     private func spool(fork: LSN? = Sample.end(1)) throws -> TestSpool {

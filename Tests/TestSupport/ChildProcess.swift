@@ -4,7 +4,7 @@ import Synchronization
 /// A child of this process: signalled without the risk of hitting another, waited for without blocking a thread.
 ///
 /// An ended child is left unreaped until the handle goes: so its number, and that of the group it leads, cannot be
-/// given to another process while somebody may still want to signal them.
+/// given to another process while someone may still want to signal them.
 ///
 /// Waiting polls: a blocking wait inside a task would take one of the few threads on which all tasks of the process
 /// run.

@@ -9,7 +9,7 @@ extension Cluster {
     /// Drops a database with its replication slots; sessions in it are ended.
     public func dropDatabase(_ database: String) async throws {
         let literal = "'" + database.replacing("'", with: "''") + "'"
-        // Active slots hinder the drop and a killed WAL sender takes a moment to let go of its own.
+        // Active slots hinder the drop and a killed WAL sender takes a moment to released its own.
         let release = """
             SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots
             WHERE database = \(literal) AND active_pid IS NOT NULL;

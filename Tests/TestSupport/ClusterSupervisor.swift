@@ -94,7 +94,7 @@ final class ClusterSupervisor: Sendable {
                 mv -T "$folder/template" "$template" || [ -d "$template" ] || return
             fi
             if [ "$(stat -c %U "$template")" != "$owner" ]; then
-                echo "$template belongs to somebody else"
+                echo "$template belongs to someone else"
                 return 1
             fi
             cp -a --reflink=auto "$template" "$folder/data"
@@ -107,7 +107,7 @@ final class ClusterSupervisor: Sendable {
         }
 
         # Not by pg_ctl: as a child of this shell a server that dies is reaped, whatever process 1 is here. The file of
-        # a killed server is removed, since its number may belong to somebody else by now.
+        # a killed server is removed, since its number may belong to someone else by now.
         start() {
             if [ -n "$server" ] && kill -0 "$server"; then return 1; fi
             rm -f "$folder/data/postmaster.pid"

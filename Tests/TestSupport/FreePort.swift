@@ -2,7 +2,7 @@ import Glibc
 
 /// Looks for TCP ports that nobody listens on.
 public enum FreePort {
-    /// A port that was free on 127.0.0.1 just now; somebody may take it before it is used.
+    /// A port that was free on 127.0.0.1 just now; someone may take it before it is used.
     ///
     /// From below the range the kernel takes for outgoing connections, so that a server that was stopped most likely
     /// gets it again.

@@ -20,7 +20,7 @@ final class Housekeeper: Sendable {
     private init() throws {
         token = "\(getpid())-\(String(UInt32.random(in: .min ... .max), radix: 36))"
         root = "\(temporaryRoot())/walrelay-test-\(token)"
-        // The folder is made by this process, but only once there is somebody to remove it.
+        // The folder is made by this process, but only once there is someone to remove it.
         lifeline = try Lifeline(
             SpawnRequest(
                 executable: "/bin/sh",

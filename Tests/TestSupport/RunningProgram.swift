@@ -52,7 +52,7 @@ public final class RunningProgram: Sendable {
 
     /// Waits for its end.
     ///
-    /// - Throws: ``ProgramError/timedOut(_:after:stdout:stderr:)``; the program goes on.
+    /// - Throws: ``ProgramError/timedOut(_:after:stdout:stderr:)``; the program continues.
     public func wait(within limit: Duration = .seconds(60)) async throws -> Finished {
         guard let status = try await child.wait(within: limit) else {
             throw ProgramError.timedOut(name, after: limit, stdout: stdout, stderr: stderr)

@@ -129,7 +129,7 @@ def lanes_and_jobs(connections):
 
 
 def forget_position(target, database, stream):
-    """Removes the position that replay keeps, so that the next run in the same database begins anew."""
+    """Removes the position that replay keeps, so that the next run in the same database starts over."""
     # Version 0.1, which is measured beside this one, keeps it in a replication origin.
     target.sql(database, "SELECT count(pg_replication_origin_drop(roname)) FROM pg_replication_origin"
                          f" WHERE roname = '{stream}'")

@@ -97,7 +97,7 @@ class Backlog:
         return name
 
     def drop_slot(self, name):
-        """Drops it; the server lets go of a slot a moment after its reader is gone."""
+        """Drops it; the server releases a slot a moment after its reader is gone."""
         for _ in range(200):
             try:
                 self.source.sql(self.database, f"SELECT pg_drop_replication_slot('{name}')")

@@ -103,7 +103,7 @@ class Worker(threading.Thread):
 
 
 def measure(bench, pair, switch):
-    """Has the application go on while `switch` is made, and returns the pause in seconds."""
+    """Has the application continue while `switch` is made, and returns the pause in seconds."""
     flag = os.path.join(bench.folder, "flag")
     if os.path.exists(flag):
         os.unlink(flag)
@@ -185,7 +185,7 @@ def ours(bench, megabytes):
 
 
 def by_hand(bench, megabytes):
-    """What somebody would do who has written it down before: psql for each step."""
+    """What someone would do who has written it down before: psql for each step."""
     pair = Pair(bench)
     source, target = pair.source, pair.target
     try:

@@ -68,7 +68,7 @@ class Sources:
             comment = []
 
     def _case(self, owner: str, before: str, words: str) -> str:
-        """A case of CodingKeys, which may go on in the next line: then it is returned."""
+        """A case of CodingKeys, which may continue in the next line: then it is returned."""
         words = f"{before} {words}".strip()
         if words.endswith(","):
             return words

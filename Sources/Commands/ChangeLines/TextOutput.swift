@@ -94,7 +94,7 @@ public final class TextOutput {
             if count >= 0 {
                 rest = UnsafeRawBufferPointer(rebasing: rest[count...])
             } else if errno == EAGAIN {
-                // A pipe that somebody made non-blocking.
+                // A pipe that someone made non-blocking.
                 var set = pollfd(fd: 1, events: Int16(POLLOUT), revents: 0)
                 poll(&set, 1, -1)
             } else if errno != EINTR {

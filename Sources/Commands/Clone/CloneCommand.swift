@@ -17,7 +17,7 @@ public struct CloneCommand: AsyncParsableCommand {
         discussion: """
             The target's database must exist and be empty. With --follow, changes of the source are captured from the \
             moment of the copy on, and applied behind it until the switchover. Run the same command again after any \
-            interruption: it goes on, except that a copy without --follow, or without all definitions, is begun anew as \
+            interruption: it continues, except that a copy without --follow, or without all definitions, is restarted as \
             long as it has not all rows. `clone copy --help` lists the options of all this.
 
             EXAMPLES
@@ -116,7 +116,7 @@ struct CopyCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Warn when the slot keeps so much WAL on the source.", valueName: "size"))
     var walWarning = ByteCount(bytes: 10 << 30)
 
-    @Flag(help: "Drop what an earlier run with this --dir made on both sides, and begin anew.")
+    @Flag(help: "Drop what an earlier run with this --dir made on both sides, and start over.")
     var restart = false
 
     @Flag(
@@ -219,7 +219,7 @@ struct CopyCommand: AsyncParsableCommand {
             if run.progress.snapshot.tables > 0 { CopySummary(journal).print(seconds: seconds) }
             logger.warning(
                 """
-                stopped; slot "\(journal.slot)" keeps its place on the source, and WAL with it. The same command goes on; \
+                stopped; slot "\(journal.slot)" keeps its place on the source, and WAL with it. The same command continues; \
                 clone cleanup gives it up
                 """)
         case .switched(let journal):

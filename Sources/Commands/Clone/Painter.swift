@@ -27,13 +27,13 @@ struct Painter {
         painted = cut
     }
 
-    /// Writes `log` alone: what was painted before is somebody else's to write over.
+    /// Writes `log` alone: what was painted before is another's to write over.
     mutating func leave(_ log: String) {
         painted = []
         if !log.isEmpty { Output.write(log, to: descriptor) }
     }
 
-    /// Somebody sits before the terminal and looks at this program.
+    /// Someone sits before the terminal and looks at this program.
     var isForeground: Bool { tcgetpgrp(descriptor) == getpgrp() }
 
     /// Columns and rows; asked for each time, so that no signal is needed to hear of a change.

@@ -7,7 +7,7 @@ struct RetryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "retry", abstract: "Have the clone that follows apply again what was refused.",
         discussion: """
-            When the target refuses a change, clone --follow goes on to receive, and tries to apply again once a minute. This \
+            When the target refuses a change, clone --follow continues to receive, and tries to apply again once a minute. This \
             has it try at once. clone status says what was refused, and where the report about it is.
 
             EXIT CODES

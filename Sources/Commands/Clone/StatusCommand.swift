@@ -11,7 +11,7 @@ struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Say how a migration is doing, from its spool's files.",
         discussion: """
-            Asks no server. With --watch it goes on until Ctrl-C, or until there is nothing more to do: on a terminal in \
+            Asks no server. With --watch it continues until Ctrl-C, or until there is nothing more to do: on a terminal in \
             place, elsewhere with an empty line between two looks.
 
             EXAMPLES
@@ -29,7 +29,7 @@ struct StatusCommand: AsyncParsableCommand {
     @Flag(help: "One JSON object; with --watch one a line.")
     var json = false
 
-    @Flag(help: "Go on, and look again each second.")
+    @Flag(help: "Continue, and look again each second.")
     var watch = false
 
     @Flag(help: "One line for monitoring, and its exit codes: 0 ok, 1 warning, 2 critical, 3 unknown.")

@@ -11,7 +11,7 @@ struct SwitchoverCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "switchover", abstract: "Bring the target to where the source is, with sequences and all.",
         discussion: """
-            Waits until the target is nearly there, while clone --follow goes on; where none runs, this follows by itself. \
+            Waits until the target is nearly there, while clone --follow continues; where none runs, this follows by itself. \
             Then takes the source's present position, waits until everything up to it is applied and proves it, and sets the \
             sequences. Stop the application before, or have --fence keep it from writing. Until the last step a failure, a \
             signal or a kill undoes the fence, and clone --follow continues; it ends when the switchover is made. Materialized \
@@ -23,7 +23,7 @@ struct SwitchoverCommand: AsyncParsableCommand {
               clone switchover --fence --max-lag 5s && clone cleanup
 
             EXIT CODES
-              0 done; 1 --compare found differences; 14 stopped; 16 somebody still writes to the source; 19 the target was \
+              0 done; 1 --compare found differences; 14 stopped; 16 someone still writes to the source; 19 the target was \
             still too far behind; 21 definitions changed, or the rest takes too long; otherwise that of what failed
             """)
 
@@ -48,7 +48,7 @@ struct SwitchoverCommand: AsyncParsableCommand {
             "How long to wait for transactions that are open on the source.", valueName: "seconds"))
     var inFlightTimeout = 30
 
-    @Flag(help: "Go on when definitions of the two sides differ: what only the source has is lost.")
+    @Flag(help: "Continue when definitions of the two sides differ: what only the source has is lost.")
     var acceptDrift = false
 
     @Option(
@@ -142,7 +142,7 @@ struct SwitchoverCommand: AsyncParsableCommand {
         var steps = [
             "wait until the target is less than \((maxLag?.limit ?? SwitchoverOptions.standardLimit).words) behind, for "
                 + "\(lagTimeout) s at most",
-            "have the clone that follows go on, or follow here if there is none",
+            "have the clone that follows continue, or follow here if there is none",
         ]
         if fence && events.onEvent != nil { steps.append("run the program for event before-fence") }
         if fence { steps.append("make the source's database read-only, and end its other sessions") }
@@ -150,7 +150,7 @@ struct SwitchoverCommand: AsyncParsableCommand {
             "wait for transactions that are open on the source, for \(inFlightTimeout) s at most",
             "take the source's position, and wait until everything up to it is applied",
             "prove that the target has it, and have the stages end",
-            "compare the definitions" + (acceptDrift ? ", and go on if they differ" : ""),
+            "compare the definitions" + (acceptDrift ? ", and continue if they differ" : ""),
             rest == .ignore
                 ? "leave what the stream of changes does not carry"
                 : "compare what the stream of changes does not carry, and \(rest == .copy ? "copy" : "refuse") what differs",

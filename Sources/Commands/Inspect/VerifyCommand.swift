@@ -8,7 +8,7 @@ struct VerifyCommand: AsyncParsableCommand {
         commandName: "verify",
         abstract: "Read every byte of a spool or of segments, and say how each segment is.",
         discussion: """
-            States: OK, OPEN (being written), TORN (ends in the middle; receive cuts it when it goes on), GAP (the \
+            States: OK, OPEN (being written), TORN (ends in the middle; receive cuts it when it continues), GAP (the \
             segment before it is missing), CORRUPT, FOREIGN (another source), TIMELINE-SWITCH, UNREADABLE (the system \
             returned an error). For damage, the chunk's offset and the range of transactions that it took are named.
             """

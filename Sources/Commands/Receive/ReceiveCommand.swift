@@ -15,7 +15,7 @@ public struct ReceiveCommand: AsyncParsableCommand {
         abstract: "Stream a PostgreSQL logical slot into a compressed, checksummed change log.",
         discussion: """
             Changes go into segment files in the spool, or to standard output. The source is told to forget \
-            changes only after they are on disk. Run the same command again after any interruption: it goes on \
+            changes only after they are on disk. Run the same command again after any interruption: it continues \
             where the log ends.
 
             EXAMPLES
@@ -226,7 +226,8 @@ public struct ReceiveCommand: AsyncParsableCommand {
             logger.info("stopped; the log ends at \(position)")
             guard endpos == .none && !untilIdle else {
                 throw ProgramFailure(
-                    .incomplete, "stopped at \(position), before the end position; run the same command again to go on")
+                    .incomplete,
+                    "stopped at \(position), before the end position; run the same command again to continue")
             }
         }
     }

@@ -107,8 +107,8 @@ public struct ReplayCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "When a statement changes another number of rows than on the source: stop (error), say so and go on (warn), "
-                + "or count it and go on (skip).", valueName: "error|warn|skip"))
+            "When a statement changes another number of rows than on the source: stop (error), say so and continue (warn), "
+                + "or count it and continue (skip).", valueName: "error|warn|skip"))
     var onMissing: ApplyOptions.Mismatch = .error
 
     @Option(

@@ -14,7 +14,7 @@ struct OutputOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Write files FROM-TO.sql to this folder instead of standard output, and go on behind those that are there.",
+            "Write files FROM-TO.sql to this folder instead of standard output, and continue after those that are there.",
             valueName: "dir"), completion: .directory)
     var output: String?
 
@@ -36,7 +36,7 @@ struct OutputOptions: ParsableArguments {
         if !(0...1_000_000 ~= fileAge) { throw ValidationError("--file-age must be from 0 to 1000000") }
     }
 
-    /// Opens the output for what is in `inputs`. A folder that has files decides where to go on: `options` then begin at
+    /// Opens the output for what is in `inputs`. A folder that has files decides where to continue: `options` then begin at
     /// its end.
     func open(_ options: inout RenderOptions, inputs: [String]) throws -> any TransformOutput {
         guard let output else { return try BackgroundSink(DescriptorSink(1, name: "standard output")) }
@@ -49,7 +49,7 @@ struct OutputOptions: ParsableArguments {
             throw ProgramFailure(
                 .usage,
                 "--from \(from) does not fit the files in \(output), which go from \(first.from) to \(last.to): leave "
-                    + "it away to go on at their end, or use another folder")
+                    + "it away to continue at their end, or use another folder")
         }
         // Said before anything is missed in a log that is another one.
         for input in inputs {

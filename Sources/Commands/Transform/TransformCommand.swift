@@ -59,7 +59,7 @@ public struct TransformCommand: AsyncParsableCommand {
     @Flag(help: "At the end of the spool, wait for more; ends at --to, or without that at an end record.")
     var follow = false
 
-    @Flag(help: "With --follow: go on at an end record too. The log may be taken up again.")
+    @Flag(help: "With --follow: continue at an end record too. The log may be resumed.")
     var endless = false
 
     @Option(help: ArgumentHelp("What to write: sql, or jsonl for one change a line, in JSON.", valueName: "format"))

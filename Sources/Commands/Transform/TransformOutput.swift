@@ -2,11 +2,11 @@ import BatchFiles
 import Batches
 import Threading
 
-/// Where batches go: a pipe with somebody waiting behind it, or files.
+/// Where batches go: a pipe with someone waiting behind it, or files.
 protocol TransformOutput: BatchSink {
-    /// Somebody waits for what is complete, so that a batch must not grow any more.
+    /// Someone waits for what is complete, so that a batch must not grow any more.
     var isWaiting: Bool { get }
-    /// When to ask again whether somebody waits.
+    /// When to ask again whether someone waits.
     var nextLook: Deadline { get }
     /// No more input waits, and what is complete was written.
     func inputIdle() throws

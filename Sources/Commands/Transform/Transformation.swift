@@ -96,7 +96,7 @@ final class Transformation {
             throw ProgramFailure(
                 .incomplete,
                 "standard input ended at \(reached) without an end record: its writer was interrupted, or it is a part "
-                    + "of a log. What came was written; run the pipeline again to go on")
+                    + "of a log. What came was written; run the pipeline again to continue")
         }
         try end(at: reached, reason: "input-end")
     }

@@ -84,7 +84,8 @@ def main() -> None:
     for command in commands.load(program).all():
         if command.default:
             script = {"bash": bash, "zsh": zsh, "fish": fish}[shell](script, command, command.default)
-    print(script.rstrip("\n"))
+    # It is sourced, not run.
+    print(script.removeprefix("#!/bin/bash\n").strip("\n"))
 
 
 main()

@@ -16,7 +16,7 @@ struct CloneToolsTests {
         try await Rig.run(targetMajor: 15, publication: nil, createsSlot: false) { rig in
             try await rig.onSource(Rig.wholeSchema + Rig.wholeRows)
             let newest = try await PostgresInstallation.of(major: 18).bindir
-            let check = try await Self.clone(rig, "check --follow", path: newest)
+            let check = try await Self.clone(rig, "check --follow --all", path: newest)
             #expect(check.output.contains("/pg_dump, version 15"), "\(check)")
             #expect(check.output.contains("were made and rolled back"), "\(check)")
             try await Self.clone(rig, "--follow --endpos current", path: newest).checked("clone")
@@ -38,7 +38,7 @@ struct CloneToolsTests {
                     SET session_replication_role = replica; INSERT INTO orphans VALUES (-1);
                     """)
             let newest = try await PostgresInstallation.of(major: 18).bindir
-            let check = try await Self.clone(rig, "check --follow", path: newest)
+            let check = try await Self.clone(rig, "check --follow --all", path: newest)
             #expect(check.output.contains("\(newest)/pg_restore, version 18"), "\(check)")
             #expect(check.output.contains("were made and rolled back"), "\(check)")
             let clone = try await Self.clone(

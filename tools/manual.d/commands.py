@@ -70,10 +70,8 @@ def load(program: str) -> Command:
 
 def _command(info: dict, above: list[str]) -> Command:
     words = above + [info["commandName"]]
-    children = [
-        child for child in info.get("subcommands", []) if child.get("shouldDisplay", True) and child["commandName"] != "help"
-    ]
-    arguments = [_argument(argument) for argument in info.get("arguments", []) if argument.get("shouldDisplay", True)]
+    children = [child for child in _shown(info.get("subcommands", [])) if child["commandName"] != "help"]
+    arguments = [_argument(argument) for argument in _shown(info.get("arguments", []))]
     return Command(
         words,
         info.get("abstract", ""),
@@ -84,10 +82,15 @@ def _command(info: dict, above: list[str]) -> Command:
     )
 
 
+def _shown(infos: list[dict]) -> list[dict]:
+    return [info for info in infos if info.get("shouldDisplay", True)]
+
+
 def _argument(info: dict) -> Argument:
     hyphens = {"long": "--", "short": "-", "longWithSingleDash": "-"}
+    names = [] if info["kind"] == "positional" else info.get("names", [])
     return Argument(
-        [hyphens[name["kind"]] + name["name"] for name in info.get("names", [])] if info["kind"] != "positional" else [],
+        [hyphens[name["kind"]] + name["name"] for name in names],
         "" if info["kind"] == "flag" else info["valueName"],
         " ".join(part for part in (info.get("abstract", ""), info.get("discussion", "")) if part),
         info.get("isRepeating", False),

@@ -1,7 +1,7 @@
 """Writes the completions of a shell to standard output: completions.py PROGRAM bash|zsh|fish.
 
-The argument parser makes them. What it leaves out is added: a command with a default subcommand also takes the options of
-that one."""
+The argument parser makes them. What it leaves out is added: a command with a default subcommand also takes the options
+of that one."""
 
 import re
 import subprocess
@@ -59,8 +59,9 @@ def zsh(script: str, command: commands.Command, default: str) -> str:
 
 def fish(script: str, command: commands.Command, default: str) -> str:
     # The options of the default are known after the command itself, too ...
-    own = re.search(rf"^ *case '{command.words[-1]}'\n *__\w+_parse_subcommand (.*)\n *switch ", script, flags=re.MULTILINE)
-    theirs = re.search(rf"^ *case '{default}'\n *__\w+_parse_subcommand (.*)\n", script, flags=re.MULTILINE)
+    options = r"\n *__\w+_parse_subcommand (.*)\n"
+    own = re.search(rf"^ *case '{command.words[-1]}'{options} *switch ", script, flags=re.MULTILINE)
+    theirs = re.search(rf"^ *case '{default}'{options}", script, flags=re.MULTILINE)
     if not own or not theirs:
         raise ValueError("the argument parser writes another form for fish now")
     script = script[: own.start(1)] + theirs[1] + script[own.end(1) :]

@@ -69,15 +69,16 @@ def status_keys(root: pathlib.Path) -> list[str]:
     sources = swiftkeys.Sources(root / "Sources")
     lines = [
         "",
-        "One object. A dot leads into an object, `[]` into each element of a list. Keys may be added; those that are there keep",
-        "their meaning until 1.0, unless the changelog says otherwise. Times are UTC. A position is a WAL position such as",
-        "`0/1A2B3C`.",
+        "One object. A dot leads into an object, `[]` into each element of a list. Keys may be added; those that are",
+        "there keep their meaning until 1.0, unless the changelog says otherwise. Times are UTC. A position is a WAL",
+        "position such as `0/1A2B3C`.",
         "",
         "| key | value | meaning |",
         "|---|---|---|",
     ]
     return lines + [
-        f"| `{path}` | {kind} | {cell(comment)} |" for path, kind, comment in sources.keys("MigrationStatus")
+        f"| `{path}` | {kind} | {cell(comment).replace('; nil ', '; absent ')} |"
+        for path, kind, comment in sources.keys("MigrationStatus")
     ]
 
 
@@ -85,9 +86,9 @@ def main() -> None:
     root = pathlib.Path(__file__).resolve().parent.parent.parent
     lines = HEAD.rstrip("\n").split("\n") + ["", "## Commands", ""]
     lines += [
-        "From a package, `walrelay` comes before each program, as here. In a build folder each program also has a file of its",
-        "own: `clone status` is `walrelay clone status`. Every command also takes `-h`, `--help` and `--version`. Sizes are bytes",
-        "with kB, MB, GB or TB (powers of 1024). A connection string is what `psql` takes.",
+        "From a package, `walrelay` comes before each program, as here. In a build folder each program also has a file",
+        "of its own: `clone status` is `walrelay clone status`. Every command also takes `-h`, `--help` and `--version`.",
+        "Sizes are bytes with kB, MB, GB or TB (powers of 1024). A connection string is what `psql` takes.",
     ]
     for command in commands.load(sys.argv[1]).all():
         lines += command_part(command)

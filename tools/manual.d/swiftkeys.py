@@ -7,8 +7,10 @@ import re
 from dataclasses import dataclass
 
 PLAIN = {
-    "String": "text", "Bool": "true or false", "Int": "number", "Int32": "number", "UInt64": "number", "pid_t": "number",
-    "Double": "number", "LSN": "position",
+    "String": "text",
+    "Bool": "true or false",
+    "LSN": "position",
+    **{name: "number" for name in ("Int", "Int32", "UInt64", "pid_t", "Double")},
 }
 DECLARATION = re.compile(r"^(?:(?:public|private|internal|static|final|indirect) )*(struct|enum|class|extension) (\w+)")
 PROPERTY = re.compile(

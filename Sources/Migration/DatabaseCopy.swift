@@ -68,7 +68,8 @@ final class DatabaseCopy {
         if options.follows { try mark.set(.following, of: journal.id) } else { try mark.remove(journal.id) }
         Failpoint.afterCopyIsDone.reach()
         logger.info(
-            "the copy is complete: \(journal.tables.count) tables, \(CloneProgress.megabytes(journal.bytes))")
+            "the copy is complete: \(Figures.counted(journal.tables.count, "table")), \(CloneProgress.megabytes(journal.bytes))"
+        )
         if let remarks = journal.remarks {
             logger.warning("not everything on the target is as on the source: \(remarks.joined(separator: " – "))")
         }
@@ -211,13 +212,14 @@ final class DatabaseCopy {
                     let table = try copied.finish(part, rows: rows, bytes: bytes)
                     progress.finish(part, isLast: table != nil)
                     if !part.isWhole {
-                        logger.info("\(part.name): \(rows) rows, \(CloneProgress.megabytes(bytes))")
+                        logger.info("\(part.name): \(Figures.counted(rows, "row")), \(CloneProgress.megabytes(bytes))")
                         Failpoint.afterPart.reach()
                     }
                     guard let table else { return }
                     earlyKeys.offer(part.table.oid)
                     Failpoint.afterTable.reach()
-                    logger.info("\(table.name): \(table.rows) rows, \(CloneProgress.megabytes(table.bytes))")
+                    logger.info(
+                        "\(table.name): \(Figures.counted(table.rows, "row")), \(CloneProgress.megabytes(table.bytes))")
                 }
             }
         }

@@ -93,7 +93,7 @@ public struct MigrationStatus: Encodable, Sendable {
         }
         if running, let blocked = progress?.blocked {
             warnings.append(
-                "applying is blocked since \(blocked.since): \(blocked.words), tried \(blocked.attempts) times"
+                "applying is blocked since \(blocked.since): \(blocked.words), tried \(Figures.counted(blocked.attempts, "time"))"
                     + (blocked.report.map { "; see \($0)" } ?? "; see its message in clone's log")
                     + "; changes are still received; when the cause is gone: clone retry")
         }

@@ -77,7 +77,9 @@ public struct SourceFence: Sendable {
                 try connection.execute(Self.reset(connection.database), doing: "letting the source be written to again")
                 let freed = try freeSessions(connection)
                 try Self.note(nil, spool)
-                if freed > 0 { logger.info("ended \(freed) sessions that began while the source was read-only") }
+                if freed > 0 {
+                    logger.info("ended \(Figures.counted(freed, "session")) that began while the source was read-only")
+                }
                 return logger.warning("the source can be written to again")
             } catch {
                 guard attempt == Self.attempts else {

@@ -74,10 +74,13 @@ extension Switchover {
     }
 
     /// Nobody applies anything any more, also no replay that outlived its clone, and the target still has everything.
-    func awaitRest(_ end: End, _ follower: SwitchoverFollower, _ stop: StopRequest) throws {
+    ///
+    /// - Returns: up to where the target has everything.
+    func awaitRest(_ end: End, _ follower: SwitchoverFollower, _ stop: StopRequest) throws -> LSN {
         try follower.awaitRest(stop)
         let position = try TargetDatabase.settledPosition(options, stop: stop, logger: logger).position
         guard position >= end.marker else { throw Self.isBehind(position, end.position) }
+        return position
     }
 
     private static func isBehind(_ position: LSN, _ end: LSN) -> MigrationError {
@@ -99,16 +102,18 @@ extension Switchover {
         ).run()
     }
 
-    /// Nothing was committed on the source after the end position.
+    /// Nothing was committed on the source that the target does not have.
     ///
-    /// - Parameter xid: the transaction that the end position is of, if that can tell it.
-    func checkLateChanges(_ journal: CloneJournal, _ end: LSN, xid: UInt64? = nil) throws {
+    /// - Parameter position: up to where the target has everything. What was committed between our own transaction and the
+    ///   end position is late, too, when it was not applied before the stages ended.
+    func checkLateChanges(_ journal: CloneJournal, after position: LSN, _ end: End) throws {
+        let position = min(position, end.position)
         let source = try SourceFence.connect(options.source)
         // Otherwise the log since then must be read, and what the slot has be decoded.
-        if let xid, try LateWrites.isQuiet(since: xid, source) { return }
+        if let xid = end.xid, try LateWrites.isQuiet(since: xid, source) { return }
         let count: Int
         do {
-            count = try LateWrites(source: source, journal: journal, spool: spool).count(after: end)
+            count = try LateWrites(source: source, journal: journal, spool: spool).count(after: position)
         } catch let error as PostgresError where error.sqlState == .insufficientPrivilege {
             return logger.warning(
                 "not looked for changes after the end position, because the role may not: \(error)")
@@ -116,7 +121,7 @@ extension Switchover {
         guard count > 0 else { return }
         throw MigrationError(
             .conflict,
-            "\(count) changes were committed on the source after the end position \(end), so the target does not have "
+            "committed on the source: \(Figures.counted(count, "change")) after the position \(position), so the target does not have "
                 + "everything and the switchover is not made. Stop the application first"
                 + (wishes.fences ? "" : ", or use --fence") + ", and run it again")
     }

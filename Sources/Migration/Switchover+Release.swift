@@ -161,7 +161,7 @@ extension Switchover {
 
     private func checkNothingCameLate(_ end: LSN) throws {
         do {
-            try checkLateChanges(try journal(), end)
+            try checkLateChanges(try journal(), after: end, End(marker: end, position: end, xid: nil))
         } catch let error as MigrationError where error.exitStatus == .conflict {
             throw MigrationError(
                 .conflict,

@@ -186,7 +186,7 @@ public struct Switchover: Sendable {
         let plan = try await step("definitions", &steps) {
             if let early { try await early.value } else { try await looks() }
         }
-        try await step("ending the stages", &steps) {
+        let position = try await step("ending the stages", &steps) {
             try await Worker.run(name: "resting") { try awaitRest(end, follower, stop) }
         }
         Failpoint.afterRest.reach()
@@ -208,7 +208,7 @@ public struct Switchover: Sendable {
             }
         }
         try await step("looking for late changes", &steps) {
-            try await Worker.run(name: "late") { try checkLateChanges(journal, end.position, xid: end.xid) }
+            try await Worker.run(name: "late") { try checkLateChanges(journal, after: position, end) }
         }
         try goOn(stop)
         if journal.late != nil {

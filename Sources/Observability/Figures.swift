@@ -17,6 +17,13 @@ public enum Figures {
         return text
     }
 
+    /// A number of things: `1 row`, `2 rows`.
+    ///
+    /// - Parameter plural: of a word that does not end with an s then.
+    public static func counted(_ count: some BinaryInteger, _ word: String, plural: String? = nil) -> String {
+        count == 1 ? "1 \(word)" : "\(count) \(plural ?? word + "s")"
+    }
+
     /// A number of bytes, in units of 1024 × 1024 as the server counts: `2.5 MB`.
     public static func megabytes(_ bytes: UInt64) -> String { "\(tenths(Double(bytes) / 1_048_576)) MB" }
 

@@ -50,7 +50,7 @@ struct CloneLargeObjectTests {
             try rig.wrap("pg_restore", "case \"$*\" in --list*) psql -Xqd \"$SOURCE\" -c '\(change)';; esac")
             let finished = try await rig.clone("--follow --endpos current").checked("clone")
             // Of the tables that were there, only what a crash of the target would have emptied is copied again.
-            #expect(finished.stderr.contains("\"public\".\"unlogged\": 1 rows"), "\(finished.stderr)")
+            #expect(finished.stderr.contains("\"public\".\"unlogged\": 1 row,"), "\(finished.stderr)")
             #expect(!finished.stderr.contains("\"public\".\"none\": "), "\(finished.stderr)")
             #expect(try await rig.onTarget(Self.contents) == before.0)
             #expect(try await rig.onTarget(Self.about) == before.1)

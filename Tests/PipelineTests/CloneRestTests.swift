@@ -167,7 +167,7 @@ struct CloneRestTests {
             let refused = try await late.wait()
             #expect(refused.exitCode == ExitStatus.conflict.rawValue, "\(refused)")
             #expect(
-                refused.stderr.contains("1 changes were committed on the source after the end position"), "\(refused)")
+                refused.stderr.contains("committed on the source: 1 change after the position"), "\(refused)")
             try await rig.shell(rig.cloneCommand("switchover --fence --compare")).checked("switchover")
             #expect(try await follower.wait().exitCode == 0, "\(follower.stderr)")
             try await rig.expectCloned()

@@ -45,7 +45,7 @@ struct ReplaySkipTests {
             try skipped.checked("replay --skip")
             let line = skipped.stderr.split(separator: "\n").filter { $0.contains("skipped a transaction as asked") }
             #expect(line.count == 1 && line[0].contains(end) && line[0].contains("t"), "\(skipped.stderr)")
-            #expect(skipped.stderr.contains("1 transactions skipped"), "\(skipped.stderr)")
+            #expect(skipped.stderr.contains("skipped 1 transaction"), "\(skipped.stderr)")
             #expect(try await rig.onTarget(Self.rows) == "1,2,4,5,100")
             #expect(try await rig.onTarget("SELECT string_agg(code, ',' ORDER BY id) FROM t WHERE id < 3") == "a!,b!")
             #expect(try await rig.onTarget("SELECT count(*) FROM u") == "0")

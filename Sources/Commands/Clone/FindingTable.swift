@@ -18,7 +18,9 @@ enum FindingTable {
                 ["", "where", "what", "found"],
                 shown.map { [marks[$0.status] ?? "", $0.place.rawValue, $0.check, $0.detail] })
         }
-        if isFolded { Output.line("pass  \(passed.count) checks: \(names(passed)) (--all shows each)") }
+        if isFolded {
+            Output.line("pass  \(Figures.counted(passed.count, "check")): \(names(passed)) (--all shows each)")
+        }
         printRemedies(shown.filter { $0.status != .pass })
     }
 

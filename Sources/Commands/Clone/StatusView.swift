@@ -49,15 +49,16 @@ struct StatusView {
 
     private mutating func addCopy() {
         guard let now = status.progress, now.tables > 0 else { return }
-        var text = "\(Self.bar(now.fraction)) \(Self.percent(now.fraction)), \(now.tablesDone) of \(now.tables) tables"
-        text += ", \(CloneProgress.size(now.bytes)), \(now.rows) rows"
+        var text =
+            "\(Self.bar(now.fraction)) \(Self.percent(now.fraction)), \(now.tablesDone) of \(Figures.counted(now.tables, "table"))"
+        text += ", \(CloneProgress.size(now.bytes)), \(Figures.counted(now.rows, "row"))"
         if now.tablesDone < now.tables && status.running {
             text += ", \(CloneProgress.size(Int(max(0, now.bytesPerSecond))))/s"
             if let left = now.secondsLeft { text += ", about \(Figures.duration(seconds: left)) left" }
         }
         add("rows", text)
         for table in now.current.prefix(Self.tablesMax) {
-            let size = "\(CloneProgress.size(table.bytes)), \(table.rows) rows"
+            let size = "\(CloneProgress.size(table.bytes)), \(Figures.counted(table.rows, "row"))"
             add("", "\(Self.bar(table.fraction, width: 10)) \(Self.percent(table.fraction)) \(table.name): \(size)")
         }
         if now.current.count > Self.tablesMax { add("", "and \(now.current.count - Self.tablesMax) more") }
@@ -104,7 +105,7 @@ struct StatusView {
         guard status.running, let stages = status.progress?.stages else { return }
         for stage in stages {
             var text = "\(stage.state.rawValue), process \(stage.pid)"
-            if stage.restarts > 0 { text += ", started again \(stage.restarts) times" }
+            if stage.restarts > 0 { text += ", started again \(Figures.counted(stage.restarts, "time"))" }
             if let end = stage.lastEnd { text += "; \(end) at \(stage.lastEndAt ?? "?")" }
             add(stage.name, text)
         }

@@ -129,7 +129,7 @@ struct SwitchoverCommand: AsyncParsableCommand {
     /// What the application need not wait for.
     private func finish(_ switchover: Switchover) async throws {
         let (refreshed, stale) = try await Program.run { stop in try switchover.afterwards(stop) }
-        if refreshed > 0 { Output.line("\(refreshed) materialized views are refreshed.") }
+        if refreshed > 0 { Output.line("Refreshed \(Figures.counted(refreshed, "materialized view")).") }
         for view in stale {
             Output.line("Next: fix what keeps \(view) from being refreshed, then REFRESH MATERIALIZED VIEW \(view);")
         }
@@ -174,10 +174,10 @@ struct SwitchoverCommand: AsyncParsableCommand {
         Table.print(
             ["step", "seconds"], outcome.steps.map { [$0.name, CopySummary.text($0.seconds)] }, alignedRight: [1])
         var done = "The target has everything up to \(outcome.end)"
-        done += outcome.sequences.map { ". \($0) sequences are set" } ?? ""
+        done += outcome.sequences.map { ". Set \(Figures.counted($0, "sequence"))" } ?? ""
         done += outcome.rest.isEmpty ? "" : ", \(outcome.rest.joined(separator: ", ")) brought over again"
-        done += outcome.views.map { ", \($0) materialized views are refreshed" } ?? ""
-        done += outcome.comparedTables.map { ", \($0) tables were compared and are equal" } ?? ""
+        done += outcome.views.map { ", refreshed \(Figures.counted($0, "materialized view"))" } ?? ""
+        done += outcome.comparedTables.map { ", compared \(Figures.counted($0, "table")), all equal" } ?? ""
         Output.line("\n\(done).\n\nNext:")
         var next = [
             """

@@ -216,17 +216,20 @@ public struct ReplayCommand: AsyncParsableCommand {
 
     private func conclude(_ outcome: ApplyOutcome, _ counts: ApplyStatistics, _ logger: Logger) {
         var summary =
-            "applied \(counts.transactions) transactions, \(counts.changes) changes in \(counts.batchesApplied) batches"
+            "applied \(Figures.counted(counts.transactions, "transaction")), \(Figures.counted(counts.changes, "change")) in "
+            + Figures.counted(counts.batchesApplied, "batch", plural: "batches")
         if counts.batchesSkipped > 0 {
-            summary += "; \(counts.batchesSkipped) batches were on the target already"
+            summary += "; on the target already: \(Figures.counted(counts.batchesSkipped, "batch", plural: "batches"))"
         }
         if counts.batchesInLanes > 0 { summary += "; \(counts.batchesInLanes) on several connections" }
         if counts.batchesInOrder > 0 { summary += "; \(counts.batchesInOrder) in the source's own order" }
-        if counts.transactionsSkipped > 0 { summary += "; \(counts.transactionsSkipped) transactions skipped" }
+        if counts.transactionsSkipped > 0 {
+            summary += "; skipped \(Figures.counted(counts.transactionsSkipped, "transaction"))"
+        }
         if counts.mismatches > 0 {
             summary += "; \(counts.mismatches) statements changed another number of rows than on the source"
         }
-        if counts.reconnections > 0 { summary += "; connected again \(counts.reconnections) times" }
+        if counts.reconnections > 0 { summary += "; connected again \(Figures.counted(counts.reconnections, "time"))" }
         logger.info("\(summary)")
         switch outcome {
         case .reachedEnd(let position): logger.info("reached the end: the target is at \(position)")

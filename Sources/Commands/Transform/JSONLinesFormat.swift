@@ -35,7 +35,9 @@ final class JSONLinesFormat: OutputFormat {
     var reached: LSN {
         max(min(walker.reached, options.to ?? LSN(rawValue: .max)), options.from ?? .zero)
     }
-    var summary: String { "\(transactions) transactions, \(changes) changes" }
+    var summary: String {
+        "\(Figures.counted(transactions, "transaction")), \(Figures.counted(changes, "change"))"
+    }
 
     var hasReachedEnd: Bool {
         guard let to = options.to else { return false }

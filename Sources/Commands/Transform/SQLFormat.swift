@@ -5,7 +5,10 @@ import Spool
 
 extension RenderStatistics {
     /// The counts in words.
-    var summary: String { "\(transactions) transactions, \(changes) changes in \(batches) batches" }
+    var summary: String {
+        "\(Figures.counted(transactions, "transaction")), \(Figures.counted(changes, "change")) in "
+            + Figures.counted(batches, "batch", plural: "batches")
+    }
 }
 
 /// Batches of SQL.

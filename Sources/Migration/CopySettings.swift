@@ -1,15 +1,12 @@
-import Batches
+import Postgres
 
-/// How the sessions of a copy are set up: values mean the same on both sides, and no time-out ends them.
+/// What the sessions of a copy need beside `SessionSettings`, which every session has from its beginning: each further
+/// setting costs round trips, also while an application waits for a switchover.
 enum CopySettings {
-    /// The settings that the text of batches needs are right for COPY too. Triggers and foreign keys are made after
-    /// the rows, so that nothing has to be switched off, and it reads whole tables. What it has committed is to survive a
-    /// crash, whatever the server does by itself.
+    /// Text in the encoding of the source's rows. What a session has committed is to survive a crash, whatever the server
+    /// does by itself.
     static func list(encoding: String) -> [(name: String, value: String)] {
-        let others = [
-            "session_replication_role", "synchronous_commit", "default_transaction_isolation", "random_page_cost",
-        ]
-        return BatchPreamble.settings(encoding: encoding).filter { !others.contains($0.name) }
-            + [("synchronous_commit", "local")]
+        let known = SessionSettings.list.contains { $0.name == "client_encoding" && $0.value == encoding }
+        return (known ? [] : [("client_encoding", encoding)]) + [("synchronous_commit", "local")]
     }
 }

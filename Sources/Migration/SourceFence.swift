@@ -102,7 +102,6 @@ public struct SourceFence: Sendable {
     /// A session that may write all the same.
     static func connect(_ source: ConnectionString) throws -> Connection {
         let connection = try Connection(source, applicationName: TargetDatabase.applicationName)
-        try connection.set("default_transaction_read_only", to: "off")
         // A fence that was lowered stays down, when the source crashes too.
         try connection.set("synchronous_commit", to: "local")
         return connection

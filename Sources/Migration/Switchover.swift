@@ -169,9 +169,11 @@ public struct Switchover: Sendable {
                     .await(seconds: wishes.inFlightSeconds, stop, logger)
             }
         }
-        // Nobody can change definitions any more where the source is fenced: they are compared while changes are applied.
-        let looks = look(journal)
+        // Nobody can change definitions or take values of sequences any more where the source is fenced: both are done while
+        // changes are applied.
+        let (looks, sets) = (look(journal), setSequences())
         let early = wishes.fences ? Task { try await looks() } : nil
+        let earlySequences = wishes.fences ? Task { try await sets() } : nil
         let end = try await step("taking the end position", &steps) {
             try await Worker.run(name: "source") { try endPosition() }
         }
@@ -195,7 +197,7 @@ public struct Switchover: Sendable {
             try await Worker.run(name: "rest") { try bringRest(plan, journal, stop) }
         }
         outcome.sequences = try await step("sequences", &steps) {
-            try await Worker.run(name: "sequences") { try CloneEnd(options, logger: logger).setSequences() }
+            if let earlySequences { try await earlySequences.value } else { try await sets() }
         }
         if wishes.refresh == .inside {
             (outcome.views, outcome.staleViews) = try await step("materialized views", &steps) {
@@ -218,6 +220,13 @@ public struct Switchover: Sendable {
             }
         }
         return try await release(outcome, steps)
+    }
+
+    /// Gives the target's sequences the source's values. Where the switchover is undone, it does no harm.
+    private func setSequences() -> @Sendable () async throws -> Int {
+        { [options, logger] in
+            try await Worker.run(name: "sequences") { try CloneEnd(options, logger: logger).setSequences() }
+        }
     }
 
     /// Compares the definitions, and lists what the stream does not carry.

@@ -63,25 +63,13 @@ struct CloneStart {
         if options.skipsLargeObjects { journal.skipsLargeObjects = true }
         if preflight.leavesTriggersLate { journal.late = .waiting }
         if preflight.findsContents && !options.dropsIfExists { journal.existing = try target.drops(besides: []) }
-        try mark(&journal, target)
+        journal.id = SpoolIdentity.randomName()
         try journal.write(spool)
         Failpoint.afterJournal.reach()
         if journal.follows { try journal.makeSpool(spool) }
         // Looked at before: nothing but what the source has, too, and what is selected.
         if options.dropsIfExists { try target.clear(keeping: journal.extensions) }
         return journal
-    }
-
-    /// Has the target say which migration fills it, before there is anything to drop.
-    private func mark(_ journal: inout CloneJournal, _ target: TargetDatabase) throws {
-        let id = SpoolIdentity.randomName()
-        journal.id = id
-        guard try !TargetMark(target.connection).place(id, stream: journal.stream) else { return }
-        logger.info(
-            """
-            the role may not make the table walrelay.migration on the target: if the copy is interrupted, what it made has to \
-            be dropped by hand
-            """)
     }
 
     /// What a copy made may be changed or dropped only when the target itself says that it is this copy's: the journal may

@@ -120,6 +120,17 @@ final class DatabaseCopy {
         try journal.write(spool)
     }
 
+    /// Has the target say which migration fills it, before there is anything to drop.
+    private func markTarget() throws {
+        let mark = try TargetMark(TargetDatabase(options.target).connection)
+        guard let id = journal.id, try !mark.place(id, stream: journal.stream) else { return }
+        logger.info(
+            """
+            the role may not make the table walrelay.migration on the target: if the copy is interrupted, what it made has to \
+            be dropped by hand
+            """)
+    }
+
     private func copyRoles() throws {
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
         try RoleCopy(
@@ -177,6 +188,7 @@ final class DatabaseCopy {
                         .write(spool)
                 }
                 if options.copiesRoles { try copyRoles() }
+                try markTarget()
                 try make(archive.order.before, "pre-data", jobs: 1, of: &archive)
             }
         }

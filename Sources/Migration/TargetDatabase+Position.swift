@@ -74,12 +74,11 @@ extension TargetDatabase {
         if left.rowCount == 0 {
             for statement in ["DROP TABLE \(Connection.progressTable)", "DROP SCHEMA walrelay"] {
                 do throws(PostgresError) {
-                    try connection.execute(statement, doing: doing)
+                    try connection.dropOwn(statement, doing: doing)
                 } catch {
-                    // An administrator's schema stays, and so does one that has something else in it.
-                    guard error.sqlState == .insufficientPrivilege || error.sqlState == .dependentObjects else {
-                        throw error
-                    }
+                    // An administrator's schema stays, one that has something else in it, and what an event trigger wants to
+                    // keep.
+                    guard error.isOfStatement else { throw error }
                     break
                 }
             }

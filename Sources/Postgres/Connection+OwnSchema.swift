@@ -28,6 +28,14 @@ extension Connection {
                 + "made it, run there as a superuser: \(changes.joined(separator: " "))", doing: doing)
     }
 
+    /// Runs a statement that drops something of ours, without event triggers where the role may switch them off: they are for
+    /// what users do.
+    public func dropOwn(_ statement: String, doing: String) throws(PostgresError) {
+        let isQuiet = (try? execute("SET session_replication_role = 'replica'", doing: doing)) != nil
+        defer { if isQuiet { _ = try? execute("RESET session_replication_role", doing: doing) } }
+        try execute(statement, doing: doing)
+    }
+
     /// Finds what of the schema `walrelay` must not be used, by whom it is owned, and whether it is a table.
     public static let untrustedQuery = """
         SELECT o.what, r.rolname, o.is_plain
@@ -45,8 +53,7 @@ extension Connection {
                                  AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))
                          AND NOT EXISTS (SELECT FROM pg_catalog.pg_attrdef d
                                WHERE d.adrelid OPERATOR(pg_catalog.=) c.oid
-                                 AND pg_catalog.pg_get_expr(d.adbin, d.adrelid)
-                                       OPERATOR(pg_catalog.<>) 'clock_timestamp()'), 2
+                                 AND pg_catalog.pg_get_expr(d.adbin, d.adrelid) NOT IN ('clock_timestamp()', 'now()')), 2
                   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n
                     ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
                  WHERE n.nspname OPERATOR(pg_catalog.=) 'walrelay' AND c.relname IN ('progress', 'migration')) o

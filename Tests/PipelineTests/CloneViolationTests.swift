@@ -106,7 +106,7 @@ struct CloneViolationTests {
             #expect(
                 first.stderr.contains("\"on_broken\" is not refreshed, because it reads \"public\".\"broken\""),
                 "\(first)")
-            #expect(first.output.contains("refreshed 1 materialized view"), "\(first)")
+            #expect(first.output.contains("Refreshed 1 materialized view"), "\(first)")
             #expect(first.output.contains("fix what keeps \"public\".\"broken\" from being refreshed"), "\(first)")
             #expect(try await rig.onTarget("SELECT count FROM good") == "100")
         }
@@ -120,7 +120,7 @@ struct CloneViolationTests {
                 "UPDATE limits SET divisor = 20 WHERE divisor = 0; UPDATE limits SET divisor = 25 WHERE divisor = 1")
             let done = try await rig.clone("switchover --max-lag 16MB").checked("switchover")
             _ = try await clone.wait()
-            #expect(done.output.contains("refreshed 3 materialized views"), "\(done)")
+            #expect(done.output.contains("Refreshed 3 materialized views"), "\(done)")
             #expect(try await rig.onTarget("SELECT v FROM on_broken") == "5")
             #expect(try await rig.onTarget("SELECT relispopulated FROM pg_class WHERE relname = 'empty'") == "f")
         }

@@ -110,7 +110,7 @@ struct HostileCampaignTests {
         }
         try await application(rig, Self.changes + Self.tables.map(\.changes).joined())
         let switchover = try await rig.shell(
-            rig.cloneCommand("switchover --compare --max-lag 10s"), timeout: .seconds(90))
+            rig.cloneCommand("switchover --compare --max-lag 10s"), timeout: .seconds(240))
         guard switchover.succeeded else { return .refused(switchover.stderr + follower.stderr) }
         let compare = try await rig.shell(rig.cloneCommand("compare"))
         guard compare.succeeded else { return .wrong("\(compare)") }

@@ -58,13 +58,19 @@ struct PositionTests {
             }
             // Another role continues from it, and so does psql.
             try await rig.onSource("INSERT INTO t VALUES (3)")
-            try await rig.catchUp()
-            try await rig.onSource("INSERT INTO t VALUES (4)")
             try await rig.capture()
             try await rig.shell(
-                "transform -q --from \"$(replay --position)\" \"$SPOOL\" | psql -Xq -o /dev/null -v ON_ERROR_STOP=1 '\(string)'"
+                "transform -q --from \"$(command replay --position --origin $NAME --target '\(string)')\" \"$SPOOL\" | "
+                    + "psql -Xq -o /dev/null -v ON_ERROR_STOP=1 '\(string)'"
             )
             .checked("psql")
+            // Another role, which an ordinary one could have act for it, only once the table is its own.
+            let taken = try await rig.shell("replay --position")
+            let advice = try #require(taken.stderr.split(separator: "as a superuser: ").last)
+            expectRefusal(taken, .privilege, "replay", "belongs to the role \"\(role)\"")
+            try await rig.onTarget(String(advice))
+            try await rig.onSource("INSERT INTO t VALUES (4)")
+            try await rig.catchUp()
             #expect(try await rig.onTarget("SELECT string_agg(id::text, ',' ORDER BY id) FROM t") == "1,2,3,4")
         }
     }

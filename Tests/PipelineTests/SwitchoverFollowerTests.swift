@@ -54,7 +54,7 @@ struct SwitchoverFollowerTests {
             await #expect(throws: (any Error).self) { try await rig.onSource("INSERT INTO parent VALUES (77)") }
             switchover.signal(SIGCONT)
             let done = try await switchover.wait().checked("switchover")
-            #expect(done.stderr.contains("continues to until the target has everything"), "\(done)")
+            #expect(done.stderr.contains("continues until the target has everything"), "\(done)")
             let ended = try await follower.wait()
             #expect(ended.exitCode == 0 && ended.stderr.contains("the switchover is made: the target has"), "\(ended)")
             #expect(!ended.stderr.contains("starting again"), "\(ended)")

@@ -1,3 +1,4 @@
+import Observability
 import Batches
 import LogRendering
 import Postgres

@@ -79,7 +79,10 @@ public struct CloneEnd: Sendable {
         }
         Failpoint.beforePositionDrop.reach()
         let target = try TargetDatabase(options.target)
-        if let journal = try CloneJournal.read(SpoolDirectory(options.spool)), journal.phase != .copying {
+        // What an interrupted copy has made stays known as its own, if it has made anything.
+        if let journal = try CloneJournal.read(SpoolDirectory(options.spool)),
+            try journal.phase != .copying || TargetDatabase.contents(target.connection).isEmpty
+        {
             try TargetMark(target.connection).remove(journal.id)
         }
         guard try target.dropPosition(options.stream) else { return }

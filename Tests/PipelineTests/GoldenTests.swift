@@ -53,7 +53,7 @@ struct GoldenTests {
 
     @Test(arguments: [1, 2])
     func lanesGiveTheRows(_ format: Int) async throws {
-        try await run(format, "transform --lanes 3 \"$SEGMENT\" | replay --jobs 3")
+        try await run(format, "transform --lanes 3 \"$SEGMENT\" | replay")
     }
 
     @Test(arguments: [1, 2])

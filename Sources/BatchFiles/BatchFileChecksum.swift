@@ -7,12 +7,10 @@ import Spool
 public enum BatchFileChecksum {
     private static let opening = "-- walrelay checksum {\"xxh64\":\""
     private static let closing = "\"}\n"
-    private static let digits = 16
-    private static let lineBytes = opening.utf8.count + digits + closing.utf8.count
+    private static let lineBytes = line(0).count
 
     static func line(_ sum: UInt64) -> [UInt8] {
-        let number = String(sum, radix: 16)
-        return Array((opening + String(repeating: "0", count: digits - number.count) + number + closing).utf8)
+        Array((opening + sum.hexDigits + closing).utf8)
     }
 
     /// Reads a file to its end and compares its text with its last line, before anything of it is used.

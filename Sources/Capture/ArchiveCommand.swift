@@ -1,4 +1,5 @@
 import Glibc
+import Threading
 
 /// A shell command that copies a sealed segment to a safe place, as PostgreSQL's `archive_command`.
 ///
@@ -72,31 +73,8 @@ public struct ArchiveCommand: Sendable, Equatable {
     ///
     /// - Returns: the process; nil when none could be started.
     func start(path: String, name: String) -> pid_t? {
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        posix_spawnattr_setpgroup(&attributes, 0)
-        // SIGPIPE is ignored here, and would be there.
-        var all = sigset_t()
-        sigfillset(&all)
-        posix_spawnattr_setsigdefault(&attributes, &all)
-        var none = sigset_t()
-        sigemptyset(&none)
-        posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setflags(
-            &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
-        var files = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&files)
-        defer { posix_spawn_file_actions_destroy(&files) }
-        posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0)
-        // Standard output is for data.
-        posix_spawn_file_actions_adddup2(&files, 2, 1)
-        let words: [String] = ["sh", "-c", text(path: path, name: name)]
-        var arguments = words.map { strdup($0) }
-        arguments.append(nil)
-        defer { arguments.forEach { free($0) } }
         var process = pid_t()
-        guard posix_spawn(&process, "/bin/sh", &files, &attributes, arguments, environ) == 0 else { return nil }
-        return process
+        // Standard output is for data.
+        return ShellCommand.start(text(path: path, name: name), output: 2, pid: &process) == 0 ? process : nil
     }
 }

@@ -51,7 +51,10 @@ public struct PasswordCommand: Sendable, Equatable {
         guard pipe(&ends) == 0 else { throw failure(target, "cannot be started: \(Self.words(errno))") }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         defer { close(ends[0]) }
-        let pid = try spawn(output: ends[1], target)
+        var pid = pid_t()
+        let code = ShellCommand.start(text, output: ends[1], pid: &pid)
+        close(ends[1])
+        guard code == 0 else { throw failure(target, "cannot be started: \(Self.words(code))") }
         let (output, isComplete) = read(ends[0])
         if !isComplete { kill(-pid, SIGKILL) }
         var status: Int32 = 0
@@ -81,35 +84,6 @@ public struct PasswordCommand: Sendable, Equatable {
             bytes += piece[..<count]
         }
         return (bytes, false)
-    }
-
-    /// Starts the command, and closes the end of the pipe that it was given.
-    private func spawn(output: Int32, _ target: String) throws(PostgresError) -> pid_t {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_adddup2(&actions, output, 1)
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        // Signals as a shell would leave them, and a terminal's Ctrl-C goes to us alone.
-        posix_spawnattr_setflags(
-            &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        posix_spawnattr_setsigmask(&attributes, &signals)
-        sigfillset(&signals)
-        posix_spawnattr_setsigdefault(&attributes, &signals)
-        let words: [String] = ["sh", "-c", text]
-        var arguments = words.map { strdup($0) }
-        arguments.append(nil)
-        defer { arguments.forEach { free($0) } }
-        var pid = pid_t()
-        let code = posix_spawn(&pid, "/bin/sh", &actions, &attributes, arguments, environ)
-        close(output)
-        guard code == 0 else { throw failure(target, "cannot be started: \(Self.words(code))") }
-        return pid
     }
 
     private static func words(_ code: Int32) -> String { String(cString: strerror(code)) }

@@ -134,8 +134,7 @@ public struct SegmentFooter: Codable, Sendable, Equatable {
 
     /// The beginning of a footer's JSON: the XXH64 of all that follows it.
     private static func checksum(of rest: UnsafeRawBufferPointer) -> [UInt8] {
-        let digits = String(XXH64.hash(rest), radix: 16)
-        return Array(#"{"checksum":"\#(String(repeating: "0", count: 16 - digits.count))\#(digits)","#.utf8)
+        Array(#"{"checksum":"\#(XXH64.hash(rest).hexDigits)","#.utf8)
     }
 
     /// A flipped digit in the index would have a reader of a range miss changes.

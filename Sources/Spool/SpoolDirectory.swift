@@ -38,8 +38,7 @@ public struct SpoolIdentity: Codable, Sendable, Equatable {
 
     /// A name that nothing else has: 32 random hexadecimal digits.
     package static func randomName() -> String {
-        let digits = (0..<2).map { _ in String(UInt64.random(in: .min ... .max), radix: 16) }
-        return digits.map { String(repeating: "0", count: 16 - $0.count) + $0 }.joined()
+        (0..<2).map { _ in UInt64.random(in: .min ... .max).hexDigits }.joined()
     }
 }
 

@@ -109,3 +109,11 @@ public struct XXH64: Sendable {
         UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
     }
 }
+
+extension UInt64 {
+    /// All 16 hexadecimal digits, in small letters: a checksum, or a part of a random name.
+    package var hexDigits: String {
+        let digits = String(self, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}

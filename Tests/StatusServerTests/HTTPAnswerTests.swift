@@ -73,7 +73,7 @@ struct HTTPAnswerTests {
     @Test(arguments: names)
     func whatNamesSayStaysText(_ name: String) throws {
         let page = StatusPage(try look(name), nonce: "n").text
-        let body = page.replacingOccurrences("<script nonce=", "").replacingOccurrences("</script></body>", "")
+        let body = page.replacing("<script nonce=", with: "").replacing("</script></body>", with: "")
         for bad in ["<script", "</script", "\u{1B}", "\u{202E}", "\"' &"] { #expect(!body.contains(bad), "\(bad)") }
         #expect(page.contains("</main>") && page.contains("Changes are not followed"))
     }
@@ -93,11 +93,5 @@ struct HTTPAnswerTests {
         for second in 0..<10_000 { history.add(second: second, lagBytes: second == 9_995 ? 77 : 1) }
         #expect(history.samples.count == StatusHistory.spanSeconds / StatusHistory.stepSeconds + 1)
         #expect(history.samples.last == StatusHistory.Sample(second: 9_990, lagBytes: 77))
-    }
-}
-
-extension String {
-    fileprivate func replacingOccurrences(_ part: String, _ other: String) -> String {
-        replacing(part, with: other)
     }
 }

@@ -39,22 +39,23 @@ struct ServeCommand: AsyncParsableCommand {
     var log: LogOptions
 
     func validate() throws {
-        _ = try settings(token: "x")
+        _ = try address()
     }
 
-    private func settings(token: String?) throws -> StatusServer.Settings {
+    private func address() throws -> (host: String, port: Int) {
         guard let colon = listen.lastIndex(of: ":"), let port = UInt16(listen[listen.index(after: colon)...]) else {
             throw ValidationError("--listen takes ADDRESS:PORT, for example 127.0.0.1:9466")
         }
         var host = String(listen[..<colon])
         if host.hasPrefix("[") && host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
         if host.isEmpty { host = "0.0.0.0" }
-        return StatusServer.Settings(host: host, port: Int(port), token: token)
+        return (host, Int(port))
     }
 
     func run() async throws {
         let logger = log.logger("clone")
-        let settings = try settings(token: token())
+        let (host, port) = try address()
+        let settings = StatusServer.Settings(host: host, port: port, token: try token())
         guard settings.isLoopback || settings.token != nil else {
             throw ProgramFailure(
                 .usage,

@@ -32,11 +32,13 @@ public struct PublicationRemark: Sendable, Equatable {
     }
 
     /// A group as one sentence: all names, the reason, and what to run.
-    public static func sentence(_ group: [PublicationRemark]) -> String {
+    ///
+    /// - Parameter side: what the user calls the server with these tables.
+    public static func sentence(_ group: [PublicationRemark], on side: String = "source") -> String {
         let statements = group.compactMap(\.statement)
         return what(group)
             + (statements.isEmpty
-                ? "" : "; to replicate that too, run on the source: " + statements.joined(separator: " "))
+                ? "" : "; to replicate that too, run on the \(side): " + statements.joined(separator: " "))
     }
 
     /// All names of a group, and the reason.

@@ -95,6 +95,14 @@ public enum Failpoint: String, CaseIterable, Sendable {
     case afterRequest = "after-request"
     /// The target is near enough for a switchover, whose fence is next.
     case afterTakeOver = "after-take-over"
+    /// A switchover has noted that it makes a way back; nothing of it is there.
+    case beforeWayBack = "before-way-back"
+    /// The slot for the way back is made.
+    case afterWayBackSlot = "after-way-back-slot"
+    /// The way back is there, with its position; the switchover is not made.
+    case afterWayBack = "after-way-back"
+    /// A switchover back is about to let the target be written to.
+    case beforeFreeing = "before-freeing"
     /// A switchover has made the source read-only.
     case afterFence = "after-fence"
     /// The target has everything up to the switchover's end position.
@@ -170,7 +178,7 @@ public enum Failpoint: String, CaseIterable, Sendable {
         case .afterJournal, .beforeSlot, .afterSlot, .afterSnapshot, .afterDefinitions, .duringTable, .afterPart,
             .afterTable, .afterEarlyKey, .afterLargeObjects, .afterRows, .afterKeys, .afterCatchUp, .afterIndexes,
             .afterSequences, .beforeCopyIsDone, .afterCopyIsDone, .afterRequest, .afterTakeOver, .afterFence,
-            .afterDrain,
+            .afterDrain, .beforeWayBack, .afterWayBackSlot, .afterWayBack, .beforeFreeing,
             .beforeRest, .afterRest, .beforeUndo, .beforeRelease, .beforeSwitchIsDone, .afterSwitchIsDone, .beforeEnd,
             .afterSlotDrop, .beforePositionDrop, .beforeDone:
             .clone

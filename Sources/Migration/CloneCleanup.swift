@@ -15,10 +15,23 @@ public struct CloneCleanup {
         self.logger = logger
     }
 
-    /// Drops what is there.
+    /// Drops what is there, of all directions.
     ///
     /// - Throws: `SpoolError` with `locked` while a clone runs.
     public func run() throws {
+        let directions = try options.directions()
+        for direction in directions.reversed() {
+            try CloneCleanup(direction, logger: logger).endOne()
+        }
+        for direction in directions.dropLast() {
+            guard try CloneJournal.read(SpoolDirectory(direction.spool))?.fencedAt != nil else { continue }
+            let undo = SourceFence.undo(direction.source.parameters["dbname"] ?? "…")
+            logger.warning("a database stays read-only, as a switchover has made it; to undo that, run there: \(undo)")
+        }
+    }
+
+    /// Drops what is there of this direction.
+    private func endOne() throws {
         let spool = SpoolDirectory(options.spool)
         guard var journal = try CloneJournal.read(spool) else {
             return try CloneEnd(options, logger: logger).dropSlotAndPosition()
@@ -31,6 +44,8 @@ public struct CloneCleanup {
                 "\(options.spool) belongs to a migration with slot \"\(journal.slot)\" and position \"\(journal.stream)\"; "
                     + "name them with --slot-name and --origin")
         }
+        try WayBack(options, logger: logger).remove()
+        journal = try CloneJournal.read(spool) ?? journal
         try CloneEnd(options, logger: logger).dropSlotAndPosition(follows: journal.follows)
         // An incomplete copy stays known as one, so that the next run can drop it.
         guard journal.phase == .following else { return }

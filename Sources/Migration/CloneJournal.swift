@@ -119,6 +119,12 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var releasing: LSN?
     /// Materialized views that are to be refreshed after the switchover, named as SQL writes them.
     public var unrefreshed: [String]?
+    /// What was made for the other direction. The migration goes on in that one when this one is switched over.
+    public var wayBack: WayBack?
+    /// The target was not filled by a copy of this migration: what is there is never dropped.
+    public var adopted: Bool?
+    /// A switchover back has let the target be written to, and is not made yet.
+    public var freesTarget: Bool?
     /// The end position is on the target, with the sequences; slot and position are not needed any more.
     public var isEnding: Bool?
     /// How the last run ended; nil while one runs, and after one that did not fail.
@@ -128,7 +134,8 @@ public struct CloneJournal: Codable, Sendable, Equatable {
 
     enum CodingKeys: String, CodingKey {
         case format, id, phase, pid, tool, started, source, target, follows, slot, publications, extensions,
-            filters, planned, copied, steps, tables, remarks, late, unvalidated, existing, releasing, unrefreshed
+            filters, planned, copied, steps, tables, remarks, late, unvalidated, existing, releasing, unrefreshed,
+            adopted
         // What version 0.1 called it.
         case stream = "origin"
         case consistentPoint = "consistent_point"
@@ -138,6 +145,8 @@ public struct CloneJournal: Codable, Sendable, Equatable {
         case isEnding = "is_ending"
         case fencedAt = "fenced_at"
         case lastFailure = "last_failure"
+        case wayBack = "way_back"
+        case freesTarget = "frees_target"
     }
 
     /// The position of the last of several snapshots; nil when all tables are of the copy's point.

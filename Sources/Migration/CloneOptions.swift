@@ -11,6 +11,8 @@ public struct CloneOptions: Sendable {
     public var target: ConnectionString
     /// The spool's folder, which also holds the journal.
     public var spool: String
+    /// Which direction of the migration this is: 1 for the first, and one more after each switchover that keeps a way back.
+    public internal(set) var direction = 1
     /// Continue with the source's changes after the copy.
     public var follows = false
     /// The slot on the source.

@@ -98,13 +98,17 @@ public struct CloneRun: Sendable {
             await tellCopied(copied)
             return .done(copied)
         }
-        try await Worker.run(name: "fence") { try SourceFence.lowerLeftover(options.source, spool, logger) }
+        try await Worker.run(name: "fence") { try SwitchoverLeftover.undo(options, logger) }
         if journal.fencedAt != nil {
             await EventHook(options, logger: logger).tell(.undone, ["message": "a switchover was interrupted"])
         }
         SwitchoverRequest.remove(spool)
         withExtendedLifetime(switching) {}
         switching = nil
+        let cleaning = Task { [options, logger] in
+            if options.direction > 1 { await WayBack(options, logger: logger).endDirectionBefore() }
+        }
+        defer { cleaning.cancel() }
         return try await follow(journal, stop, abort)
     }
 

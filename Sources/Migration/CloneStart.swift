@@ -27,6 +27,12 @@ struct CloneStart {
         options.filters = try options.addingProvidersSchemas(of: source)
         if let old = try CloneJournal.read(spool) {
             try check(old, source, target)
+            guard old.adopted != true || !options.restarts && old.phase != .copying else {
+                throw MigrationError(
+                    .usage,
+                    "\(options.spool) has not copied what its target holds, so that --restart would drop what cannot be copied "
+                        + "again: leave it out. To begin another migration use another --dir")
+            }
             let isOther = asked != nil && options.filters != old.filters
             guard old.phase != .following || options.restarts || !isOther else {
                 throw MigrationError(
@@ -126,7 +132,7 @@ struct CloneStart {
         guard try spool.isFree(within: 15_000) else {
             throw MigrationError(.locked, "another receive writes to \(options.spool); stop it first")
         }
-        try TargetMark(target.connection).set(.following, of: old.id)
+        if old.adopted != true { try TargetMark(target.connection).set(.following, of: old.id) }
         var journal = old
         journal.pid = getpid()
         journal.target = try TargetDatabase.identity(TargetDatabase(options.target).connection)

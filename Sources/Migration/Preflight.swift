@@ -34,7 +34,11 @@ public final class Preflight {
     /// Everything there is to find, without stopping at the first failure.
     ///
     /// - Throws: ``PostgresError`` when a server cannot be reached or asked.
-    public static func findings(_ options: CloneOptions, stop: StopRequest) throws -> [Finding] {
+    ///
+    /// - Parameter keepsWayBack: also what going on in the other direction needs.
+    public static func findings(
+        _ options: CloneOptions, keepsWayBack: Bool = false, stop: StopRequest
+    ) throws -> [Finding] {
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
         let target = try TargetDatabase(options.target)
         var options = options
@@ -43,7 +47,8 @@ public final class Preflight {
         try preflight.look(stop)
         try preflight.attempt(.target, "contents") { try preflight.lookAtContents() }
         try preflight.attempt(.target, "definitions") { try preflight.lookAtDefinitions(stop) }
-        return preflight.findings
+        guard keepsWayBack else { return preflight.findings }
+        return try preflight.findings + wayBackFindings(options)
     }
 
     /// What a migration looks at when it begins: logs the warnings.

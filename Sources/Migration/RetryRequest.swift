@@ -21,7 +21,7 @@ public enum RetryRequest {
     ///
     /// - Throws: ``MigrationError`` when none does.
     public static func send(_ path: String) throws -> Outcome {
-        let spool = SpoolDirectory(path)
+        let spool = try SpoolDirectory(path).inPresentDirection()
         guard let status = try MigrationStatus(spool) else {
             throw MigrationError(.inputOutput, "\(path) holds no journal of a clone; name its folder with --dir")
         }

@@ -12,6 +12,8 @@ public struct SourceFence: Sendable {
     private let spool: SpoolDirectory
     /// The database was read-only before, by someone else.
     private let wasThere: Bool
+    /// What the database is in the migration, for messages.
+    private var side = "source"
     private static let attempts = 5
 
     /// What lets the source be written to again. A session of that very database begins read-only itself.
@@ -26,9 +28,11 @@ public struct SourceFence: Sendable {
     /// Makes the database read-only, and ends all other sessions in it but ours, by which changes are still received.
     ///
     /// The journal says so first: what a switchover that is killed leaves is known to be ours.
-    static func raise(_ source: ConnectionString, _ spool: SpoolDirectory, _ logger: Logger) throws -> SourceFence {
+    static func raise(
+        _ source: ConnectionString, _ spool: SpoolDirectory, _ logger: Logger, side: String = "source"
+    ) throws -> SourceFence {
         let connection = try connect(source)
-        let doing = "making the source read-only"
+        let doing = "making the \(side) read-only"
         let before = try connection.execute(
             """
             SELECT 1 FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
@@ -37,7 +41,7 @@ public struct SourceFence: Sendable {
             """, doing: doing)
         let database = Quoting.identifier(connection.database)
         let isOurs = try CloneJournal.read(spool)?.fencedAt != nil
-        let fence = SourceFence(source: source, spool: spool, wasThere: before.rowCount > 0 && !isOurs)
+        let fence = SourceFence(source: source, spool: spool, wasThere: before.rowCount > 0 && !isOurs, side: side)
         // By the source's clock, which its sessions' beginnings are told by.
         let moment = try connection.execute("SELECT pg_catalog.clock_timestamp()", doing: doing).text(0, 0) ?? ""
         if !fence.wasThere { try Self.note((Timestamp(moment) ?? .now).description, spool) }
@@ -45,7 +49,7 @@ public struct SourceFence: Sendable {
         Failpoint.afterFence.reach()
         do {
             let count = try endSessions(connection, logger)
-            logger.info("the source is read-only", metadata: ["sessions ended": "\(count)"])
+            logger.info("the \(side) is read-only", metadata: ["sessions ended": "\(count)"])
         } catch {
             fence.lower(logger)
             throw error
@@ -57,7 +61,12 @@ public struct SourceFence: Sendable {
     static func lowerLeftover(_ source: ConnectionString, _ spool: SpoolDirectory, _ logger: Logger) throws {
         guard try CloneJournal.read(spool)?.fencedAt != nil else { return }
         logger.warning("a switchover that was interrupted has left the source read-only")
-        SourceFence(source: source, spool: spool, wasThere: false).lower(logger)
+        lower(source, spool, logger, side: "source")
+    }
+
+    /// Lowers the fence that the spool's journal tells of.
+    static func lower(_ source: ConnectionString, _ spool: SpoolDirectory, _ logger: Logger, side: String) {
+        SourceFence(source: source, spool: spool, wasThere: false, side: side).lower(logger)
     }
 
     private static func note(_ moment: String?, _ spool: SpoolDirectory) throws {
@@ -69,24 +78,25 @@ public struct SourceFence: Sendable {
     func lower(_ logger: Logger) {
         let database = source.parameters["dbname"] ?? "…"
         guard !wasThere else {
-            return logger.warning("the source stays read-only, as it was before; to undo that: \(Self.undo(database))")
+            return logger.warning("the \(side) stays read-only, as it was before; to undo that: \(Self.undo(database))")
         }
         for attempt in 1...Self.attempts {
             do {
                 let connection = try Self.connect(source)
-                try connection.execute(Self.reset(connection.database), doing: "letting the source be written to again")
+                try connection.execute(
+                    Self.reset(connection.database), doing: "letting the \(side) be written to again")
                 let freed = try freeSessions(connection)
                 try Self.note(nil, spool)
                 if freed > 0 {
-                    logger.info("ended \(Figures.counted(freed, "session")) that began while the source was read-only")
+                    logger.info("ended \(Figures.counted(freed, "session")) that began while the \(side) was read-only")
                 }
-                return logger.warning("the source can be written to again")
+                return logger.warning("the \(side) can be written to again")
             } catch {
                 guard attempt == Self.attempts else {
                     _ = Polling.wait(-1, until: .after(milliseconds: 1_000))
                     continue
                 }
-                logger.error("the source may still be read-only (\(error)); run there: \(Self.undo(database))")
+                logger.error("the \(side) may still be read-only (\(error)); run there: \(Self.undo(database))")
             }
         }
     }

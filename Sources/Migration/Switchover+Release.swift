@@ -14,11 +14,19 @@ extension Switchover {
     }
 
     /// Lets applications use the target, and writes down that the switchover is made.
-    func release(_ outcome: Outcome, _ before: [CloneJournal.Step]) async throws -> Outcome {
+    func release(
+        _ outcome: Outcome, _ before: [CloneJournal.Step], _ stop: StopRequest
+    ) async throws -> Outcome {
         var steps = before
         var outcome = outcome
         let end = outcome.end
         let isTold = options.eventCommand != nil
+        if options.direction > 1 {
+            try await step("letting the target be written to", &steps) {
+                _ = try await Worker.run(name: "fence") { try WayBack(options, logger: logger).freeTarget() }
+            }
+            try goOn(stop)
+        }
         if isTold {
             // Killed from here on, nobody knows whether applications use the target.
             try await Worker.run(name: "releasing") { try noteRelease(end) }
@@ -74,6 +82,7 @@ extension Switchover {
         try CloneJournal.update(spool) { journal in
             journal.switchedAt = end
             journal.releasing = nil
+            journal.freesTarget = nil
             journal.pid = getpid()
             journal.steps += steps
             journal.unrefreshed = views.isEmpty ? nil : views
@@ -147,13 +156,13 @@ extension Switchover {
         defer { withExtendedLifetime(lock) {} }
         if !wishes.acceptsDrift { try await Worker.run(name: "late") { try checkNothingCameLate(end) } }
         let released = await attempt {
-            try await release(Outcome(end: end, sequences: nil, views: nil, steps: []), [])
+            try await release(Outcome(end: end, sequences: nil, views: nil, steps: []), [], stop)
         }
         if case .failure(let error) = released, let error = error as? ReleaseIsDone { throw error.cause }
         SwitchoverRequest.remove(spool)
         guard case .failure(let error) = released else { return try released.get() }
         _ = await attempt {
-            try await Worker.run(name: "fence") { try SourceFence.lowerLeftover(options.source, spool, logger) }
+            try await Worker.run(name: "fence") { try SwitchoverLeftover.undo(options, logger) }
         }
         await hook.tell(.undone, ["message": "\(error)"])
         throw error

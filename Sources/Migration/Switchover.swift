@@ -70,7 +70,7 @@ public struct Switchover: Sendable {
         if case .failure(let error) = checked {
             // The application must not stay locked out by one that was killed before.
             _ = await attempt {
-                try await Worker.run(name: "fence") { try SourceFence.lowerLeftover(options.source, spool, logger) }
+                try await Worker.run(name: "fence") { try SwitchoverLeftover.undo(options, logger) }
             }
             SwitchoverRequest.remove(spool)
             throw error
@@ -84,8 +84,24 @@ public struct Switchover: Sendable {
             return try made.get()
         }
         if let error = error as? ReleaseIsDone { throw error.cause }
+        _ = await attempt {
+            try await Worker.run(name: "giving up") {
+                // Before the clone that follows may begin to undo it as well.
+                if try CloneJournal.read(spool)?.fencedAt == nil { try SwitchoverLeftover.undo(options, logger) }
+            }
+        }
         _ = await attempt { try await Worker.run(name: "giving up") { follower.giveUp() } }
         throw error
+    }
+
+    /// What a switchover back has let applications write to is closed again.
+    private func closeTarget() async {
+        let closed = await attempt {
+            try await Worker.run(name: "fence") { try WayBack(options, logger: logger).closeTarget() }
+        }
+        guard case .failure(let error) = closed else { return }
+        logger.error(
+            "the target cannot be made read-only again, so see to it that no application writes there: \(error)")
     }
 
     private func run(
@@ -110,9 +126,20 @@ public struct Switchover: Sendable {
                 }
             }
         }
+        if wishes.keepsWayBack {
+            try goOn(stop)
+            try await step("preparing the way back", &steps) {
+                try await Worker.run(name: "way back") { try WayBack(options, logger: logger).prepare() }
+            }
+        }
         try goOn(stop)
         Failpoint.afterTakeOver.reach()
-        guard wishes.fences else { return try await drain(try self.journal(), follower, stop, steps) }
+        guard wishes.fences else {
+            let made = await attempt { try await drain(try self.journal(), follower, stop, steps) }
+            guard case .failure(let error) = made, !(error is ReleaseIsDone) else { return try made.get() }
+            await closeTarget()
+            throw error
+        }
         // Who pauses the application's connections does it here.
         try await step("event before-fence", &steps) { try await hook.fire(.beforeFence) }
         let raised = await attempt {
@@ -126,7 +153,8 @@ public struct Switchover: Sendable {
             return try await drain(try self.journal(), follower, stop, steps)
         }
         guard case .failure(let error) = made, !(error is ReleaseIsDone) else { return try made.get() }
-        // The application can continue where it was.
+        // The application can continue where it was, and there alone.
+        await closeTarget()
         _ = await attempt {
             try await Worker.run(name: "fence") {
                 if case .success(let fence) = raised { return fence.lower(logger) }
@@ -138,7 +166,7 @@ public struct Switchover: Sendable {
         throw error
     }
 
-    private func goOn(_ stop: StopRequest) throws {
+    func goOn(_ stop: StopRequest) throws {
         if stop.isRequested { throw Self.stopped }
     }
 
@@ -219,7 +247,13 @@ public struct Switchover: Sendable {
                 try await Worker.run(name: "late") { try LateDefinitions.make(options, logger) }
             }
         }
-        return try await release(outcome, steps)
+        if wishes.keepsWayBack {
+            try await step("the way back", &steps) {
+                try await Worker.run(name: "way back") { try WayBack(options, logger: logger).place() }
+            }
+            try goOn(stop)
+        }
+        return try await release(outcome, steps, stop)
     }
 
     /// Gives the target's sequences the source's values. Where the switchover is undone, it does no harm.

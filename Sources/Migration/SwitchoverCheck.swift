@@ -28,6 +28,7 @@ struct SwitchoverCheck {
         try lookAtBlock()
         try lookAtSessions()
         if wishes.fences { try lookAtFence() }
+        if wishes.keepsWayBack { findings += try Preflight.wayBackFindings(options.adopting(journal)) }
         try lookAtInFlight()
         try lookAtDefinitions()
         try lookAtRest()

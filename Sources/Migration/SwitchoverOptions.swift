@@ -11,6 +11,8 @@ public struct SwitchoverOptions: Sendable {
     /// Compares all rows at the end.
     public var compares = false
 
+    /// Lets the migration go on in the other direction, so that applications can return.
+    public var keepsWayBack = false
     /// Continues when definitions differ.
     public var acceptsDrift = false
     /// What to do with what the stream of changes does not carry.

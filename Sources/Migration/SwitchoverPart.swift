@@ -154,7 +154,7 @@ final class SwitchoverPart: Sendable {
         Failpoint.beforeUndo.reach()
         let (options, spool, logger) = (options, spool, logger)
         let isFree = try await Worker.run(name: "fence") {
-            try SourceFence.lowerLeftover(options.source, spool, logger)
+            try SwitchoverLeftover.undo(options, logger)
             return try CloneJournal.read(spool)?.fencedAt == nil
         }
         guard isFree else {

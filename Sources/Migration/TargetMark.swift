@@ -12,6 +12,8 @@ struct TargetMark {
         case copying
         /// The copy is complete.
         case following
+        /// The migration applies changes to a database that it has not copied.
+        case adopted
         /// The switchover was made: applications may write here.
         case switched
     }

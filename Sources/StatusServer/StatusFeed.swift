@@ -40,7 +40,7 @@ public final class StatusFeed: Sendable {
     private func look() {
         let second = Int((Deadline.now.nanoseconds - begun.nanoseconds) / 1_000_000_000)
         do {
-            let status = try MigrationStatus(spool)
+            let status = try MigrationStatus(spool.inPresentDirection())
             last.withLock { look in
                 look.status = status
                 look.trouble = status == nil ? "\(spool.path) holds no journal of a clone" : nil

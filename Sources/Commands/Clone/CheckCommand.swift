@@ -29,6 +29,9 @@ struct CheckCommand: AsyncParsableCommand {
     @Flag(inversion: .prefixedNo, help: "Also check what following the source's changes needs.")
     var follow = true
 
+    @Flag(help: "Also check what clone switchover --keep-way-back needs.")
+    var keepWayBack = false
+
     @Option(help: ArgumentHelp("A publication of your own to decode; repeatable.", valueName: "name"))
     var publication: [String] = []
 
@@ -74,10 +77,10 @@ struct CheckCommand: AsyncParsableCommand {
         options.dropsIfExists = dropIfExists
         options.skipsLargeObjects = skipLargeObjects
         try filters.apply(to: &options)
-        let findings = try await Program.run { [options] stop in
+        let findings = try await Program.run { [options, keepWayBack] stop in
             // What it has made on both servers is in nobody's way.
             if let underWay = try Preflight.underWay(options) { return [underWay] }
-            return try Preflight.findings(options, stop: stop)
+            return try Preflight.findings(options, keepsWayBack: keepWayBack, stop: stop)
         }
         if let sql {
             let connection = sql == .source ? options.source : options.target

@@ -33,6 +33,8 @@ struct CloneArguments: ParsableArguments {
     @OptionGroup(title: "Logging")
     var log: LogOptions
 
+    /// The options of the direction in which the migration in the folder goes now: after a switchover that keeps a way back,
+    /// source and target are exchanged.
     func options() throws -> CloneOptions {
         var options = CloneOptions(
             source: try ConnectionArgument.resolve(
@@ -44,7 +46,7 @@ struct CloneArguments: ParsableArguments {
             spool: dir, tool: Program.tool)
         options.slot = slotName
         options.stream = origin
-        return options
+        return try options.inPresentDirection()
     }
 }
 

@@ -36,7 +36,7 @@ public struct CloneCommand: AsyncParsableCommand {
         subcommands: [
             CheckCommand.self, CopyCommand.self, StatusCommand.self, ServeCommand.self, WaitCommand.self,
             RetryCommand.self,
-            SwitchoverCommand.self,
+            SwitchoverCommand.self, SwitchbackCommand.self,
             CompareCommand.self, CleanupCommand.self,
             ExecCommand.self,
         ],
@@ -198,21 +198,47 @@ struct CopyCommand: AsyncParsableCommand {
         options.skipsLargeObjects = skipLargeObjects
         options.skipsDatabaseProperties = skipDBProperties
         try filters.apply(to: &options)
-        let run = CloneRun(options, logger: logger)
-        run.progress.warn(atWAL: walWarning.bytes)
+        try await Program.runAsync { stop in try await run(options, stop, logger) }
+    }
+
+    /// Goes in one direction after the other.
+    private func run(_ first: CloneOptions, _ stop: StopRequest, _ logger: Logger) async throws {
+        var options = first
         let begun = Deadline.now
-        let outcome = try await Program.runAsync { stop in
-            let report = ProgressReport(
-                run.progress, spool: options.spool, isQuiet: servers.log.quiet, logger: logger)
-            defer { report.end() }
-            do {
-                return try await run.run(stop)
-            } catch {
-                run.noteFailure(code: (ExitStatus(describing: error) ?? .failure).rawValue, "\(error)")
-                throw error
-            }
+        while true {
+            let run = CloneRun(options, logger: logger)
+            run.progress.warn(atWAL: walWarning.bytes)
+            let outcome = try await follow(run, options, stop, logger)
+            let seconds = Double((Deadline.now.nanoseconds - begun.nanoseconds) / 1_000_000) / 1000
+            conclude(outcome, run, options, seconds, logger)
+            guard case .switched = outcome else { return }
+            let next = try options.inPresentDirection()
+            guard next.direction != options.direction else { return }
+            logger.info(
+                """
+                going on in the other direction: what applications write to \(next.source.redacted) is applied on \
+                \(next.target.redacted)
+                """)
+            options = next
         }
-        let seconds = Double((Deadline.now.nanoseconds - begun.nanoseconds) / 1_000_000) / 1000
+    }
+
+    private func follow(
+        _ run: CloneRun, _ options: CloneOptions, _ stop: StopRequest, _ logger: Logger
+    ) async throws -> CloneRun.Outcome {
+        let report = ProgressReport(run.progress, spool: options.spool, isQuiet: servers.log.quiet, logger: logger)
+        defer { report.end() }
+        do {
+            return try await run.run(stop)
+        } catch {
+            run.noteFailure(code: (ExitStatus(describing: error) ?? .failure).rawValue, "\(error)")
+            throw error
+        }
+    }
+
+    private func conclude(
+        _ outcome: CloneRun.Outcome, _ run: CloneRun, _ options: CloneOptions, _ seconds: Double, _ logger: Logger
+    ) {
         switch outcome {
         case .stopped(let journal):
             // Of a copy that an earlier run made, that run has told.
@@ -224,11 +250,14 @@ struct CopyCommand: AsyncParsableCommand {
                 """)
         case .switched(let journal):
             if run.progress.snapshot.tables > 0 { CopySummary(journal).print(seconds: seconds) }
+            let end = journal.switchedAt ?? .zero
+            guard journal.wayBack == nil else {
+                return logger.info("the switchover is made: the target has everything up to \(end)")
+            }
             logger.info(
                 """
-                the switchover is made: the target has everything up to \(journal.switchedAt ?? .zero), and nothing more is \
-                applied. Applications use the target now; clone cleanup gives up slot "\(journal.slot)", which keeps WAL on \
-                the source
+                the switchover is made: the target has everything up to \(end), and nothing more is applied. Applications \
+                use the target now; clone cleanup gives up slot "\(journal.slot)", which keeps WAL on the source
                 """)
         case .done(let journal):
             CopySummary(journal).print(seconds: seconds)

@@ -104,7 +104,7 @@ struct StatusCommand: AsyncParsableCommand {
     private func show(_ status: MigrationStatus) { Self.show(status, json: json) }
 
     private static func status(_ dir: String) throws -> MigrationStatus {
-        guard let status = try MigrationStatus(SpoolDirectory(dir)) else {
+        guard let status = try MigrationStatus(SpoolDirectory(dir).inPresentDirection()) else {
             throw ProgramFailure(.inputOutput, "\(dir) holds no journal of a clone; name its folder with --dir")
         }
         return status

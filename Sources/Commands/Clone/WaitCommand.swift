@@ -35,12 +35,13 @@ struct WaitCommand: AsyncParsableCommand {
     var timeout: Int?
 
     func run() async throws {
-        let (point, dir) = (point, dir)
+        let point = point
+        let spool = try SpoolDirectory(dir).inPresentDirection()
         let end = timeout.map { Deadline.after(milliseconds: $0 * 1_000) }
         try await Program.run { stop in
             var wasRunning = false
             while true {
-                let status = try MigrationStatus(SpoolDirectory(dir))
+                let status = try MigrationStatus(spool)
                 if let status {
                     if Self.isReached(point, status) { return }
                     let mayCome = status.running || point == .switched && status.journal.phase != .done

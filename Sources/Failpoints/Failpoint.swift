@@ -91,6 +91,8 @@ public enum Failpoint: String, CaseIterable, Sendable {
     case beforeCopyIsDone = "before-copy-done"
     /// The journal says that the copy is complete.
     case afterCopyIsDone = "after-copy-done"
+    /// An adopted target has its position; there is no journal.
+    case afterPlacing = "after-placing"
     /// A switchover knows who applies the changes; nothing else is done.
     case afterRequest = "after-request"
     /// The target is near enough for a switchover, whose fence is next.
@@ -178,7 +180,7 @@ public enum Failpoint: String, CaseIterable, Sendable {
         case .afterJournal, .beforeSlot, .afterSlot, .afterSnapshot, .afterDefinitions, .duringTable, .afterPart,
             .afterTable, .afterEarlyKey, .afterLargeObjects, .afterRows, .afterKeys, .afterCatchUp, .afterIndexes,
             .afterSequences, .beforeCopyIsDone, .afterCopyIsDone, .afterRequest, .afterTakeOver, .afterFence,
-            .afterDrain, .beforeWayBack, .afterWayBackSlot, .afterWayBack, .beforeFreeing,
+            .afterDrain, .afterPlacing, .beforeWayBack, .afterWayBackSlot, .afterWayBack, .beforeFreeing,
             .beforeRest, .afterRest, .beforeUndo, .beforeRelease, .beforeSwitchIsDone, .afterSwitchIsDone, .beforeEnd,
             .afterSlotDrop, .beforePositionDrop, .beforeDone:
             .clone

@@ -34,7 +34,7 @@ extension Preflight {
     }
 
     /// Every table that is selected takes what applications write on the other side.
-    private func lookAtWriting() throws {
+    func lookAtWriting() throws {
         let tables = try target.execute(
             """
             SELECT n.nspname, c.relname FROM pg_catalog.pg_class c

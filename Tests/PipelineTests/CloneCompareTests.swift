@@ -127,6 +127,7 @@ struct CloneCompareTests {
                     $0.split(separator: " ").dropFirst().first
                 })
             #expect(states.subtracting(["changing"]).isEmpty, "\(during)")
+            #expect(during.exitCode == (states.isEmpty ? 0 : ExitStatus.incomplete.rawValue), "\(during)")
             try await load.wait().checked("pgbench")
             try await rig.shell(rig.cloneCommand("compare")).checked("compare")
             follower.signal(SIGTERM)

@@ -98,9 +98,8 @@ struct WayBackTests {
         let target = isBack ? (rig.source, rig.sourceDatabase) : (rig.target, rig.targetDatabase)
         for (index, point) in steps.enumerated() where isBack || point != "before-freeing" {
             let signals = Campaign.isRunning ? [SIGKILL, SIGINT] : [(index % 2 == 0) == isBack ? SIGKILL : SIGINT]
-            for signal in signals {
-                // From then on a signal comes too late.
-                let signal = point == "before-switch-done" ? SIGKILL : signal
+            // From the last step on a signal comes too late.
+            for signal in point == "before-switch-done" ? [SIGKILL] : signals {
                 let switchover = try rig.start(
                     "export WALRELAY_FAILPOINT=\(point):1:stop; " + rig.cloneCommand(command))
                 try await switchover.awaitStop()

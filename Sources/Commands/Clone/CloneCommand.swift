@@ -36,8 +36,8 @@ public struct CloneCommand: AsyncParsableCommand {
         subcommands: [
             CheckCommand.self, CopyCommand.self, StatusCommand.self, ServeCommand.self, WaitCommand.self,
             RetryCommand.self,
-            SwitchoverCommand.self, SwitchbackCommand.self,
-            CompareCommand.self, CleanupCommand.self,
+            SwitchoverCommand.self, SwitchbackCommand.self, CompareCommand.self, AdoptCommand.self,
+            CleanupCommand.self,
             ExecCommand.self,
         ],
         defaultSubcommand: CopyCommand.self

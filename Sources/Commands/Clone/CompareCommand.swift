@@ -21,7 +21,7 @@ struct CompareCommand: AsyncParsableCommand {
               clone compare data --json | jq '.data[] | select(.state != "equal")'
 
             EXIT CODES
-              0 equal; 1 something differs; 5 no pg_dump can read the source; 11 not the servers of the migration in --dir
+              0 equal; 1 something differs; 14 nothing differs, but some tables changed all the time; 5 no pg_dump can read the source; 11 not the servers of the migration in --dir
             """)
 
     enum Part: String, ExpressibleByArgument, CaseIterable {
@@ -92,8 +92,15 @@ struct CompareCommand: AsyncParsableCommand {
             return answer
         }
         if json { Output.line(JSON.text(answer)) } else { show(answer) }
-        let differing = (answer.schema?.count ?? 0) + (answer.data?.count { $0.state != .equal } ?? 0)
+        let differing = (answer.schema?.count ?? 0) + (answer.data?.count { $0.state == .differs } ?? 0)
         if differing > 0 { throw ProgramFailure(.failure, "\(differing) definitions or tables differ") }
+        let changing = answer.data?.count { $0.state == .changing } ?? 0
+        guard changing > 0 else { return }
+        throw ProgramFailure(
+            .incomplete,
+            "\(Figures.counted(changing, "table")) changed all the time, so that it cannot be said whether both sides are equal: "
+                + "run it again when less is written, or compare in the switchover, with clone switchover --fence --compare"
+        )
     }
 
     private func show(_ answer: Answer) {

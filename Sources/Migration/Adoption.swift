@@ -169,7 +169,10 @@ public struct Adoption: Sendable {
             try TargetMark(target.connection).set(.adopted, of: id)
         }
         Failpoint.afterPlacing.reach()
-        try CatalogBase.remove(spool)
+        try CatalogBase(
+            source: .read(source.catalog, publications: journal.sendingPublications),
+            target: .read(target.connection, publications: [])
+        ).write(spool)
         try journal.write(spool)
     }
 }

@@ -14,6 +14,32 @@ struct CatalogFacts: Codable, Sendable, Equatable {
         case key = "constraint"
         case index, trigger, function, type, view
         case publication
+        /// Who owns it, and who may do what with it.
+        case access = "owner and privileges"
+        case policy = "row security"
+        case option = "option of a view"
+        case rule, cast, collation, statistics
+        case owned = "owner of a sequence"
+        case eventTrigger = "event trigger"
+        case search = "text search"
+        case server = "foreign server"
+        case operation = "operator"
+        /// What says that a table's rows are still those that were copied, and were followed since.
+        case rows
+
+        /// It is compared with what it was on the source, and the target's is not looked at.
+        var isSourcesAlone: Bool { self == .publication || self == .rows }
+
+        /// What it says cannot be compared with what another server says.
+        var isPrintedOnce: Bool {
+            switch self {
+            case .view, .function, .access, .policy, .option, .rule, .cast, .collation, .statistics, .owned,
+                .eventTrigger, .search,
+                .server, .operation:
+                true
+            default: false
+            }
+        }
 
         /// It reads the same on both sides whatever their versions are. All others are compared with what they were.
         var isPrintedAlike: Bool { [.table, .column, .sequence].contains(self) }
@@ -58,7 +84,10 @@ struct CatalogFacts: Codable, Sendable, Equatable {
     /// Facts that are given.
     init(_ values: [Key: String]) { self.values = values }
 
-    subscript(key: Key) -> String? { values[key] }
+    subscript(key: Key) -> String? {
+        get { values[key] }
+        set { values[key] = newValue }
+    }
 
     // An array of five texts for each, because there are many.
     init(from decoder: any Decoder) throws {
@@ -88,14 +117,18 @@ extension CatalogFacts {
             tables, columns, defaults, bounds, identities, sequences, constraints, indexes, triggers, types, views,
             routines(connection.serverVersion),
         ]
-        if !publications.isEmpty { parts.append(published(publications)) }
+        parts += others
+        if !publications.isEmpty { parts += [published(publications), rows] }
         return try read(connection, parts)
     }
 
-    /// Those about publications alone.
-    static func published(_ connection: Connection, publications: [String]) throws -> CatalogFacts {
-        try read(connection, [published(publications)])
+    /// Those about publications and rows alone, which say of what the stream may not have carried all.
+    static func carried(_ connection: Connection, publications: [String]) throws -> CatalogFacts {
+        try read(connection, [published(publications), rows])
     }
+
+    /// Those about rows alone.
+    static func rows(_ connection: Connection) throws -> CatalogFacts { try read(connection, [rows]) }
 
     private static func read(_ connection: Connection, _ parts: [String]) throws -> CatalogFacts {
         let result = try connection.execute(
@@ -111,13 +144,13 @@ extension CatalogFacts {
         return CatalogFacts(values)
     }
 
-    private static let relations = """
+    static let relations = """
         pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
         """
-    private static let ours = """
+    static let ours = """
         c.relpersistence OPERATOR(pg_catalog.<>) 't' AND \(TargetDatabase.userNamespace) AND \(SourceSnapshot.ownedByNoExtension)
         """
-    private static let named = "pg_catalog.format('%I.%I', n.nspname, c.relname)"
+    static let named = "pg_catalog.format('%I.%I', n.nspname, c.relname)"
 
     private static let tables = """
         SELECT 'table' AS kind, n.nspname::pg_catalog.text AS schema, c.relname::pg_catalog.text AS relation, \(named) AS name,
@@ -204,6 +237,7 @@ extension CatalogFacts {
                     FROM pg_catalog.pg_enum e WHERE e.enumtypid OPERATOR(pg_catalog.=) t.oid),
                  CASE t.typtype WHEN 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) END,
                  CASE WHEN t.typnotnull THEN 'NOT NULL' END,
+                 CASE t.typtype WHEN 'd' THEN 'DEFAULT ' OPERATOR(pg_catalog.||) t.typdefault END,
                  (SELECT pg_catalog.string_agg(pg_catalog.pg_get_constraintdef(o.oid), ' ' ORDER BY o.conname)
                     FROM pg_catalog.pg_constraint o
                    WHERE o.contypid OPERATOR(pg_catalog.=) t.oid AND o.contype OPERATOR(pg_catalog.=) 'c'),
@@ -228,7 +262,11 @@ extension CatalogFacts {
             SELECT 'function', n.nspname, NULL,
                    pg_catalog.format('%I.%I(%s)', n.nspname, p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid)),
                    pg_catalog.concat_ws(' ', pg_catalog.md5(p.prosrc), p.probin, \(body),
-                     pg_catalog.format_type(p.prorettype, NULL), p.provolatile, p.proisstrict, p.prosecdef, p.proconfig)
+                     pg_catalog.format_type(p.prorettype, NULL), p.provolatile, p.proisstrict, p.prosecdef, p.proleakproof,
+                     p.proconfig, pg_catalog.pg_get_userbyid(p.proowner), p.proacl,
+                     (SELECT pg_catalog.concat_ws(' ', a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggmtransfn, a.aggminvtransfn,
+                               a.aggmfinalfn, pg_catalog.format_type(a.aggtranstype, NULL), a.agginitval, a.aggminitval)
+                        FROM pg_catalog.pg_aggregate a WHERE a.aggfnoid OPERATOR(pg_catalog.=) p.oid))
               FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
              WHERE \(TargetDatabase.userNamespace) AND \(noExtension("pg_proc", "p.oid"))
             """

@@ -56,7 +56,7 @@ public struct Drift: Codable, Sendable, Equatable {
         }
         let (ours, theirs) = (source.relations, target.relations)
         for key in Set(source.values.keys).union(target.values.keys)
-        where key.kind != .publication && source[key] != target[key] && isSelected(key) {
+        where !key.kind.isSourcesAlone && source[key] != target[key] && isSelected(key) {
             // What belongs to a table that is missing is missing too.
             let relation = CatalogFacts.Relation(key)
             if key.isPart && ours.contains(relation) != theirs.contains(relation) { continue }
@@ -101,17 +101,29 @@ public struct Drift: Codable, Sendable, Equatable {
     }
 }
 
-extension CatalogFacts.Kind {
-    /// What it says cannot be compared with what another server says.
-    fileprivate var isPrintedOnce: Bool { self == .view || self == .function }
-}
-
 /// What both sides had when the copy was made; `state/catalog.json` in the spool.
 struct CatalogBase: Codable {
-    /// As the copy's snapshot shows it.
+    /// As the copy's snapshot shows it; of rows, as they were when a comparison last found them equal.
     var source: CatalogFacts
     /// When the copy was complete; nil before.
     var target: CatalogFacts?
+
+    /// What was changed on both sides counts from now on as it is: another change of the source is another difference.
+    ///
+    /// - Returns: false when there was nothing like that.
+    mutating func takeOver(_ source: CatalogFacts, _ target: CatalogFacts) -> Bool {
+        guard let before = self.target else { return false }
+        var isChanged = false
+        for (key, value) in source.values where key.kind.isPrintedOnce {
+            guard let theirs = target[key], let ours = self.source[key], ours != value, before[key] != theirs else {
+                continue
+            }
+            self.source[key] = value
+            self.target?[key] = theirs
+            isChanged = true
+        }
+        return isChanged
+    }
 
     private static let file = "catalog.json"
 
@@ -129,4 +141,37 @@ struct CatalogBase: Codable {
 
     /// Forgets what another migration has left.
     static func remove(_ spool: SpoolDirectory) throws { try spool.removeState(file) }
+}
+
+/// Keeps which tables a comparison found equal, so that a switchover need not compare them again: what has written a table
+/// anew before that is of no matter.
+public struct ComparedRows {
+    private let options: CloneOptions
+    private let before: CatalogFacts
+
+    /// Begins before the comparison; nil where no migration is followed.
+    ///
+    /// - Throws: ``PostgresError`` and `SpoolError`.
+    public init?(_ options: CloneOptions) throws {
+        guard try CloneJournal.read(SpoolDirectory(options.spool))?.phase == .following else { return nil }
+        self.options = options
+        before = try Self.look(options)
+    }
+
+    private static func look(_ options: CloneOptions) throws -> CatalogFacts {
+        try CatalogFacts.rows(Connection(options.source, applicationName: TargetDatabase.applicationName))
+    }
+
+    /// Writes down what the comparison found.
+    public func note(_ results: [DataComparison.Result]) throws {
+        let spool = SpoolDirectory(options.spool)
+        guard var base = try CatalogBase.read(spool) else { return }
+        let now = try Self.look(options)
+        let equal = Set(results.filter { $0.state == .equal }.map(\.table))
+        for (key, value) in now.values where equal.contains(key.name) && before[key] == value && base.source[key] != nil
+        {
+            base.source[key] = value
+        }
+        try base.write(spool)
+    }
 }

@@ -90,9 +90,11 @@ public struct DriftWatch: Sendable {
         }
         let selection = try options.adopting(journal).selection()
         let objects = selection.includesAllObjects ? nil : try SourceObjects(on: source, selection)
-        return Drift(
+        let drift = Drift(
             source: ours, target: theirs, base: (base.source, base.target ?? theirs), isShared: journal.existing != nil
         ) { key in objects?.includes(key) ?? true }
+        if base.takeOver(ours, theirs) { try base.write(spool) }
+        return drift
     }
 }
 

@@ -87,6 +87,7 @@ public final class Preflight {
         try attempt(.target, "database") { try lookAtMaking() }
         try attempt(.target, "roles") { try lookAtTargetRoles() }
         try attempt(.source, "limits") { try lookAtLimits() }
+        try attempt(.target, "code") { try lookAtCode() }
         lookAtDisk()
         return databases
     }

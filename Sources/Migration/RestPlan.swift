@@ -64,10 +64,8 @@ public struct RestPlan: Sendable {
                     "unlogged"
                 } else if !copied.contains(table.name) {
                     "made since the copy"
-                } else if altered.contains(table.oid) {
-                    "its publication was altered"
                 } else {
-                    gaps[table.name]
+                    altered[table.oid] ?? gaps[table.name]
                 }
             if let reason { plan.tables.append(Table(table: table, reason: reason)) }
         }
@@ -85,15 +83,30 @@ public struct RestPlan: Sendable {
         return size.text(0, 0).flatMap { Int($0) }
     }
 
-    /// Tables whose entry in a publication, or the publication itself, is not what it was when the copy was made; with all
-    /// partitions of these.
+    /// Tables whose entry in a publication, or the publication itself, is not what it was when the copy was made, with all
+    /// partitions of these; and tables of which something was written anew, or made again.
     private static func alteredTables(
         _ options: CloneOptions, _ publications: [String], _ source: Connection
+    ) throws -> [UInt32: String] {
+        guard let base = try CatalogBase.read(SpoolDirectory(options.spool)) else { return [:] }
+        let now = try CatalogFacts.carried(source, publications: publications)
+        var altered: [UInt32: String] = [:]
+        for (key, value) in now.values where key.kind == .rows {
+            // Its number comes first. A table that was not there before is looked at by its name.
+            guard let before = base.source[key], before != value,
+                let oid = value.split(separator: " ").first.flatMap({ UInt32($0) })
+            else { continue }
+            altered[oid] = "rewritten or made again since the copy"
+        }
+        for oid in try published(base.source, now, source) { altered[oid] = "its publication was altered" }
+        return altered
+    }
+
+    private static func published(
+        _ before: CatalogFacts, _ now: CatalogFacts, _ source: Connection
     ) throws -> Set<UInt32> {
-        guard let base = try CatalogBase.read(SpoolDirectory(options.spool)) else { return [] }
-        let now = try CatalogFacts.published(source, publications: publications)
-        let keys = Set(base.source.values.keys).union(now.values.keys).filter {
-            $0.kind == .publication && base.source[$0] != now[$0]
+        let keys = Set(before.values.keys).union(now.values.keys).filter {
+            $0.kind == .publication && before[$0] != now[$0]
         }
         let names = Set(keys.compactMap { key in key.relation.map { Quoting.qualified(key.schema, $0) } })
         guard !names.isEmpty else { return [] }

@@ -55,6 +55,11 @@ struct WayBack {
         slot.failover = options.failover
         _ = try server.createSlot(way.slot, options: slot, ifNotExists: false)
         logger.info("made slot \"\(way.slot)\" on the target, for the way back")
+        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        try CatalogBase(
+            source: .read(server.catalog, publications: Source.ownPublications(of: way.slot)),
+            target: .read(source, publications: [])
+        ).write(SpoolDirectory(options.exchanged(way).spool))
         Failpoint.afterWayBackSlot.reach()
     }
 
@@ -83,7 +88,6 @@ struct WayBack {
         made.tables = journal.tables.map { .init(name: $0.name, rows: 0, bytes: 0, seconds: 0) }
         let folder = SpoolDirectory(next.spool)
         try CloneJournal.remove(folder)
-        try CatalogBase.remove(folder)
         try folder.removeLog()
         try made.write(folder)
         try made.makeSpool(folder)

@@ -159,4 +159,42 @@ struct CloneCheckTests {
             try await rig.onSource("GRANT SELECT ON pg_catalog.pg_policy TO PUBLIC; DROP ROLE \(role)")
         }
     }
+
+    /// What is part of the database runs with the rights of who writes its rows.
+    @Test func codeOfOrdinaryRolesIsNamed() async throws {
+        try await Rig.runClone { rig in
+            let quiet = try await rig.shell(rig.cloneCommand("check"))
+            #expect(!quiet.output.contains("functions of ordinary roles"), "\(quiet)")
+            let role = "coder_\(rig.name)"
+            for side in [rig.source, rig.target] { try await side.sql("CREATE ROLE \(role)", database: "postgres") }
+            try await rig.onSource(
+                """
+                CREATE SCHEMA code AUTHORIZATION \(role); SET ROLE \(role);
+                CREATE FUNCTION code.checks(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true';
+                CREATE FUNCTION code.makes(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
+                CREATE FUNCTION code.sorts(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
+                CREATE FUNCTION code.limits(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true';
+                CREATE FUNCTION code.fires() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+                CREATE FUNCTION code.quiet() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+                CREATE FUNCTION code.equals(int, int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true';
+                CREATE OPERATOR code.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = code.equals);
+                CREATE DOMAIN code.number AS int CHECK (code.limits(VALUE));
+                CREATE TABLE code.t (id int PRIMARY KEY, n code.number, v int CHECK (code.checks(v)),
+                  w int CHECK (w OPERATOR(code.===) 1), g int GENERATED ALWAYS AS (code.makes(v)) STORED);
+                CREATE INDEX ON code.t (code.sorts(v));
+                CREATE TRIGGER one BEFORE INSERT ON code.t FOR EACH ROW EXECUTE FUNCTION code.fires();
+                CREATE TRIGGER two BEFORE INSERT ON code.t FOR EACH ROW EXECUTE FUNCTION code.quiet();
+                ALTER TABLE code.t ENABLE ALWAYS TRIGGER one;
+                """)
+            let found = try await rig.shell(rig.cloneCommand("check"))
+            let line =
+                found.outputLines.first { $0.contains("functions of ordinary roles run with the rights of") } ?? ""
+            for name in ["checks", "makes", "sorts", "limits", "fires", "equals"] {
+                #expect(line.contains("code.\(name)("), "\(name): \(found)")
+            }
+            #expect(!line.contains("quiet"), "\(found)")
+            try await rig.onSource("DROP SCHEMA code CASCADE")
+            for side in [rig.source, rig.target] { try await side.sql("DROP ROLE \(role)", database: "postgres") }
+        }
+    }
 }

@@ -65,6 +65,86 @@ struct CloneDriftTests {
             remedy: "DROP INDEX only_here", isSerious: false),
     ]
 
+    /// Objects on whose meaning who may do what depends, and what an application gets.
+    private static let others = """
+        CREATE TABLE guarded (id int PRIMARY KEY, v text); CREATE POLICY own ON guarded USING (v <> '');
+        CREATE RULE also AS ON INSERT TO guarded DO ALSO NOTHING; CREATE VIEW seen AS SELECT id FROM guarded;
+        CREATE FUNCTION add_it(int, int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 + $2';
+        CREATE FUNCTION take_it(int, int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 - $2';
+        CREATE AGGREGATE total(int) (SFUNC = add_it, STYPE = int, INITCOND = '0');
+        CREATE OPERATOR <+> (LEFTARG = int, RIGHTARG = int, FUNCTION = add_it);
+        CREATE DOMAIN word AS text DEFAULT 'a'; CREATE SEQUENCE numbers OWNED BY guarded.id;
+        CREATE TEXT SEARCH CONFIGURATION plain (COPY = simple); CREATE FOREIGN DATA WRAPPER far;
+        CREATE SERVER there FOREIGN DATA WRAPPER far OPTIONS (a '1'); GRANT SELECT ON guarded TO PUBLIC;
+        CREATE STATISTICS two ON id, v FROM guarded; CREATE SCHEMA closed; GRANT USAGE ON SCHEMA closed TO PUBLIC;
+        CREATE FUNCTION quiet_one() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+        CREATE FUNCTION as_bytes(shop.mood) RETURNS bytea LANGUAGE sql AS 'SELECT NULL::bytea';
+        CREATE EVENT TRIGGER watching ON sql_drop EXECUTE FUNCTION quiet_one();
+
+        """
+
+    /// A statement on the source, and what is said of it.
+    private static let changes: [(String, String)] = [
+        ("REVOKE SELECT ON guarded FROM PUBLIC", "owner and privileges public.guarded"),
+        ("REVOKE USAGE ON SCHEMA closed FROM PUBLIC", "owner and privileges schema closed"),
+        ("REVOKE EXECUTE ON FUNCTION add_it FROM PUBLIC", "function public.add_it(integer, integer)"),
+        ("REVOKE USAGE ON TYPE word FROM PUBLIC", "owner and privileges type public.word"),
+        ("ALTER TABLE guarded ENABLE ROW LEVEL SECURITY", "row security public.guarded"),
+        ("ALTER POLICY own ON guarded USING (false)", "row security public.guarded.own"),
+        ("CREATE OR REPLACE RULE also AS ON INSERT TO guarded DO INSTEAD NOTHING", "rule public.guarded.also"),
+        ("ALTER VIEW seen SET (security_barrier = true)", "option of a view public.seen"),
+        (
+            "CREATE OR REPLACE AGGREGATE total(int) (SFUNC = take_it, STYPE = int, INITCOND = '0')",
+            "function public.total(integer)"
+        ),
+        (
+            "DROP OPERATOR <+> (int, int); CREATE OPERATOR <+> (LEFTARG = int, RIGHTARG = int, FUNCTION = take_it)",
+            "operator public.<+> (integer, integer)"
+        ), ("ALTER DOMAIN word SET DEFAULT 'b'", "type public.word"),
+        ("ALTER SEQUENCE numbers OWNED BY NONE", "owner of a sequence public.numbers"),
+        ("ALTER TEXT SEARCH CONFIGURATION plain DROP MAPPING FOR word", "text search public.plain"),
+        ("ALTER SERVER there OPTIONS (SET a '2')", "foreign server there"),
+        ("CREATE STATISTICS one (dependencies) ON v, id FROM guarded", "statistics public.one"),
+        ("ALTER EVENT TRIGGER watching DISABLE", "event trigger watching"),
+        ("CREATE CAST (shop.mood AS bytea) WITH FUNCTION as_bytes(shop.mood)", "cast shop.mood AS bytea"),
+        ("CREATE COLLATION mine FROM \"C\"", "collation public.mine"),
+    ]
+
+    /// Of what was changed before, and made so on the target.
+    private static let secondChanges: [(String, String)] = [
+        ("GRANT UPDATE (v) ON guarded TO PUBLIC", "owner and privileges public.guarded"),
+        (
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA closed GRANT SELECT ON TABLES TO PUBLIC",
+            "owner and privileges schema closed"
+        ), ("ALTER POLICY own ON guarded USING (true)", "row security public.guarded.own"),
+        ("ALTER TABLE guarded FORCE ROW LEVEL SECURITY", "row security public.guarded"),
+    ]
+
+    @Test(arguments: try await PostgresInstallation.targetMajors())
+    func whatHangsOnObjectsIsSaid(_ targetMajor: Int) async throws {
+        try await Rig.runClone(targetMajor: targetMajor) { rig in
+            try await rig.onSource(Self.others)
+            let follower = try await rig.startFollower("--drift-interval 1")
+            for (round, changes) in [Self.changes, Self.secondChanges].enumerated() {
+                let unchanged = try await rig.shell(rig.cloneCommand("switchover --dry-run")).checked("dry run")
+                #expect(!unchanged.output.contains("only on the target"), "\(unchanged)")
+                for (statement, _) in changes { try await rig.onSource(statement) }
+                for (_, says) in changes {
+                    let line = "definitions changed: \(says): "
+                    try await rig.awaitStatus { $0.contains(line) }
+                }
+                let refused = try await rig.shell(rig.cloneCommand("switchover --fence"))
+                #expect(refused.exitCode == ExitStatus.drift.rawValue, "\(round): \(refused)")
+                for (statement, _) in changes { try await rig.onTarget(statement) }
+                // Where the same was done, nothing is left to say of it.
+                try await rig.awaitStatus { !$0.contains("definitions changed: ") }
+            }
+            try await rig.shell(rig.cloneCommand("switchover --fence")).checked("switchover")
+            #expect(try await follower.wait().exitCode == 0, "\(follower.stderr)")
+            try await rig.expectCloned()
+        }
+    }
+
     /// One after the other, each undone by the same statement on the target.
     @Test(arguments: try await PostgresInstallation.targetMajors().prefix(1))
     func itIsSaidAndRefused(_ targetMajor: Int) async throws {

@@ -84,15 +84,18 @@ struct CompareCommand: AsyncParsableCommand {
                 }
             }
             if part != .schema {
+                let compared = try ComparedRows(options)
                 let isFollowed = CloneJournal.isRunning(SpoolDirectory(options.spool))
                 answer.data = try DataComparison(options).run(isFollowed: isFollowed, stop: stop) { result in
                     logger.debug("compared", metadata: ["table": "\(result.table)", "state": "\(result.state)"])
                 }
+                try compared?.note(answer.data ?? [])
             }
             return answer
         }
         if json { Output.line(JSON.text(answer)) } else { show(answer) }
-        let differing = (answer.schema?.count ?? 0) + (answer.data?.count { $0.state == .differs } ?? 0)
+        let differing =
+            (answer.schema?.count ?? 0) + (answer.data?.count { ![.equal, .changing].contains($0.state) } ?? 0)
         if differing > 0 { throw ProgramFailure(.failure, "\(differing) definitions or tables differ") }
         let changing = answer.data?.count { $0.state == .changing } ?? 0
         guard changing > 0 else { return }

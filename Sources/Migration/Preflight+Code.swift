@@ -1,0 +1,54 @@
+import Postgres
+
+// Code of others that runs when rows are written.
+extension Preflight {
+    /// CHECK constraints, expressions and triggers that fire always call functions with the rights of whoever writes the
+    /// row. Where that is a superuser, the functions' owners have these rights.
+    func lookAtCode() throws {
+        guard try text(target, Self.isSuperuser) == "t" else { return }
+        let found = try column(
+            source,
+            """
+            WITH uses AS (
+              SELECT d.refclassid, d.refobjid, CASE o.contypid WHEN 0 THEN o.conrelid::pg_catalog.regclass::pg_catalog.text
+                       ELSE o.contypid::pg_catalog.regtype::pg_catalog.text END AS place
+                FROM pg_catalog.pg_constraint o JOIN pg_catalog.pg_depend d ON d.objid OPERATOR(pg_catalog.=) o.oid
+                 AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_constraint'::pg_catalog.regclass
+               UNION ALL
+              SELECT d.refclassid, d.refobjid, f.adrelid::pg_catalog.regclass::pg_catalog.text
+                FROM pg_catalog.pg_attrdef f JOIN pg_catalog.pg_depend d ON d.objid OPERATOR(pg_catalog.=) f.oid
+                 AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+                JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) f.adrelid
+                 AND a.attnum OPERATOR(pg_catalog.=) f.adnum
+               WHERE pg_catalog.to_jsonb(a) OPERATOR(pg_catalog.->>) 'attgenerated' OPERATOR(pg_catalog.<>) ''
+               UNION ALL
+              SELECT d.refclassid, d.refobjid, i.indrelid::pg_catalog.regclass::pg_catalog.text
+                FROM pg_catalog.pg_index i JOIN pg_catalog.pg_depend d ON d.objid OPERATOR(pg_catalog.=) i.indexrelid
+                 AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+               UNION ALL
+              SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, t.tgfoid, t.tgrelid::pg_catalog.regclass::pg_catalog.text
+                FROM pg_catalog.pg_trigger t WHERE t.tgenabled IN ('A', 'R') AND NOT t.tgisinternal),
+            calls AS (
+              SELECT CASE u.refclassid WHEN 'pg_catalog.pg_operator'::pg_catalog.regclass
+                       THEN (SELECT o.oprcode::pg_catalog.oid FROM pg_catalog.pg_operator o
+                              WHERE o.oid OPERATOR(pg_catalog.=) u.refobjid) ELSE u.refobjid END AS routine, u.place
+                FROM uses u
+               WHERE u.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass))
+            SELECT pg_catalog.format('%s of %I (%s)', p.oid::pg_catalog.regprocedure, r.rolname,
+                     pg_catalog.string_agg(DISTINCT c.place, ', '))
+              FROM calls c JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) c.routine
+              JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+              JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) p.proowner AND NOT r.rolsuper
+             WHERE \(TargetDatabase.userNamespace) AND \(CatalogFacts.noExtension("pg_proc", "p.oid"))
+             GROUP BY p.oid, r.rolname ORDER BY 1
+            """)
+        guard !found.isEmpty else {
+            return pass(.target, "code", "no function of an ordinary role runs when rows are written")
+        }
+        warn(
+            .target, "code",
+            "functions of ordinary roles run with the rights of \"\(target.user)\", a superuser, when rows are written to the "
+                + "target: \(Self.some(found))",
+            "look at what they do; or use a role on the target that is no superuser (docs/managed-services.md)")
+    }
+}

@@ -118,7 +118,11 @@ public final class Preflight {
                 _ = try? connection.execute("ROLLBACK", doing: "rolling back")
             }
             fail(
-                place, check, "\(error)", "let the role do what the message names",
+                place, check, "\(error)",
+                error.sqlState == .characterNotInRepertoire
+                    ? "a name or text of one side cannot be written in the other's encoding: make the target's database with the "
+                        + "source's, by CREATE DATABASE … ENCODING … TEMPLATE template0"
+                    : "let the role do what the message names",
                 error.sqlState == .insufficientPrivilege ? .privilege : .unsuitableServer)
         }
     }

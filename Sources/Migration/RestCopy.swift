@@ -10,6 +10,8 @@ struct RestCopy {
     let options: CloneOptions
     let plan: RestPlan
     let policy: RestPlan.Policy
+    /// What the target does not have is passed over.
+    let acceptsDrift: Bool
     let stop: StopRequest
     let progress: CloneProgress
     let logger: Logger
@@ -29,6 +31,7 @@ struct RestCopy {
         }
         let found = Found()
         let (options, policy, stop, progress, logger) = (options, policy, stop, progress, logger)
+        let acceptsDrift = acceptsDrift
         let encoding = try DatabaseCopy.encoding(options.source)
         try Parallel.run(plan.tables, threads: options.tableJobs, name: "rest", stop: stop) {
             let pair = try DataComparison.Pair(options)
@@ -39,6 +42,9 @@ struct RestCopy {
                 let compared = try pair.compare(one.table, isFollowed: false, stop)
                 guard compared.state != .equal else { return }
                 guard compared.state != .missing else {
+                    if acceptsDrift {
+                        return logger.warning("left out, as asked: \(one.table.name) is not on the target")
+                    }
                     throw MigrationError(
                         .drift,
                         "\(one.table.name) is not on the target as it is on the source (\(compared.rows.first ?? "")); "

@@ -97,7 +97,8 @@ extension Switchover {
     /// - Returns: what differed.
     func bringRest(_ plan: RestPlan, _ journal: CloneJournal, _ stop: StopRequest) throws -> [String] {
         return try RestCopy(
-            options: options.adopting(journal), plan: plan, policy: wishes.rest, stop: stop, progress: progress,
+            options: options.adopting(journal), plan: plan, policy: wishes.rest, acceptsDrift: wishes.acceptsDrift,
+            stop: stop, progress: progress,
             logger: logger
         ).run()
     }

@@ -35,7 +35,7 @@ public enum Output {
     /// Writes the one line that says why a program fails.
     public static func error(_ message: String, program: String) {
         let line = message.split(whereSeparator: \.isNewline).joined(separator: " ")
-        write("\(program): error: \(PlainText.line(line))\n", to: 2)
+        write("\(program): error: \(PlainText.line(Secrets.hidden(in: line)))\n", to: 2)
     }
 
     /// Writes a line that a person should look at.

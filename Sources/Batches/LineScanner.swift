@@ -98,6 +98,10 @@ struct LineScanner {
         }
         let room = UnsafeMutableRawBufferPointer(start: buffer.base + end, count: buffer.capacity - end)
         let count = try source.read(into: room)
+        if count > 0, memchr(buffer.base + end, 0, count) != nil {
+            throw BatchError(
+                .malformedBatches, "there is a zero byte; this is not batch text", line: lineNumber + 1)
+        }
         end += count
         isAtEnd = count == 0
         return count > 0

@@ -114,7 +114,8 @@ extension CatalogFacts {
     /// - Parameter publications: those that send the changes; empty on the target.
     static func read(_ connection: Connection, publications: [String]) throws -> CatalogFacts {
         var parts = [
-            tables, columns, defaults, bounds, identities, sequences, constraints, indexes, triggers, types, views,
+            tables, columns, defaults, bounds, identities, sequences, constraints, indexes, triggers, types, composites,
+            views,
             routines(connection.serverVersion),
         ]
         parts += others
@@ -245,6 +246,14 @@ extension CatalogFacts {
                    WHERE r.rngtypid OPERATOR(pg_catalog.=) t.oid))
           FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) t.typnamespace
          WHERE t.typtype IN ('e', 'd', 'r') AND \(TargetDatabase.userNamespace) AND \(noExtension("pg_type", "t.oid"))
+        """
+
+    /// Values are found by the places of their attributes, whatever these are called.
+    private static let composites = """
+        SELECT 'type', n.nspname, NULL, pg_catalog.format('%I.%I', n.nspname, c.relname),
+               (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum)
+                  FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND NOT a.attisdropped)
+          FROM \(relations) WHERE c.relkind OPERATOR(pg_catalog.=) 'c' AND \(ours)
         """
 
     /// What a view selects has object ids in it: it is compared only with what it was on the same side.

@@ -150,6 +150,27 @@ public struct SourceFence: Sendable {
                 ? "it has written something, and its end is waited for" : "it writes nothing, and stays")
     }
 
+    /// Roles with a setting of their own by which their transactions may write, whatever the database's says; and the
+    /// statements that take these settings away.
+    static func writingRoles(_ connection: Connection) throws -> (names: [String], remedies: [String]) {
+        let found = try connection.execute(
+            """
+            SELECT pg_catalog.quote_ident(r.rolname), pg_catalog.concat('ALTER ROLE ', pg_catalog.quote_ident(r.rolname),
+                     ' IN DATABASE ' OPERATOR(pg_catalog.||) pg_catalog.quote_ident(d.datname),
+                     ' RESET default_transaction_read_only;')
+              FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.setrole
+              LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase
+             WHERE r.rolcanlogin AND (s.setdatabase OPERATOR(pg_catalog.=) 0
+                     OR d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+               AND EXISTS (SELECT FROM pg_catalog.unnest(s.setconfig) c
+                    WHERE c OPERATOR(pg_catalog.~*) '^default_transaction_read_only='
+                      AND c OPERATOR(pg_catalog.!~*) '=(on|tr?u?e?|ye?s?|1)$') ORDER BY 1, 2
+            """, doing: "looking at settings of roles")
+        return (
+            (0..<found.rowCount).compactMap { found.text($0, 0) }, (0..<found.rowCount).compactMap { found.text($0, 1) }
+        )
+    }
+
     /// What a role lacks to raise the fence, as statements.
     static func missingGrants(_ connection: Connection) throws -> [String] {
         let database = Quoting.identifier(connection.database)

@@ -98,6 +98,7 @@ struct MemorySource: ByteSource {
     @Test(arguments: [
         ("", BatchError.Code.truncated),
         ("SELECT 1;\n", .malformedBatches),
+        ("-- walrelay\0", .malformedBatches),
         ("-- a comment\n", .malformedBatches),
         ("-- walrelay preamble {\"format\":3}\n", .unsupportedFormat),
         ("-- walrelay preamble {}\n", .malformedBatches),

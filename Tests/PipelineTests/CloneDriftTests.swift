@@ -107,6 +107,10 @@ struct CloneDriftTests {
         ("CREATE STATISTICS one (dependencies) ON v, id FROM guarded", "statistics public.one"),
         ("ALTER EVENT TRIGGER watching DISABLE", "event trigger watching"),
         ("CREATE CAST (shop.mood AS bytea) WITH FUNCTION as_bytes(shop.mood)", "cast shop.mood AS bytea"),
+        (
+            "ALTER TYPE pair RENAME ATTRIBUTE a TO x; ALTER TYPE pair RENAME ATTRIBUTE b TO a; ALTER TYPE pair RENAME ATTRIBUTE x TO b",
+            "type public.pair"
+        ),
         ("CREATE COLLATION mine FROM \"C\"", "collation public.mine"),
     ]
 

@@ -53,9 +53,11 @@ extension CatalogFacts {
           FROM \(relations) WHERE c.relkind OPERATOR(pg_catalog.=) 'v' AND \(ours)
         """
 
+    /// pg_get_ruledef would wait for whoever has locked the table.
     private static let rules = """
         SELECT 'rule', n.nspname, c.relname, pg_catalog.format('%I.%I.%I', n.nspname, c.relname, r.rulename),
-               pg_catalog.concat_ws(' ', r.ev_enabled, pg_catalog.md5(pg_catalog.pg_get_ruledef(r.oid)))
+               pg_catalog.concat_ws(' ', r.ev_enabled, r.ev_type, r.is_instead, pg_catalog.md5(pg_catalog.concat_ws(' ',
+                 r.ev_qual::pg_catalog.text, r.ev_action::pg_catalog.text)))
           FROM \(relations) JOIN pg_catalog.pg_rewrite r ON r.ev_class OPERATOR(pg_catalog.=) c.oid
          WHERE r.rulename OPERATOR(pg_catalog.<>) '_RETURN' AND \(ours)
         """
@@ -76,9 +78,11 @@ extension CatalogFacts {
          WHERE \(TargetDatabase.userNamespace) AND \(noExtension("pg_collation", "l.oid"))
         """
 
+    /// stxexprs exists since 14. pg_get_statisticsobjdef would wait for whoever has locked the table.
     private static let statistics = """
         SELECT 'statistics', n.nspname, c.relname, pg_catalog.format('%I.%I', sn.nspname, s.stxname),
-               pg_catalog.pg_get_statisticsobjdef(s.oid)
+               pg_catalog.concat_ws(' ', s.stxkind, s.stxkeys, pg_catalog.md5(pg_catalog.to_jsonb(s) OPERATOR(pg_catalog.->>) 'stxexprs'),
+                 pg_catalog.pg_get_userbyid(s.stxowner))
           FROM \(relations) JOIN pg_catalog.pg_statistic_ext s ON s.stxrelid OPERATOR(pg_catalog.=) c.oid
           JOIN pg_catalog.pg_namespace sn ON sn.oid OPERATOR(pg_catalog.=) s.stxnamespace WHERE \(ours)
         """

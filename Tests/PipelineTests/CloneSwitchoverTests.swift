@@ -76,6 +76,39 @@ struct CloneSwitchoverTests {
         }
     }
 
+    /// A role's own setting goes before the database's, and the fence is one of these.
+    @Test func aRoleThatWritesBehindAFenceIsNamed() async throws {
+        try await Rig.runClone { rig in
+            let roles = ["writer_\(rig.name)", "other_\(rig.name)", "reader_\(rig.name)"]
+            for role in roles { try await rig.onSource("CREATE ROLE \(role) LOGIN") }
+            try await rig.onSource(
+                """
+                ALTER ROLE \(roles[0]) IN DATABASE "\(rig.sourceDatabase)" SET default_transaction_read_only = off;
+                ALTER ROLE \(roles[1]) IN DATABASE "\(rig.sourceDatabase)" SET default_transaction_read_only = 'False';
+                ALTER ROLE \(roles[2]) IN DATABASE "\(rig.sourceDatabase)" SET default_transaction_read_only = 'yes'
+                """)
+            let follower = try await rig.startFollower()
+            let checked = try await rig.shell(rig.cloneCommand("switchover --fence --dry-run"))
+            #expect(checked.exitCode == ExitStatus.unsuitableServer.rawValue, "\(checked)")
+            let refused = try await rig.shell(rig.cloneCommand("switchover --fence"))
+            #expect(refused.exitCode == ExitStatus.unsuitableServer.rawValue, "\(refused)")
+            #expect(!refused.stderr.contains(roles[2]), "\(refused)")
+            // What it says to run is run.
+            let advice = try #require(refused.stderr.firstRange(of: "run on the source: ")?.upperBound)
+            try await rig.onSource(String(refused.stderr[advice...].prefix { !$0.isNewline }))
+            try await rig.shell(rig.cloneCommand("switchover --fence")).checked("switchover")
+            #expect(try await follower.wait().exitCode == 0, "\(follower.stderr)")
+            for role in roles {
+                let string = rig.source.connectionString(database: rig.sourceDatabase, user: role)
+                let said = try await rig.shell("psql -XAtqd '\(string)' -c 'SHOW default_transaction_read_only'")
+                #expect(said.outputLines == ["on"] || role == roles[2], "\(role): \(said)")
+                try await rig.onSource(
+                    "BEGIN READ WRITE; ALTER ROLE \(role) IN DATABASE \"\(rig.sourceDatabase)\" RESET ALL; DROP ROLE \(role); COMMIT"
+                )
+            }
+        }
+    }
+
     @Test func whatFailsIsUndone() async throws {
         try await Rig.runClone { rig in
             let follower = try await rig.startFollower()
@@ -206,37 +239,5 @@ extension Rig {
         let follower = try startClone("--follow \(arguments)")
         try await follower.awaitLog(containing: "connected to the target")
         return follower
-    }
-
-    /// A role's own setting goes before the database's, and the fence is one of these.
-    @Test func aRoleThatWritesBehindAFenceIsNamed() async throws {
-        try await Rig.runClone { rig in
-            let roles = ["writer_\(rig.name)", "other_\(rig.name)", "reader_\(rig.name)"]
-            for role in roles { try await rig.onSource("CREATE ROLE \(role) LOGIN") }
-            try await rig.onSource(
-                """
-                ALTER ROLE \(roles[0]) SET default_transaction_read_only = off;
-                ALTER ROLE \(roles[1]) IN DATABASE "\(rig.sourceDatabase)" SET default_transaction_read_only = 'False';
-                ALTER ROLE \(roles[2]) SET default_transaction_read_only = 'yes'
-                """)
-            let follower = try await rig.startFollower()
-            let checked = try await rig.shell(rig.cloneCommand("switchover --fence --dry-run"))
-            #expect(checked.exitCode == ExitStatus.unsuitableServer.rawValue, "\(checked)")
-            let refused = try await rig.shell(rig.cloneCommand("switchover --fence"))
-            #expect(refused.exitCode == ExitStatus.unsuitableServer.rawValue, "\(refused)")
-            #expect(!refused.stderr.contains(roles[2]), "\(refused)")
-            // What it says to run is run.
-            let advice = try #require(refused.stderr.firstRange(of: "run on the source: ")?.upperBound)
-            try await rig.onSource(String(refused.stderr[advice...].prefix { !$0.isNewline }))
-            try await rig.shell(rig.cloneCommand("switchover --fence")).checked("switchover")
-            #expect(try await follower.wait().exitCode == 0, "\(follower.stderr)")
-            for role in roles {
-                let string = rig.source.connectionString(database: rig.sourceDatabase, user: role)
-                let said = try await rig.shell("psql -XAtqd '\(string)' -c 'SHOW default_transaction_read_only'")
-                #expect(said.outputLines == ["on"] || role == roles[2], "\(role): \(said)")
-                try await rig.onSource(
-                    "BEGIN READ WRITE; ALTER ROLE \(role) RESET ALL; DROP ROLE \(role); COMMIT")
-            }
-        }
     }
 }

@@ -141,7 +141,7 @@ public struct SpoolDirectory: Sendable {
     /// - Throws: ``SpoolError``: `corrupt` when there is more than one open segment, or one cannot be read.
     public func recover() throws(SpoolError) -> RecoveredSegment? {
         for name in try FileSystem.list(segmentsPath) where name.hasSuffix(".repair") || name.hasSuffix(".new") {
-            unlink(segmentsPath + "/" + name)
+            FileSystem.unlink(segmentsPath + "/" + name)
         }
         let open = try segments().filter(\.isPartial)
         guard let name = open.first else { return nil }

@@ -48,7 +48,7 @@ public final class SpoolReader: ChunkSource {
             throw SpoolError(
                 .missing, "there is no spool here; receive makes one, or name the folder with --dir", file: spool.path)
         }
-        watch = follows ? DirectoryWatch(spool.segmentsPath) : nil
+        watch = follows && !VirtualTime.isBound ? DirectoryWatch(spool.segmentsPath) : nil
         let segments = try spool.segments()
         let first = try SpoolReader.first(of: segments, from: from, spool: spool)
         expected = first?.start ?? from ?? .zero

@@ -98,7 +98,7 @@ public final class SpoolReader: ChunkSource {
             case .frame(let bytes, let offset):
                 return .chunk(try follow(bytes, offset: offset))
             case .skippable(let bytes, let offset):
-                try checkFooter(bytes, offset)
+                guard try isFooter(bytes, offset) else { return try atTail() }
                 expected = current?.indexer.footer.end ?? expected
                 sawEnd = current?.indexer.hasEnd ?? false
                 last = current?.name
@@ -108,6 +108,17 @@ public final class SpoolReader: ChunkSource {
             }
         }
         return .finished
+    }
+
+    /// False for a damaged footer of the open file, which a crash left there: until the writer has replaced the file, there
+    /// is no more.
+    private func isFooter(_ bytes: [UInt8], _ offset: UInt64) throws(SpoolError) -> Bool {
+        do throws(SpoolError) {
+            try checkFooter(bytes, offset)
+            return true
+        } catch  where error.code == .corrupt && current.map({ isOpenForWriting($0.name) }) ?? false {
+            return false
+        }
     }
 
     /// A reader takes nothing that an audit of the segment would call corrupt.

@@ -116,7 +116,7 @@ public final class SpoolReader: ChunkSource {
         do throws(SpoolError) {
             try checkFooter(bytes, offset)
             return true
-        } catch  where error.code == .corrupt && current.map({ isOpenForWriting($0.name) }) ?? false {
+        } catch  where error.code == .corrupt && isOpenForWriting(current) {
             return false
         }
     }
@@ -145,14 +145,17 @@ public final class SpoolReader: ChunkSource {
         guard let segment = current else { return .boundary }
         do throws(SpoolError) {
             return try segment.frames.next()
-        } catch  where error.code == .corrupt && isOpenForWriting(segment.name) {
+        } catch  where error.code == .corrupt && isOpenForWriting(segment) {
             // The tail of the open file may be torn; its writer will replace it. Until then, there is no more.
             return .unfinished(offset: error.offset ?? 0)
         }
     }
 
-    private func isOpenForWriting(_ name: SegmentName) -> Bool {
-        name.isPartial && !FileSystem.exists(spool.segmentsPath + "/" + name.sealed.fileName)
+    /// True while the file that is read was not sealed. The writer may have replaced it, and sealed what it put there.
+    private func isOpenForWriting(_ segment: OpenSegment?) -> Bool {
+        guard let segment, segment.name.isPartial else { return false }
+        let sealed = FileSystem.identity(spool.segmentsPath + "/" + segment.name.sealed.fileName)
+        return sealed == nil || sealed != segment.identity
     }
 
     private func follow(_ bytes: UnsafeRawBufferPointer, offset: UInt64) throws(SpoolError) -> Chunk {

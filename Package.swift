@@ -152,6 +152,20 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
+        // Histories of the pipeline without servers, in one process (tools/simulate, docs/testing.md).
+        .target(
+            name: "Simulator",
+            dependencies: [
+                "Batches", "Capture", "LogRendering", "Observability", "PgOutput", "Postgres", "Spool", "TestSupport",
+                "Threading", logging,
+            ],
+            path: "Tests/Simulator",
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "SimulateProgram", dependencies: ["Simulator"], path: "Tests/SimulateProgram", swiftSettings: settings
+        ),
+        tests("Simulator", ["Postgres", "Simulator", "Spool", "TestSupport", "Threading"]),
         tests("Apply", ["Apply", "Batches", "Postgres", "Threading", "TestSupport", logging]),
         tests("Audit", ["Audit", "InspectProgram", "PgOutput", "Postgres", "Selection", "Spool", "TestSupport"]),
         tests("Batches", ["Batches", "PgOutput", "Postgres", "Selection", "TestSupport"]),

@@ -7,7 +7,7 @@ import Threading
 extension Capture {
     /// With `--until-idle`: after some silence, the end is where the source's WAL ends then. What it still decodes, or
     /// what commits meanwhile, lies before that position and is waited for.
-    func endIfIdle(_ stream: ReplicationStream) throws {
+    func endIfIdle(_ stream: some ChangeStream) throws {
         guard options.end == .idle, end == nil, isBetweenTransactions || options.spool == nil,
             (lastActivity + CaptureOptions.idleAfter * 1_000).hasPassed,
             // What has come may not have been read yet, after a wait for the disk or a sleep of the whole machine.
@@ -23,7 +23,7 @@ extension Capture {
     }
 
     /// An end position inside WAL that decodes to nothing is only reached when something is written after it.
-    func nudgeIfSilent(_ stream: ReplicationStream) throws {
+    func nudgeIfSilent(_ stream: some ChangeStream) throws {
         guard end != nil, !hasNudged, (lastActivity + CaptureOptions.nudgeAfter * 1_000).hasPassed,
             !assembler.isInTransaction
         else { return }
@@ -38,7 +38,7 @@ extension Capture {
     }
 
     /// Writes the end record, seals the log and acknowledges all of it.
-    func complete(_ stream: ReplicationStream?) throws -> Outcome {
+    package func complete(_ stream: (some ChangeStream)?) throws -> Outcome {
         let last = try waitForBuffer()
         assembler.appendEnd(reason: "endpos", into: last)
         bufferPosition = assembler.position
@@ -48,7 +48,7 @@ extension Capture {
     }
 
     /// Makes durable what is whole; an unfinished transaction is cut when the log is opened again.
-    func interrupt(_ stream: ReplicationStream) throws -> Outcome {
+    package func interrupt(_ stream: some ChangeStream) throws -> Outcome {
         submit()
         try close(stream, seals: false)
         return .stopped(options.spool == nil ? assembler.position : writer.durablePosition)
@@ -62,9 +62,9 @@ extension Capture {
         }
     }
 
-    func close(_ stream: ReplicationStream?, seals: Bool) throws {
+    func close(_ stream: (some ChangeStream)?, seals: Bool) throws {
         writer.finish(seals: seals)
-        worker?.join()
+        try joinWriter()
         try writer.checkFailure()
         guard let stream else { return }
         try sendStatus(stream)

@@ -21,17 +21,19 @@ public final class Capture {
     let options: CaptureOptions
     let logger: Logger
     let stop: StopRequest
-    let source: Source
+    let source: CapturedSource
+    private let server: Source?
     var assembler: StreamAssembler
     let writer: LogWriter
     let wake: WakePipe
     private let hasEnded: Bool
     var worker: Worker?
+    /// The disk's part, where a test does it on the capture's own thread.
+    var inline: LogWriter.State?
     private let lock: SpoolLock?
     private let acknowledger: TargetAcknowledger?
     private let monitor: CaptureMonitor
     private var publishAt = Deadline.now
-    private var facts: CatalogReader
     let collector: StreamCollector?
     var splice: Splice?
     var buffer: ChunkBuffer?
@@ -48,20 +50,30 @@ public final class Capture {
     /// Connects unless a source is given, checks the slot against the spool and recovers the spool's open segment.
     ///
     /// - Throws: ``CaptureError``, ``SpoolError`` or ``PostgresError``.
-    public init(_ options: CaptureOptions, source given: Source? = nil, logger: Logger, stop: StopRequest) throws {
+    public convenience init(
+        _ options: CaptureOptions, source given: Source? = nil, logger: Logger, stop: StopRequest
+    ) throws {
+        let server = try given ?? Source(options.source)
+        let slot = try server.usableSlot(options.slot)
+        let source = try CapturedSource(server, confirmed: slot.confirmed)
+        let options = try server.withPublications(options, logger: logger)
+        try self.init(options, source, server: server, logger: logger, stop: stop)
+    }
+
+    /// A capture from what need not be a server. Without one it cannot ``run()``; ``turn(_:)`` takes a stream.
+    package init(
+        _ options: CaptureOptions, _ source: CapturedSource, server: Source? = nil, logger: Logger, stop: StopRequest
+    ) throws {
         self.logger = logger
         self.stop = stop
-        source = try given ?? Source(options.source)
-        facts = try CatalogReader(connection: source.catalog)
-        let slot = try source.usableSlot(options.slot)
-        let options = try source.withPublications(options, logger: logger)
+        self.source = source
+        self.server = server
         self.options = options
         silence = SilenceWatch(limitSeconds: options.silenceLimit, now: .now)
-        let start = try CaptureStart(
-            options, source: source, confirmed: slot.confirmed, stop: stop, logger: logger)
+        let start = try CaptureStart(options, source: source, stop: stop, logger: logger)
         lock = start.lock
         collector =
-            try options.streams(source.replication.serverVersion)
+            try options.streams(source.serverVersion)
             ? options.spool.map { try StreamCollector(folder: $0.path + "/streams") } : nil
         guard let wake = WakePipe() else {
             throw SpoolError(.io(errno: EMFILE), "no more files can be opened; raise the limit (ulimit -n)")
@@ -118,33 +130,49 @@ public final class Capture {
         }
     }
 
+    /// Does what there is to do without waiting. True at the end position.
+    package func turn(_ stream: some ChangeStream) throws -> Bool {
+        let reachedEnd = try drain(stream)
+        try housekeeping(stream)
+        return reachedEnd
+    }
+
     private func capture() throws -> Outcome {
-        if assembler.isAtEnd && hasEnded { return .reachedEnd(assembler.position) }
+        if isComplete { return .reachedEnd(assembler.position) }
         worker = try writer.start()
-        if assembler.isAtEnd { return try complete(nil) }
+        if assembler.isAtEnd { return try complete(nil as ReplicationStream?) }
         let stream = try startStream()
         var reachedEnd = false
         while !reachedEnd && !stop.isRequested {
-            reachedEnd = try drain(stream)
-            try housekeeping(stream)
+            reachedEnd = try turn(stream)
             if !reachedEnd { try waitForInput(stream) }
         }
         if reachedEnd { return try complete(stream) }
         return try interrupt(stream)
     }
 
+    /// The log is sealed behind its end record, and nothing more is wanted.
+    package var isComplete: Bool { assembler.isAtEnd && hasEnded }
+
+    /// Everything up to the end position is there, and the end record is to be written.
+    package var isAtEnd: Bool { assembler.isAtEnd }
+
+    /// Where the log and its buffers end: where a stream is to begin.
+    package var position: LSN { assembler.position }
+
     private func startStream() throws -> ReplicationStream {
+        guard let server else { throw CaptureError(.unsuitableServer, "there is no server to stream from") }
         do {
             return try ReplicationStream(
-                source.replication, slot: options.slot, from: assembler.position,
-                options: PluginOptions.list(options, serverVersion: source.replication.serverVersion))
+                server.replication, slot: options.slot, from: assembler.position,
+                options: PluginOptions.list(options, serverVersion: server.replication.serverVersion))
         } catch {
-            throw source.explained(error, slot: options.slot)
+            throw server.explained(error, slot: options.slot)
         }
     }
 
     /// Takes in every message that has arrived, or as many as the disk has room for. True at the end position.
-    private func drain(_ stream: ReplicationStream) throws -> Bool {
+    private func drain(_ stream: some ChangeStream) throws -> Bool {
         while true {
             guard let buffer = try takeBuffer() else { return false }
             if splice != nil {
@@ -229,11 +257,11 @@ public final class Capture {
     ///
     /// - Throws: ``PostgresError``.
     private func facts(of relation: Relation) throws -> RelationFacts? {
-        try facts.facts(relation: relation.id)
+        try source.facts(relation.id)
     }
 
     /// Hands over what has waited long enough, and tells the source where the log is.
-    private func housekeeping(_ stream: ReplicationStream) throws {
+    private func housekeeping(_ stream: some ChangeStream) throws {
         try writer.checkFailure()
         if publishAt.hasPassed { publish() }
         if bufferPosition != nil, (bufferSince + CaptureOptions.chunkDelay).hasPassed { submit() }
@@ -275,12 +303,14 @@ public final class Capture {
     }
 
     /// The server wants an answer at once: it may be shutting down, and waits until we have everything.
-    private func answer(_ stream: ReplicationStream, _ walEnd: LSN) throws {
+    private func answer(_ stream: some ChangeStream, _ walEnd: LSN) throws {
         try markIdle()
         try sendStatus(stream)
         // To a pipe nothing is durable by our doing. Who names no durable position may end the source's wait by what has
         // arrived, and its slot stays where it is.
-        if options.spool == nil && acknowledged < walEnd { try stream.sendStatus(written: walEnd, flushed: .zero) }
+        if options.spool == nil && acknowledged < walEnd {
+            try stream.sendStatus(written: walEnd, flushed: .zero, replyRequested: false)
+        }
     }
 
     /// Writes down that the server is further than the last commit, so that the position can be acknowledged.
@@ -291,7 +321,7 @@ public final class Capture {
         writer.sync()
     }
 
-    func sendStatus(_ stream: ReplicationStream, replyRequested: Bool = false) throws {
+    func sendStatus(_ stream: some ChangeStream, replyRequested: Bool = false) throws {
         let position = durable
         Failpoint.beforeAck.reach()
         try stream.sendStatus(

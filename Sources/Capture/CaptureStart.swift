@@ -17,7 +17,8 @@ struct CaptureStart {
     /// The log is sealed and its last record is an end record.
     let hasEnded: Bool
 
-    init(_ options: CaptureOptions, source: Source, confirmed: LSN, stop: StopRequest, logger: Logger) throws {
+    init(_ options: CaptureOptions, source: CapturedSource, stop: StopRequest, logger: Logger) throws {
+        let confirmed = source.confirmed
         guard let spool = options.spool else {
             lock = nil
             destination = .pipe(1)
@@ -29,7 +30,7 @@ struct CaptureStart {
         }
         lock = try spool.open(
             for: SpoolIdentity(
-                systemIdentifier: source.identity.systemIdentifier, database: source.catalog.database,
+                systemIdentifier: source.systemIdentifier, database: source.database,
                 slot: options.slot))
         FileAccess.narrow(spool.path, logger)
         var recovered = try spool.recover()
@@ -74,14 +75,14 @@ struct CaptureStart {
     }
 
     private static func header(
-        _ options: CaptureOptions, source: Source, start: LSN, previous: String?, logID: String?
+        _ options: CaptureOptions, source: CapturedSource, start: LSN, previous: String?, logID: String?
     ) -> SegmentHeader {
-        let plugin = PluginOptions.list(options, serverVersion: source.replication.serverVersion)
+        let plugin = PluginOptions.list(options, serverVersion: source.serverVersion)
         return SegmentHeader(
-            systemIdentifier: source.identity.systemIdentifier, timeline: source.identity.timeline,
-            database: source.catalog.database, slot: options.slot,
+            systemIdentifier: source.systemIdentifier, timeline: source.timeline.number,
+            database: source.database, slot: options.slot,
             pluginOptions: Dictionary(plugin.map { ($0.name, $0.value) }) { first, _ in first },
-            publications: options.publications, serverVersion: source.catalog.serverVersion,
+            publications: options.publications, serverVersion: source.serverVersion,
             encoding: source.encoding, start: start, previous: previous,
             logID: logID, history: source.timeline.history.flatMap { $0.isEmpty ? nil : $0 }, tool: options.tool)
     }

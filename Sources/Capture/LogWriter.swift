@@ -11,7 +11,7 @@ import Threading
 /// than the source and the capture stops reading.
 final class LogWriter: Sendable {
     /// What the thread is to do.
-    private enum Command: Sendable {
+    enum Command: Sendable {
         /// Write the chunk; its last commit or watermark ends at `position`, if it has one.
         case write(ChunkBuffer, position: LSN?)
         /// Write a compressed chunk of changes, in which no commit and no watermark lies.
@@ -131,44 +131,71 @@ final class LogWriter: Sendable {
     }
 
     /// The thread's own state.
-    private struct State {
-        var segment: SegmentWriter
-        var written: LSN
-        var syncAt = Deadline.never
+    struct State {
+        fileprivate var segment: SegmentWriter
+        fileprivate var written: LSN
+        fileprivate var syncAt = Deadline.never
+        fileprivate var hasEnded = false
     }
 
     private func work() throws {
-        var state = State(segment: try openSegment(), written: durablePosition)
-        publish(state)
-        while !isAbandoned.load(ordering: .acquiring) {
-            switch commands.pop(until: state.syncAt) {
-            case .timedOut:
-                try makeDurable(&state)
-            case .closed:
-                return
-            case .element(.write(let buffer, let position)):
-                try write(buffer, position: position, &state) { try $0.append(buffer.bytes) }
-            case .element(.copy(let buffer, let summary)):
-                try write(buffer, position: nil, &state) { try $0.append(frame: buffer.bytes, summary) }
-            case .element(.sync):
-                try makeDurable(&state)
-            case .element(.rotate(let start)):
-                try makeDurable(&state)
-                // An empty one stays: its successor would have the same name.
-                if !state.segment.isEmpty {
-                    var sealed = ""
-                    try waitingForSpace { sealed = try state.segment.seal() }
-                    try waitingForSpace { state.segment = try nextSegment(after: sealed, start: start) }
-                    publish(state)
-                }
-                rotationsDone.add(1, ordering: .releasing)
-            case .element(.finish(let seals)):
-                try makeDurable(&state)
-                if seals && !state.segment.isEmpty { try state.segment.seal() }
-                return
-            }
+        var state = try begin()
+        while !isAbandoned.load(ordering: .acquiring), !state.hasEnded {
+            try perform(commands.pop(until: state.syncAt), &state)
         }
     }
+
+    /// Opens the segment.
+    func begin() throws -> State {
+        let state = State(segment: try openSegment(), written: durablePosition)
+        publish(state)
+        return state
+    }
+
+    /// Does the next command on the calling thread, or what its time has come for. False when there is nothing to do.
+    func step(_ state: inout State) throws -> Bool {
+        if state.hasEnded { return false }
+        if let command = commands.popIfAny() {
+            try perform(.element(command), &state)
+        } else if state.syncAt.hasPassed {
+            try perform(.timedOut, &state)
+        } else {
+            return false
+        }
+        return true
+    }
+
+    private func perform(_ next: BoundedQueue<Command>.Popped, _ state: inout State) throws {
+        switch next {
+        case .timedOut:
+            try makeDurable(&state)
+        case .closed:
+            state.hasEnded = true
+        case .element(.write(let buffer, let position)):
+            try write(buffer, position: position, &state) { try $0.append(buffer.bytes) }
+        case .element(.copy(let buffer, let summary)):
+            try write(buffer, position: nil, &state) { try $0.append(frame: buffer.bytes, summary) }
+        case .element(.sync):
+            try makeDurable(&state)
+        case .element(.rotate(let start)):
+            try makeDurable(&state)
+            // An empty one stays: its successor would have the same name.
+            if !state.segment.isEmpty {
+                var sealed = ""
+                try waitingForSpace { sealed = try state.segment.seal() }
+                try waitingForSpace { state.segment = try nextSegment(after: sealed, start: start) }
+                publish(state)
+            }
+            rotationsDone.add(1, ordering: .releasing)
+        case .element(.finish(let seals)):
+            try makeDurable(&state)
+            if seals && !state.segment.isEmpty { try state.segment.seal() }
+            state.hasEnded = true
+        }
+    }
+
+    /// Commands that wait.
+    var commandCount: Int { commands.count }
 
     private func openSegment() throws -> SegmentWriter {
         switch destination {

@@ -68,7 +68,7 @@ extension Capture {
     /// Asks a source that is silent for an answer, and gives the connection up when none comes.
     ///
     /// - Throws: ``PostgresError`` with `connectionLost`.
-    func checkSilence(_ stream: ReplicationStream) throws {
+    func checkSilence(_ stream: some ChangeStream) throws {
         let now = Deadline.now
         guard now >= silence.nextLook else { return }
         // What has come may not have been read yet, after a sleep of the whole machine.

@@ -5,6 +5,7 @@ import Observability
 package enum FileSystem {
     /// Writes all bytes, or throws.
     package static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, file: String) throws(SpoolError) {
+        if let disk = DiskInUse.current { return try disk.write(bytes, to: descriptor, file: file) }
         var rest = bytes
         while !rest.isEmpty {
             let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
@@ -22,16 +23,19 @@ package enum FileSystem {
 
     /// Makes the file's bytes and length durable. An error is final: the kernel may have dropped the pages.
     static func syncData(_ descriptor: Int32, file: String) throws(SpoolError) {
+        if let disk = DiskInUse.current { return try disk.sync(descriptor, file: file) }
         guard fdatasync(descriptor) == 0 else { throw SpoolError.system("fdatasync", file: file) }
     }
 
     /// Makes the file with all that belongs to it durable. An error is final, as above.
     package static func sync(_ descriptor: Int32, file: String) throws(SpoolError) {
+        if let disk = DiskInUse.current { return try disk.sync(descriptor, file: file) }
         guard fsync(descriptor) == 0 else { throw SpoolError.system("fsync", file: file) }
     }
 
     /// Makes the names in a directory durable.
     package static func syncDirectory(_ path: String) throws(SpoolError) {
+        if let disk = DiskInUse.current { return try disk.syncDirectory(path) }
         let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw SpoolError.system("open", file: path) }
         defer { close(descriptor) }
@@ -40,16 +44,39 @@ package enum FileSystem {
 
     /// Gives a file another name, in the place of the file that has it.
     package static func rename(_ from: String, to: String) throws(SpoolError) {
+        if let disk = DiskInUse.current { return try disk.rename(from, to: to) }
         guard Glibc.rename(from, to) == 0 else { throw SpoolError.system("rename", file: from) }
+    }
+
+    /// Gives a file a second name.
+    static func link(_ path: String, to second: String) throws(SpoolError) {
+        if let disk = DiskInUse.current { return try disk.link(path, to: second) }
+        guard Glibc.link(path, second) == 0 else { throw SpoolError.system("link", file: second) }
+    }
+
+    /// Removes a name, if it is there. False with errno set when that failed.
+    @discardableResult
+    package static func unlink(_ path: String) -> Bool {
+        if let disk = DiskInUse.current { return disk.unlink(path) }
+        return Glibc.unlink(path) == 0
+    }
+
+    /// Takes back what a failed write left behind the first `size` bytes. What fails here shows at the next write.
+    static func takeBack(_ descriptor: Int32, to size: UInt64) {
+        if let disk = DiskInUse.current { return disk.takeBack(descriptor, to: size) }
+        ftruncate(descriptor, off_t(size))
+        lseek(descriptor, off_t(size), SEEK_SET)
     }
 
     /// Makes a directory, unless it is there.
     package static func makeDirectory(_ path: String) throws(SpoolError) {
+        if let disk = DiskInUse.current { return try disk.makeDirectory(path) }
         guard FileAccess.makeFolder(path) else { throw SpoolError.system("mkdir", file: path) }
     }
 
     /// Opens a file, making it if need be.
     package static func create(_ path: String, flags: Int32) throws(SpoolError) -> Int32 {
+        if let disk = DiskInUse.current { return try disk.create(path, flags: flags) }
         let descriptor = FileAccess.create(path, flags: flags)
         guard descriptor >= 0 else { throw SpoolError.opening(path) }
         return descriptor
@@ -120,7 +147,7 @@ package enum FileSystem {
     }
 
     /// Replaces a small file as a whole, durably.
-    static func replace(_ path: String, with bytes: [UInt8], in directory: String) throws(SpoolError) {
+    package static func replace(_ path: String, with bytes: [UInt8], in directory: String) throws(SpoolError) {
         let temporary = path + ".new"
         try write(bytes, toNew: temporary)
         try rename(temporary, to: path)

@@ -224,7 +224,12 @@ public final class RangeReader {
             case .skippable(let bytes, let offset):
                 current?.sawFooter = true
                 if it.isOfSpool {
-                    expected = try SegmentFooter(skippable: bytes, file: it.file.path, offset: offset).end
+                    do throws(SpoolError) {
+                        expected = try SegmentFooter(skippable: bytes, file: it.file.path, offset: offset).end
+                    } catch  where error.code == .corrupt && it.isOpen {
+                        unfinishedTail = (it.file.path, offset)
+                        return nil
+                    }
                 }
             case .boundary:
                 guard it.sawFooter || it.isOpen || !it.isOfSpool else {

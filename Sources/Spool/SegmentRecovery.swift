@@ -125,8 +125,8 @@ struct SegmentRecovery {
         var aside: String?
         if damage != nil {
             let place = path + ".damaged"
-            unlink(place)
-            guard link(path, place) == 0 else { throw SpoolError.system("link", file: place) }
+            FileSystem.unlink(place)
+            try FileSystem.link(path, to: place)
             aside = place
         }
         Failpoint.beforeRepair.reach()

@@ -38,7 +38,7 @@ public final class SegmentWriter {
             Failpoint.afterHeader.reach()
         } catch {
             // A full disk may have room later: the next try must find the name free.
-            unlink(path)
+            FileSystem.unlink(path)
             throw error
         }
     }
@@ -128,10 +128,7 @@ public final class SegmentWriter {
         do throws(SpoolError) {
             try FileSystem.write(frame, to: descriptor, file: path)
         } catch {
-            if directory != nil {
-                ftruncate(descriptor, off_t(fileSize))
-                lseek(descriptor, off_t(fileSize), SEEK_SET)
-            }
+            if directory != nil { FileSystem.takeBack(descriptor, to: fileSize) }
             throw error
         }
         fileSize += UInt64(frame.count)

@@ -74,8 +74,8 @@ extension SpoolDirectory {
     public func remove(_ name: SegmentName) throws(SpoolError) -> UInt64 {
         let path = segmentsPath + "/" + name.fileName
         let size = try FileSystem.size(path)
-        guard unlink(path) == 0 else { throw SpoolError.system("unlink", file: path) }
-        unlink(mark(name))
+        guard FileSystem.unlink(path) else { throw SpoolError.system("unlink", file: path) }
+        FileSystem.unlink(mark(name))
         return size
     }
 }

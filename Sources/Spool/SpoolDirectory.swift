@@ -140,8 +140,11 @@ public struct SpoolDirectory: Sendable {
     ///
     /// - Throws: ``SpoolError``: `corrupt` when there is more than one open segment, or one cannot be read.
     public func recover() throws(SpoolError) -> RecoveredSegment? {
+        // A writer that was killed may have given names that are only in memory. What is written behind such a name could
+        // be synced and acknowledged, and yet be gone with the name.
+        try FileSystem.syncDirectory(segmentsPath)
         for name in try FileSystem.list(segmentsPath) where name.hasSuffix(".repair") || name.hasSuffix(".new") {
-            unlink(segmentsPath + "/" + name)
+            FileSystem.unlink(segmentsPath + "/" + name)
         }
         let open = try segments().filter(\.isPartial)
         guard let name = open.first else { return nil }

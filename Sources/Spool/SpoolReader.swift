@@ -48,7 +48,7 @@ public final class SpoolReader: ChunkSource {
             throw SpoolError(
                 .missing, "there is no spool here; receive makes one, or name the folder with --dir", file: spool.path)
         }
-        watch = follows ? DirectoryWatch(spool.segmentsPath) : nil
+        watch = follows && !VirtualTime.isBound ? DirectoryWatch(spool.segmentsPath) : nil
         let segments = try spool.segments()
         let first = try SpoolReader.first(of: segments, from: from, spool: spool)
         expected = first?.start ?? from ?? .zero
@@ -98,7 +98,7 @@ public final class SpoolReader: ChunkSource {
             case .frame(let bytes, let offset):
                 return .chunk(try follow(bytes, offset: offset))
             case .skippable(let bytes, let offset):
-                try checkFooter(bytes, offset)
+                guard try isFooter(bytes, offset) else { return try atTail() }
                 expected = current?.indexer.footer.end ?? expected
                 sawEnd = current?.indexer.hasEnd ?? false
                 last = current?.name
@@ -108,6 +108,17 @@ public final class SpoolReader: ChunkSource {
             }
         }
         return .finished
+    }
+
+    /// False for a damaged footer of the open file, which a crash left there: until the writer has replaced the file, there
+    /// is no more.
+    private func isFooter(_ bytes: [UInt8], _ offset: UInt64) throws(SpoolError) -> Bool {
+        do throws(SpoolError) {
+            try checkFooter(bytes, offset)
+            return true
+        } catch  where error.code == .corrupt && isOpenForWriting(current) {
+            return false
+        }
     }
 
     /// A reader takes nothing that an audit of the segment would call corrupt.
@@ -134,14 +145,17 @@ public final class SpoolReader: ChunkSource {
         guard let segment = current else { return .boundary }
         do throws(SpoolError) {
             return try segment.frames.next()
-        } catch  where error.code == .corrupt && isOpenForWriting(segment.name) {
+        } catch  where error.code == .corrupt && isOpenForWriting(segment) {
             // The tail of the open file may be torn; its writer will replace it. Until then, there is no more.
             return .unfinished(offset: error.offset ?? 0)
         }
     }
 
-    private func isOpenForWriting(_ name: SegmentName) -> Bool {
-        name.isPartial && !FileSystem.exists(spool.segmentsPath + "/" + name.sealed.fileName)
+    /// True while the file that is read was not sealed. The writer may have replaced it, and sealed what it put there.
+    private func isOpenForWriting(_ segment: OpenSegment?) -> Bool {
+        guard let segment, segment.name.isPartial else { return false }
+        let sealed = FileSystem.identity(spool.segmentsPath + "/" + segment.name.sealed.fileName)
+        return sealed == nil || sealed != segment.identity
     }
 
     private func follow(_ bytes: UnsafeRawBufferPointer, offset: UInt64) throws(SpoolError) -> Chunk {

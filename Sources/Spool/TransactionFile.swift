@@ -30,13 +30,13 @@ public final class TransactionFile {
     deinit {
         compressor.deallocate()
         close(descriptor)
-        unlink(path)
+        FileSystem.unlink(path)
     }
 
     /// Makes a folder for such files, and removes those that a crash left there.
     public static func clear(_ folder: String) throws(SpoolError) {
         try FileSystem.makeDirectory(folder)
-        for name in try FileSystem.list(folder) where name.hasSuffix(".txn") { unlink(folder + "/" + name) }
+        for name in try FileSystem.list(folder) where name.hasSuffix(".txn") { FileSystem.unlink(folder + "/" + name) }
     }
 
     /// Appends one message as it was sent in the stream.
@@ -75,8 +75,7 @@ public final class TransactionFile {
             try FileSystem.write(frame, to: descriptor, file: path)
         } catch {
             // A part of a frame would make the rest unreadable.
-            ftruncate(descriptor, off_t(fileSize))
-            lseek(descriptor, off_t(fileSize), SEEK_SET)
+            FileSystem.takeBack(descriptor, to: fileSize)
             throw error
         }
         records += chunk.summary.records

@@ -12,6 +12,7 @@ public struct Deadline: Comparable, Sendable {
 
     /// The present moment.
     public static var now: Deadline {
+        if let virtual = VirtualTime.current { return Deadline(nanoseconds: virtual.nanoseconds) }
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Deadline(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))

@@ -18,6 +18,10 @@ public enum Polling {
     public static func wait(
         _ first: Int32, _ second: Int32 = -1, _ third: Int32 = -1, until deadline: Deadline
     ) -> Ready {
+        if let virtual = VirtualTime.current {
+            virtual.wait(until: deadline)
+            return Ready(first: false, second: false, third: false)
+        }
         let interest = Int16(POLLIN)
         return withUnsafeTemporaryAllocation(of: pollfd.self, capacity: 3) { set in
             set.initializeElement(at: 0, to: pollfd(fd: first, events: interest, revents: 0))

@@ -52,13 +52,17 @@ struct SegmentRecovery {
         let size = try FileSystem.size(recovery.path)
         try recovery.findCut()
         guard let header = recovery.header else { return nil }
-        let isWhole = recovery.frameEnd == size && recovery.keptRecords == recovery.frameRecords
-        let putAside = isWhole || recovery.hasFooter ? nil : try recovery.repair()
+        let isDoubtful = UnsyncedMark.isSet(recovery.path)
+        // A reader that has seen the footer goes on with the next segment.
+        let isComplete = recovery.hasFooter
+        let isWhole = isComplete || recovery.frameEnd == size && recovery.keptRecords == recovery.frameRecords
+        let putAside = isWhole && !isDoubtful ? nil : try recovery.repair(keepingAll: isComplete)
+        if isDoubtful { UnsyncedMark.remove(recovery.path) }
         let indexer = try recovery.index(start: header.start)
         // What a crashed process wrote may still be only in memory.
         let descriptor = try FileSystem.create(recovery.path, flags: O_RDWR)
         defer { close(descriptor) }
-        try FileSystem.syncData(descriptor, file: recovery.path)
+        try UnsyncedMark.sync(descriptor, file: recovery.path)
         let kept = try FileSystem.size(recovery.path)
         return RecoveredSegment(
             name: name, header: header, end: indexer.footer.end, cutBytes: size > kept ? size - kept : 0,
@@ -116,11 +120,17 @@ struct SegmentRecovery {
     }
 
     /// Puts what is kept in the file's place. Returns where the old file went, if it was damaged.
-    private func repair() throws(SpoolError) -> String? {
+    private func repair(keepingAll: Bool) throws(SpoolError) -> String? {
         let repaired = path + ".repair"
         let output = try FileSystem.create(repaired, flags: O_WRONLY | O_TRUNC)
         defer { close(output) }
-        try copyHead(to: output, file: repaired)
+        let source = try ByteInput.openRegular(path)
+        if keepingAll {
+            try copy(from: source, to: output, file: repaired)
+        } else {
+            try copy(from: source, upTo: frameStart, to: output, file: repaired)
+            try copyCutFrame(to: output, file: repaired)
+        }
         try FileSystem.syncData(output, file: repaired)
         var aside: String?
         if damage != nil {
@@ -136,15 +146,23 @@ struct SegmentRecovery {
         return aside
     }
 
-    private func copyHead(to output: Int32, file: String) throws(SpoolError) {
-        let source = try ByteInput.openRegular(path)
-        while source.position < frameStart {
-            guard try source.fill() else { throw SpoolError(.torn, "the file shrank while it was read", file: path) }
-            let count = min(source.available.count, Int(frameStart - source.position))
+    private func copy(
+        from source: ByteInput, upTo end: UInt64 = .max, to output: Int32, file: String
+    ) throws(SpoolError) {
+        while source.position < end {
+            guard try source.fill() else {
+                if end == .max { return }
+                throw SpoolError(.torn, "the file shrank while it was read", file: path)
+            }
+            let count = Int(min(UInt64(source.available.count), end - source.position))
             try FileSystem.write(
                 UnsafeRawBufferPointer(rebasing: source.available[..<count]), to: output, file: file)
             source.consume(count)
         }
+    }
+
+    /// Of the last frame that has a whole commit, what comes up to that.
+    private func copyCutFrame(to output: Int32, file: String) throws(SpoolError) {
         let frames = FrameReader(try ByteInput.openRegular(path))
         try frames.seek(to: frameStart)
         guard case .frame(let bytes, _) = try frames.next() else {

@@ -141,7 +141,7 @@ public final class SegmentWriter {
     public func sync() throws(SpoolError) {
         guard isDirty, directory != nil else { return }
         Failpoint.beforeSync.reach()
-        try FileSystem.syncData(descriptor, file: path)
+        try UnsyncedMark.sync(descriptor, file: path)
         Failpoint.afterSync.reach()
         isDirty = false
         writtenBack = fileSize

@@ -157,6 +157,7 @@ public struct SpoolDirectory: Sendable {
             // it is kept all the same, for whoever wants to look.
             let path = segmentsPath + "/" + name.fileName
             try FileSystem.rename(path, to: path + ".damaged")
+            UnsyncedMark.remove(path)
             try FileSystem.syncDirectory(segmentsPath)
             return nil
         }

@@ -43,7 +43,7 @@ struct WayBackTests {
         }
     }
 
-    @Test(arguments: try await PostgresInstallation.targetMajors())
+    @Test(arguments: try await PostgresInstallation.targetMajors().prefix(2))
     func applicationsGoAndReturn(_ targetMajor: Int) async throws {
         try await Rig.runClone(targetMajor: targetMajor) { rig in
             let checked = try await rig.shell(rig.cloneCommand("check --keep-way-back --all"))

@@ -34,6 +34,16 @@ struct SimulationTests {
         for (name, count) in counts.all where name != "failed syncs" { #expect(count > 0, "no \(name)") }
     }
 
+    /// Linux reports a failed sync once, and then shows what the disk never got.
+    @Test func whatAFailedSyncLeftIsNotAcknowledged() async throws {
+        var counts = HistoryCounts()
+        for (index, result) in try await Self.run(1..<31, { $0.syncFails = true }).enumerated() {
+            #expect(result.failure == nil, "tools/simulate --seed \(index + 1) --seeds 1 --story --sync-fails")
+            counts.add(result.counts)
+        }
+        #expect(counts.all.contains { $0.0 == "failed syncs" && $0.1 > 10 })
+    }
+
     @Test func aSeedSaysEverything() async throws {
         let first = try await Self.run(1..<6)
         let second = try await Self.run(1..<6)

@@ -66,7 +66,7 @@ public struct CloneRun: Sendable {
         // Ends the copy: the user's wish, or a failure of receive beside it.
         let abort = StopRequest()
         let watcher = Task {
-            while !stop.isRequested && !Task.isCancelled { try? await Task.sleep(for: .milliseconds(50)) }
+            await stop.awaitRequest()
             if stop.isRequested { abort.request() }
         }
         defer { watcher.cancel() }
@@ -242,7 +242,7 @@ public struct CloneRun: Sendable {
         let watchers = [
             Task { if following.end == nil { await part.watch(rest) } },
             Task {
-                while !stop.isRequested && !Task.isCancelled { try? await Task.sleep(for: .milliseconds(50)) }
+                await stop.awaitRequest()
                 if stop.isRequested { rest.request() }
             },
         ]

@@ -60,6 +60,12 @@ extension CloneOptions {
 }
 
 extension SpoolDirectory {
+    /// Which direction the folder is of.
+    var direction: Int {
+        let name = path.split(separator: "/").last ?? ""
+        return name.hasPrefix("way-") ? Int(name.dropFirst(4)) ?? 1 : 1
+    }
+
     /// The spool of the direction in which the migration in this folder goes now.
     ///
     /// - Throws: `SpoolError` when a journal cannot be read.

@@ -36,8 +36,7 @@ public struct FollowPipeline: Sendable {
     ) async throws -> StageFailure? {
         let registry = StageRegistry()
         let watcher = Task {
-            // In a switchover, applications wait for this.
-            while !stop.isRequested && !Task.isCancelled { try? await Task.sleep(for: .milliseconds(20)) }
+            await stop.awaitRequest()
             if stop.isRequested { registry.stopAll() }
         }
         defer { watcher.cancel() }

@@ -11,6 +11,7 @@ final class LagProbe {
     private let stream: String
     private var waiting: [(position: LSN, since: Deadline)] = []
     private var isKnown = false
+    private var hasPosition = false
     /// Older messages need not be remembered one by one.
     private static let waitingMax = 10_000
 
@@ -31,7 +32,9 @@ final class LagProbe {
             throw PostgresError(.unexpectedAnswer, "the answer cannot be read", doing: doing)
         }
         if waiting.count < Self.waitingMax { waiting.append((position, since)) }
-        let reached = try target.committedPosition(stream) ?? .zero
+        let found = try target.committedPosition(stream, isKnown: hasPosition)
+        hasPosition = found != nil
+        let reached = found ?? .zero
         if let first = waiting.first, first.position <= reached { isKnown = true }
         waiting.removeAll { $0.position <= reached }
         let seconds = waiting.first.map { Deadline.now.seconds(since: $0.since) }

@@ -8,6 +8,8 @@ import Spool
 public struct MigrationStatus: Encodable, Sendable {
     /// A clone works with the spool at this moment.
     public var running: Bool
+    /// Which direction of the migration this is: 1 for the first, and one more after each switchover that keeps a way back.
+    public var direction: Int
     /// How far the migration is.
     public var journal: CloneJournal
     /// What clone is doing.
@@ -30,7 +32,7 @@ public struct MigrationStatus: Encodable, Sendable {
     public var warnings: [String] = []
 
     enum CodingKeys: String, CodingKey {
-        case running, journal, progress, receive, replay, drift, warnings, late
+        case running, direction, journal, progress, receive, replay, drift, warnings, late
         case asOf = "as_of"
         case lagBytes = "lag_bytes"
         case lagSeconds = "lag_seconds"
@@ -42,6 +44,7 @@ public struct MigrationStatus: Encodable, Sendable {
     public init?(_ spool: SpoolDirectory, live: ProgressSnapshot? = nil) throws {
         guard let journal = try CloneJournal.read(spool) else { return nil }
         self.journal = journal
+        direction = spool.direction
         running = live != nil || CloneJournal.isRunning(spool)
         progress = live ?? Self.read("clone-progress.json", spool)
         if journal.phase != .done && journal.follows {

@@ -32,7 +32,7 @@ struct RestCopy {
         let found = Found()
         let (options, policy, stop, progress, logger) = (options, policy, stop, progress, logger)
         let acceptsDrift = acceptsDrift
-        let encoding = try DatabaseCopy.encoding(options.source)
+        let encoding = plan.encoding
         try Parallel.run(plan.tables, threads: options.tableJobs, name: "rest", stop: stop) {
             let pair = try DataComparison.Pair(options)
             let copier = try TableCopier(
@@ -60,7 +60,7 @@ struct RestCopy {
         if plan.largeObjectBytes != nil, let objects = try largeObjects(encoding) {
             found.names.withLock { $0.append(objects) }
         }
-        let extensionRows = try extensionTables(encoding)
+        let extensionRows = plan.hasExtensionTables ? try extensionTables(encoding) : []
         found.names.withLock { $0 += extensionRows }
         let names = found.names.withLock { $0 }.sorted()
         guard policy == .copy || names.isEmpty else {

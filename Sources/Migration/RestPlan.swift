@@ -24,8 +24,12 @@ public struct RestPlan: Sendable {
 
     /// The tables, the largest first.
     private(set) var tables: [Table] = []
-    /// Bytes of the large objects on the source; nil when there are none, or they are not moved.
+    /// Bytes of the large objects on the source; nil when neither side has any, or they are not moved.
     private(set) var largeObjectBytes: Int?
+    /// Extensions of the source have tables to which users may add rows.
+    private(set) var hasExtensionTables = false
+    /// The encoding in which both sides send text.
+    private(set) var encoding = "UTF8"
 
     /// Bytes that a server reads and compares in a second, and writes again where they differ: a careful guess.
     private static let bytesPerSecond = 40 << 20
@@ -49,8 +53,18 @@ public struct RestPlan: Sendable {
     }
 
     /// Finds it.
-    static func make(_ options: CloneOptions, _ journal: CloneJournal, on source: Connection) throws -> RestPlan {
+    static func make(
+        _ options: CloneOptions, _ journal: CloneJournal, on source: Connection, _ target: Connection
+    ) throws -> RestPlan {
         var plan = RestPlan()
+        let doing = "looking at what the stream of changes does not carry"
+        let facts = try source.execute(
+            """
+            SELECT pg_catalog.current_setting('server_encoding'),
+                   EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extconfig IS NOT NULL)
+            """, doing: doing)
+        plan.encoding = facts.text(0, 0) == "SQL_ASCII" ? "SQL_ASCII" : "UTF8"
+        plan.hasExtensionTables = facts.text(0, 1) == "t"
         let selection = try options.adopting(journal).selection()
         let copied = Set(journal.tables.map(\.name))
         let publications = journal.sendingPublications
@@ -70,13 +84,17 @@ public struct RestPlan: Sendable {
             if let reason { plan.tables.append(Table(table: table, reason: reason)) }
         }
         if !options.skipsLargeObjects && journal.skipsLargeObjects != true {
-            plan.largeObjectBytes = try largeObjects(source)
+            // Those of the target that the source has no more are looked for as well.
+            let any = "SELECT EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata)"
+            for side in [source, target] where plan.largeObjectBytes == nil {
+                guard try side.execute(any, doing: doing).text(0, 0) == "t" else { continue }
+                plan.largeObjectBytes = try largeObjects(source)
+            }
         }
         return plan
     }
 
     private static func largeObjects(_ source: Connection) throws -> Int? {
-        // Those of the target that the source has no more are looked for as well.
         let size = try source.execute(
             "SELECT pg_catalog.pg_relation_size('pg_catalog.pg_largeobject'::pg_catalog.regclass)",
             doing: "looking at the large objects")

@@ -124,6 +124,8 @@ public struct SourceFence: Sendable {
         var ended: Set<Int> = []
         var spared: Set<Int> = []
         let patience = Deadline.after(milliseconds: 30_000)
+        // Applications wait for this; most sessions end at once.
+        var pause = 2
         while true {
             var left = 0
             for session in try sessions.list(besidesOurs: true) where !spared.contains(session.pid) {
@@ -139,7 +141,8 @@ public struct SourceFence: Sendable {
             guard !patience.hasPassed else {
                 throw MigrationError(.conflict, "\(left) sessions on the source do not end; end them yourself")
             }
-            _ = Polling.wait(-1, until: .after(milliseconds: 50))
+            _ = Polling.wait(-1, until: .after(milliseconds: pause))
+            pause = min(50, pause * 2)
         }
     }
 

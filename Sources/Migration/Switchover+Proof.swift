@@ -58,8 +58,11 @@ extension Switchover {
     func awaitApplied(_ end: End, _ follower: SwitchoverFollower, _ stop: StopRequest) throws {
         let target = try TargetDatabase(options.target).connection
         var spoken = Deadline.after(milliseconds: 5_000)
+        var isKnown = false
         while true {
-            let position = try target.committedPosition(options.stream) ?? .zero
+            let found = try target.committedPosition(options.stream, isKnown: isKnown)
+            isKnown = found != nil
+            let position = found ?? .zero
             if position >= end.marker { break }
             guard !stop.isRequested else { throw Self.stopped }
             try follower.look()
@@ -89,7 +92,8 @@ extension Switchover {
 
     /// What the stream of changes does not carry.
     func planRest(_ journal: CloneJournal) throws -> RestPlan {
-        try RestPlan.make(options, journal, on: SourceFence.connect(options.source))
+        try RestPlan.make(
+            options, journal, on: SourceFence.connect(options.source), TargetDatabase(options.target).connection)
     }
 
     /// Brings it over.

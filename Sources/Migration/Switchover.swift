@@ -197,15 +197,15 @@ public struct Switchover: Sendable {
                     .await(seconds: wishes.inFlightSeconds, stop, logger)
             }
         }
+        let end = try await step("taking the end position", &steps) {
+            try await Worker.run(name: "source") { try endPosition() }
+        }
+        logger.info("the end position is \(end.position)")
         // Nobody can change definitions or take values of sequences any more where the source is fenced: both are done while
         // changes are applied.
         let (looks, sets) = (look(journal), setSequences())
         let early = wishes.fences ? Task { try await looks() } : nil
         let earlySequences = wishes.fences ? Task { try await sets() } : nil
-        let end = try await step("taking the end position", &steps) {
-            try await Worker.run(name: "source") { try endPosition() }
-        }
-        logger.info("the end position is \(end.position)")
         try await step("applying what is left", &steps) {
             try await Worker.run(name: "applying") { try awaitApplied(end, follower, stop) }
         }

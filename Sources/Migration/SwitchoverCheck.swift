@@ -159,7 +159,7 @@ struct SwitchoverCheck {
     }
 
     private mutating func lookAtRest() throws {
-        let plan = try RestPlan.make(options, journal, on: source)
+        let plan = try RestPlan.make(options, journal, on: source, target)
         guard !plan.isEmpty else { return add(.pass, .source, "the rest", "everything is in the stream of changes") }
         let words = "not in the stream of changes: \(plan.words)"
         let estimate = "about \(max(1, plan.seconds)) s to compare, and to copy where it differs"

@@ -26,7 +26,7 @@ final class SwitchoverPart: Sendable {
     /// The request for which the stages end.
     private let accepted = Mutex<SwitchoverRequest?>(nil)
 
-    private static let idle = Duration.milliseconds(50)
+    private static let idle = Duration.milliseconds(200)
     private static let busy = Duration.milliseconds(5)
 
     init(_ options: CloneOptions, progress: CloneProgress, logger: Logger) {

@@ -69,9 +69,10 @@ extension Connection {
 
     /// The rows of a stream, as they are committed now, the first lane's first. None where there is no table.
     ///
+    /// - Parameter isKnown: this session has found the table before, and need not look for it again.
     /// - Throws: ``PostgresError``, with SQLSTATE 42501 when the role may not look.
-    public func progressRows(_ stream: String) throws(PostgresError) -> [ProgressRow] {
-        guard try progressTableState() == .present else { return [] }
+    public func progressRows(_ stream: String, isKnown: Bool = false) throws(PostgresError) -> [ProgressRow] {
+        if !isKnown { guard try progressTableState() == .present else { return [] } }
         let doing = "reading the target's position"
         let result = try query(
             """
@@ -95,9 +96,10 @@ extension Connection {
 
     /// How far a stream is on this target, as it is committed now; nil when nothing is known of it.
     ///
+    /// - Parameter isKnown: this session has found the position before, so that one question is enough.
     /// - Throws: ``PostgresError``, with SQLSTATE 42501 when the role may not look.
-    public func committedPosition(_ stream: String) throws(PostgresError) -> LSN? {
-        try progressRows(stream).first { $0.lane == 0 }?.position
+    public func committedPosition(_ stream: String, isKnown: Bool = false) throws(PostgresError) -> LSN? {
+        try progressRows(stream, isKnown: isKnown).first { $0.lane == 0 }?.position
     }
 
     /// The same, once it is durable.

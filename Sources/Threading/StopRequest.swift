@@ -7,6 +7,12 @@ import Synchronization
 public final class StopRequest: Sendable {
     private let requested = Atomic<Bool>(false)
     private let pipe: WakePipe?
+    private let waiting = Mutex(Waiting())
+
+    private struct Waiting {
+        var tasks: [UInt64: CheckedContinuation<Void, Never>] = [:]
+        var last: UInt64 = 0
+    }
 
     /// No wish yet.
     public init() {
@@ -27,6 +33,27 @@ public final class StopRequest: Sendable {
         return isRequested
     }
 
+    /// Returns once someone asks to stop, or when the task is cancelled. It takes no thread, and wakes up for nothing else.
+    public func awaitRequest() async {
+        let number = waiting.withLock { waiting in
+            waiting.last += 1
+            return waiting.last
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = waiting.withLock { waiting in
+                    // Whoever asks, or cancels, does it before that under the same lock, or finds it there.
+                    if isRequested || Task.isCancelled { return true }
+                    waiting.tasks[number] = continuation
+                    return false
+                }
+                if isOver { continuation.resume() }
+            }
+        } onCancel: {
+            waiting.withLock { $0.tasks.removeValue(forKey: number) }?.resume()
+        }
+    }
+
     /// Readable once someone asked to stop; -1, which `poll` ignores, if no pipe could be opened.
     public var descriptor: Int32 {
         pipe?.readDescriptor ?? -1
@@ -36,5 +63,10 @@ public final class StopRequest: Sendable {
     public func request() {
         requested.store(true, ordering: .releasing)
         pipe?.wake()
+        let tasks = waiting.withLock { waiting in
+            defer { waiting.tasks = [:] }
+            return waiting.tasks
+        }
+        for task in tasks.values { task.resume() }
     }
 }

@@ -74,6 +74,10 @@ struct WayBackTests {
                     try await rig.onSource(Self.work(round + 2))
                 }
                 #expect(follower.isRunning, "\(follower.stderr)")
+                let status = try await rig.shell("clone status --dir \"$SPOOL\"").checked("status")
+                #expect(status.output.contains(goesForth ? "the way back" : "forth again"), "\(status)")
+                #expect(
+                    status.output.contains(goesForth ? "to \"\(rig.sourceDatabase)\"" : "to \"\(rig.targetDatabase)\""))
                 try await rig.shell("clone wait --for caught-up --dir \"$SPOOL\"").checked("wait")
             }
             let status = try await rig.shell("clone status --dir \"$SPOOL\"").checked("status")

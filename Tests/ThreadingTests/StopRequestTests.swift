@@ -36,4 +36,30 @@ import Threading
         pipe.wake()
         #expect(Polling.wait(pipe.readDescriptor, until: .now).first)
     }
+
+    @Test func tasksThatAwaitItGoOn() async {
+        let stop = StopRequest()
+        let waiting = (0..<20).map { _ in Task { await stop.awaitRequest() } }
+        let cancelled = Task { await stop.awaitRequest() }
+        cancelled.cancel()
+        await cancelled.value
+        #expect(!stop.isRequested)
+        stop.request()
+        for task in waiting { await task.value }
+        // After it, nobody waits.
+        await stop.awaitRequest()
+    }
+
+    /// A request that comes while tasks begin to wait is lost by none.
+    @Test func noRequestIsMissed() async {
+        for _ in 0..<300 {
+            let stop = StopRequest()
+            await withTaskGroup(of: Void.self) { group in
+                for _ in 0..<4 { group.addTask { await stop.awaitRequest() } }
+                group.addTask { stop.request() }
+                let last = group.addTaskUnlessCancelled { await stop.awaitRequest() }
+                #expect(last)
+            }
+        }
+    }
 }

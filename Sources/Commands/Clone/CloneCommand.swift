@@ -178,7 +178,8 @@ struct CopyCommand: AsyncParsableCommand {
         var options = try servers.options()
         options.follows = follow
         options.failover = failover
-        options.publications = publication
+        // Those of the other server are not meant.
+        if options.direction == 1 { options.publications = publication }
         options.end = endpos.argument
         options.tableJobs = tableJobs
         options.indexJobs = indexJobs

@@ -34,6 +34,13 @@ struct StatusView {
     private mutating func addHead() {
         let journal = status.journal
         add("migration", "\"\(journal.source.name)\" to \"\(journal.target.name)\", begun \(journal.started)")
+        if status.direction > 1 {
+            add(
+                "direction",
+                status.direction.isMultiple(of: 2)
+                    ? "the way back: clone switchback lets applications return"
+                    : "forth again, number \(status.direction)")
+        }
         add("process", status.running ? "\(journal.pid)" : "not running")
         if !status.running, let end = journal.lastFailure {
             add("ended", "\(end.at.prefix(19)) UTC with code \(end.code): \(end.message)")

@@ -18,7 +18,8 @@ enum Lifeline {
                     Ending.within10Seconds(SIGTERM)
                     return
                 }
-                try? await Task.sleep(for: .milliseconds(200))
+                // Each look is a wake-up of a machine that may be idle.
+                try? await Task.sleep(for: .seconds(1))
             }
         }
     }

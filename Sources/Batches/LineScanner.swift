@@ -94,14 +94,15 @@ struct LineScanner {
                     .malformedBatches, "a line is longer than \(maxLineBytes) bytes; this is not batch text",
                     line: lineNumber + 1)
             }
+            // What is no text may go on for ever, as /dev/zero does. A line that is complete is looked at when it is read.
+            guard memchr(buffer.base, 0, end) == nil else {
+                throw BatchError(
+                    .malformedBatches, "there is a zero byte; this is not batch text", line: lineNumber + 1)
+            }
             buffer.grow(keeping: end)
         }
         let room = UnsafeMutableRawBufferPointer(start: buffer.base + end, count: buffer.capacity - end)
         let count = try source.read(into: room)
-        if count > 0, memchr(buffer.base + end, 0, count) != nil {
-            throw BatchError(
-                .malformedBatches, "there is a zero byte; this is not batch text", line: lineNumber + 1)
-        }
         end += count
         isAtEnd = count == 0
         return count > 0

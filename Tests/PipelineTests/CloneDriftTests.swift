@@ -124,7 +124,7 @@ struct CloneDriftTests {
         ("ALTER TABLE guarded FORCE ROW LEVEL SECURITY", "row security public.guarded"),
     ]
 
-    @Test(arguments: try await PostgresInstallation.targetMajors().prefix(2))
+    @Test(arguments: try await PostgresInstallation.targetMajors().prefix(1))
     func whatHangsOnObjectsIsSaid(_ targetMajor: Int) async throws {
         try await Rig.runClone(targetMajor: targetMajor) { rig in
             try await rig.onSource(Self.others)

@@ -110,7 +110,7 @@ struct CloneRestTests {
         ),
     ]
 
-    @Test(arguments: try await PostgresInstallation.targetMajors().prefix(2))
+    @Test(arguments: try await PostgresInstallation.targetMajors().prefix(1))
     func whatWasWrittenAnewIsCompared(_ targetMajor: Int) async throws {
         try await Rig.runClone(targetMajor: targetMajor) { rig in
             try await rig.onSource(

@@ -13,7 +13,7 @@ struct PropertyTests {
     }
 
     private static let first = setting("WALRELAY_PROPERTY_SEED", 1)
-    private static let count = setting("WALRELAY_PROPERTY_SEEDS", 25)
+    private static let count = setting("WALRELAY_PROPERTY_SEEDS", 16)
     private static let renderings = setting("WALRELAY_PROPERTY_RENDERINGS", 3)
 
     @Test(arguments: first..<first + count) func theTargetBecomesEqual(seed: Int) async throws {

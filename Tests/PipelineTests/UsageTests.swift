@@ -41,13 +41,8 @@ struct UsageTests {
     ])
     func aPasswordInTheWrongPlaceIsNotShown(_ text: String) async throws {
         let commands = [
-            ["clone"], ["clone", "check"], ["clone", "status"], ["clone", "wait", "--for"],
-            ["clone", "status", "--dir"],
-            ["clone", "--dir"], ["clone", "--table-jobs"], ["clone", "--filters"], ["clone", "--endpos"],
-            ["clone", "switchover", "--max-lag"], ["clone", "serve", "--listen"], ["receive", "surplus"],
-            ["receive", "--dir"],
-            ["transform"], ["transform", "--from"], ["replay"], ["replay", "--spool"], ["inspect", "list"], ["inspect"],
-            ["clone", "--source", "dbname=x", "--target", "dbname=y", "--log-format"],
+            ["clone"], ["clone", "status", "--dir"], ["clone", "--table-jobs"], ["clone", "switchover", "--max-lag"],
+            ["receive", "--dir"], ["transform"], ["replay", "--spool"], ["inspect", "list"],
         ]
         for command in commands {
             let finished = try await Program.run(command[0], Array(command.dropFirst()) + [text])

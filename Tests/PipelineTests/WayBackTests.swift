@@ -43,7 +43,7 @@ struct WayBackTests {
         }
     }
 
-    @Test(arguments: try await PostgresInstallation.targetMajors().prefix(2))
+    @Test(arguments: try await PostgresInstallation.targetMajors().prefix(1))
     func applicationsGoAndReturn(_ targetMajor: Int) async throws {
         try await Rig.runClone(targetMajor: targetMajor) { rig in
             let checked = try await rig.shell(rig.cloneCommand("check --keep-way-back --all"))
@@ -100,8 +100,10 @@ struct WayBackTests {
     ) async throws {
         let source = isBack ? (rig.target, rig.targetDatabase) : (rig.source, rig.sourceDatabase)
         let target = isBack ? (rig.source, rig.sourceDatabase) : (rig.target, rig.targetDatabase)
+        // In either direction every other step, and all that only one of them has; a campaign tries all in both.
         for (index, point) in steps.enumerated() where isBack || point != "before-freeing" {
-            let signals = Campaign.isRunning ? [SIGKILL, SIGINT] : [(index % 2 == 0) == isBack ? SIGKILL : SIGINT]
+            guard Campaign.isRunning || index.isMultiple(of: 2) == isBack || index >= 7 else { continue }
+            let signals = Campaign.isRunning ? [SIGKILL, SIGINT] : [(index / 2).isMultiple(of: 2) ? SIGKILL : SIGINT]
             // From the last step on a signal comes too late.
             for signal in point == "before-switch-done" ? [SIGKILL] : signals {
                 let switchover = try rig.start(

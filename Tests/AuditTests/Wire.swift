@@ -1,3 +1,5 @@
+import TestSupport
+
 /// Encodes pgoutput messages as the protocol's documentation describes them.
 enum Wire {
     /// A column's value.
@@ -14,18 +16,18 @@ enum Wire {
             switch self {
             case .null: Array("n".utf8)
             case .unchanged: Array("u".utf8)
-            case .text(let bytes): Array("t".utf8) + big(UInt32(bytes.count)) + bytes
-            case .binary(let bytes): Array("b".utf8) + big(UInt32(bytes.count)) + bytes
+            case .text(let bytes): Array("t".utf8) + bigEndian(UInt32(bytes.count)) + bytes
+            case .binary(let bytes): Array("b".utf8) + bigEndian(UInt32(bytes.count)) + bytes
             }
         }
     }
 
     static func begin(_ final: UInt64, time: Int64, xid: UInt32) -> [UInt8] {
-        Array("B".utf8) + big(final) + big(time) + big(xid)
+        Array("B".utf8) + bigEndian(final) + bigEndian(time) + bigEndian(xid)
     }
 
     static func commit(_ final: UInt64, end: UInt64, time: Int64) -> [UInt8] {
-        Array("C".utf8) + [0] + big(final) + big(end) + big(time)
+        Array("C".utf8) + [0] + bigEndian(final) + bigEndian(end) + bigEndian(time)
     }
 
     /// A table; the columns whose names end with `*` are the key.
@@ -33,38 +35,35 @@ enum Wire {
         _ id: UInt32, _ name: String, _ columns: [String], schema: String = "public", identity: String = "d"
     ) -> [UInt8] {
         var bytes =
-            Array("R".utf8) + big(id) + Array("\(schema)\0\(name)\0\(identity)".utf8) + big(Int16(columns.count))
+            Array("R".utf8) + bigEndian(id) + Array("\(schema)\0\(name)\0\(identity)".utf8)
+            + bigEndian(Int16(columns.count))
         for column in columns {
             bytes.append(column.hasSuffix("*") ? 1 : 0)
-            bytes += Array(column.filter { $0 != "*" }.utf8) + [0] + big(UInt32(25)) + big(UInt32.max)
+            bytes += Array(column.filter { $0 != "*" }.utf8) + [0] + bigEndian(UInt32(25)) + bigEndian(UInt32.max)
         }
         return bytes
     }
 
     static func insert(_ id: UInt32, _ row: [Cell]) -> [UInt8] {
-        Array("I".utf8) + big(id) + Array("N".utf8) + tuple(row)
+        Array("I".utf8) + bigEndian(id) + Array("N".utf8) + tuple(row)
     }
 
     static func update(_ id: UInt32, key: [Cell]? = nil, old: [Cell]? = nil, _ row: [Cell]) -> [UInt8] {
-        var bytes = Array("U".utf8) + big(id)
+        var bytes = Array("U".utf8) + bigEndian(id)
         if let key { bytes += Array("K".utf8) + tuple(key) }
         if let old { bytes += Array("O".utf8) + tuple(old) }
         return bytes + Array("N".utf8) + tuple(row)
     }
 
     static func delete(_ id: UInt32, key: [Cell]) -> [UInt8] {
-        Array("D".utf8) + big(id) + Array("K".utf8) + tuple(key)
+        Array("D".utf8) + bigEndian(id) + Array("K".utf8) + tuple(key)
     }
 
     static func truncate(_ ids: [UInt32]) -> [UInt8] {
-        Array("T".utf8) + big(UInt32(ids.count)) + [0] + ids.flatMap { big($0) }
+        Array("T".utf8) + bigEndian(UInt32(ids.count)) + [0] + ids.flatMap { bigEndian($0) }
     }
 
     private static func tuple(_ row: [Cell]) -> [UInt8] {
-        big(Int16(row.count)) + row.flatMap(\.bytes)
-    }
-
-    private static func big(_ value: some FixedWidthInteger) -> [UInt8] {
-        withUnsafeBytes(of: value.bigEndian) { Array($0) }
+        bigEndian(Int16(row.count)) + row.flatMap(\.bytes)
     }
 }

@@ -103,7 +103,7 @@ public enum Failpoint: String, CaseIterable, Sendable {
     case afterWayBackSlot = "after-way-back-slot"
     /// The way back is there, with its position; the switchover is not made.
     case afterWayBack = "after-way-back"
-    /// A switchover back is about to let the target be written to.
+    /// A switchback is made; the target cannot be written to yet.
     case beforeFreeing = "before-freeing"
     /// A switchover has made the source read-only.
     case afterFence = "after-fence"

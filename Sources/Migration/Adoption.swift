@@ -150,29 +150,14 @@ public struct Adoption: Sendable {
     }
 
     private func place(_ options: CloneOptions, _ source: Source, _ target: TargetDatabase) throws {
-        var journal = CloneJournal(
-            tool: options.tool, started: Timestamp.now.description, source: try TargetDatabase.identity(source.catalog),
-            target: try TargetDatabase.identity(target.connection), follows: true, slot: options.slot,
-            stream: options.stream, publications: options.publications, extensions: try target.extensions())
-        journal.id = SpoolIdentity.randomName()
+        var journal = try CloneJournal.adopting(
+            options, from: source.catalog, to: target, at: position,
+            tables: SourceSnapshot.tables(on: source.catalog, options.selection()).map(\.name))
         journal.filters = options.filters
         if options.skipsLargeObjects { journal.skipsLargeObjects = true }
-        journal.adopted = true
-        journal.phase = .following
-        journal.consistentPoint = position
-        journal.tables = try SourceSnapshot.tables(on: source.catalog, options.selection()).map {
-            .init(name: $0.name, rows: 0, bytes: 0, seconds: 0)
-        }
-        try target.placePosition(options, journal, at: position)
-        try target.makeDurable()
-        if let id = journal.id, try TargetMark(target.connection).place(id, stream: options.stream) {
-            try TargetMark(target.connection).set(.adopted, of: id)
-        }
+        try target.adopt(options, journal, at: position)
         Failpoint.afterPlacing.reach()
-        try CatalogBase(
-            source: .read(source.catalog, publications: journal.sendingPublications),
-            target: .read(target.connection, publications: [])
-        ).write(spool)
+        try CatalogBase.take(source.catalog, target.connection, publications: journal.sendingPublications).write(spool)
         try journal.write(spool)
     }
 }
@@ -186,5 +171,33 @@ extension Preflight {
         try attempt(.target, "writing") { try lookAtWriting() }
         try attempt(.source, "fence") { try lookAtFence() }
         lookAtDisk()
+    }
+}
+
+// A migration that has not copied what its target holds.
+extension CloneJournal {
+    /// Its journal: there is nothing to copy, and nothing of the target may be dropped.
+    static func adopting(
+        _ options: CloneOptions, from source: Connection, to target: TargetDatabase, at position: LSN, tables: [String]
+    ) throws -> CloneJournal {
+        var journal = CloneJournal(
+            tool: options.tool, started: Timestamp.now.description, source: try TargetDatabase.identity(source),
+            target: try TargetDatabase.identity(target.connection), follows: true, slot: options.slot,
+            stream: options.stream, publications: options.publications, extensions: try target.extensions())
+        journal.id = SpoolIdentity.randomName()
+        journal.adopted = true
+        journal.phase = .following
+        journal.consistentPoint = position
+        journal.tables = tables.map { .init(name: $0, rows: 0, bytes: 0, seconds: 0) }
+        return journal
+    }
+}
+
+extension TargetDatabase {
+    /// Places its position, durably, and has the target say that nothing of it was copied.
+    func adopt(_ options: CloneOptions, _ journal: CloneJournal, at position: LSN) throws {
+        try placePosition(options, journal, at: position)
+        try makeDurable()
+        if let id = journal.id { try TargetMark(connection).place(id, stream: options.stream, as: .adopted) }
     }
 }

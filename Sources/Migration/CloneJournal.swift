@@ -123,8 +123,6 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var wayBack: WayBack?
     /// The target was not filled by a copy of this migration: what is there is never dropped.
     public var adopted: Bool?
-    /// A switchover back has let the target be written to, and is not made yet.
-    public var freesTarget: Bool?
     /// The end position is on the target, with the sequences; slot and position are not needed any more.
     public var isEnding: Bool?
     /// How the last run ended; nil while one runs, and after one that did not fail.
@@ -146,7 +144,6 @@ public struct CloneJournal: Codable, Sendable, Equatable {
         case fencedAt = "fenced_at"
         case lastFailure = "last_failure"
         case wayBack = "way_back"
-        case freesTarget = "frees_target"
     }
 
     /// The position of the last of several snapshots; nil when all tables are of the copy's point.

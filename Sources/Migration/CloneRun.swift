@@ -99,6 +99,10 @@ public struct CloneRun: Sendable {
             return .done(copied)
         }
         try await Worker.run(name: "fence") { try SwitchoverLeftover.undo(options, logger) }
+        if let before = try options.directionBefore() {
+            // The switchback before this may have been killed when it was made.
+            try await Worker.run(name: "fence") { [logger] in try WayBack(before, logger: logger).freeTarget() }
+        }
         if journal.fencedAt != nil {
             await EventHook(options, logger: logger).tell(.undone, ["message": "a switchover was interrupted"])
         }

@@ -18,7 +18,7 @@ extension CloneOptions {
         var options = self
         options.source = target
         options.target = source
-        options.spool = "\(root)/way-\(direction + 1)"
+        options.spool = SpoolDirectory(root).ofDirection(direction + 1).path
         options.direction = direction + 1
         options.slot = way.slot
         options.stream = way.stream
@@ -60,10 +60,15 @@ extension CloneOptions {
 }
 
 extension SpoolDirectory {
+    private static let prefix = "way-"
+
+    /// The spool of a later direction of the migration in this folder.
+    fileprivate func ofDirection(_ number: Int) -> SpoolDirectory { SpoolDirectory("\(path)/\(Self.prefix)\(number)") }
+
     /// Which direction the folder is of.
     var direction: Int {
         let name = path.split(separator: "/").last ?? ""
-        return name.hasPrefix("way-") ? Int(name.dropFirst(4)) ?? 1 : 1
+        return name.hasPrefix(Self.prefix) ? Int(name.dropFirst(Self.prefix.count)) ?? 1 : 1
     }
 
     /// The spool of the direction in which the migration in this folder goes now.
@@ -74,7 +79,7 @@ extension SpoolDirectory {
         var spool = self
         while try CloneJournal.read(spool)?.wayOn != nil {
             number += 1
-            spool = SpoolDirectory("\(path)/way-\(number)")
+            spool = ofDirection(number)
         }
         return spool
     }

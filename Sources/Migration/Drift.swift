@@ -127,6 +127,12 @@ struct CatalogBase: Codable {
 
     private static let file = "catalog.json"
 
+    /// Both sides as they are now.
+    static func take(_ source: Connection, _ target: Connection, publications: [String]) throws -> CatalogBase {
+        CatalogBase(
+            source: try .read(source, publications: publications), target: try .read(target, publications: []))
+    }
+
     /// What an earlier run has written; nil when there is none.
     static func read(_ spool: SpoolDirectory) throws -> CatalogBase? {
         guard let bytes = try spool.state(file) else { return nil }

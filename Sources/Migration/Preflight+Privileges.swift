@@ -103,14 +103,7 @@ extension Preflight {
 
     /// What `clone switchover --fence` will need.
     func lookAtFence() throws {
-        let (roles, remedies) = try SourceFence.writingRoles(source)
-        if !roles.isEmpty {
-            warn(
-                .source, "fence",
-                "\(Self.some(roles)): these roles have default_transaction_read_only = off by a setting of their own, so that "
-                    + "clone switchover --fence would not keep them from writing",
-                "before that, run on the source: \(remedies.joined(separator: " "))")
-        }
+        if let (words, remedy) = try SourceFence.writingRoles(source) { warn(.source, "fence", words, remedy) }
         let missing = try SourceFence.missingGrants(source)
         guard !missing.isEmpty else {
             return pass(.source, "fence", "role \"\(source.user)\" may make the source read-only in the switchover")

@@ -39,8 +39,7 @@ extension Preflight {
             """
             SELECT n.nspname, c.relname FROM pg_catalog.pg_class c
               JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-             WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname !~ '^pg_'
-               AND n.nspname NOT IN ('information_schema', 'walrelay')
+             WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND \(TargetDatabase.userNamespace)
                AND NOT (pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_table_privilege(c.oid, 'INSERT')
                  AND pg_catalog.has_table_privilege(c.oid, 'UPDATE') AND pg_catalog.has_table_privilege(c.oid, 'DELETE')
                  AND pg_catalog.has_table_privilege(c.oid, 'TRUNCATE'))

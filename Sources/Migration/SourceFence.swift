@@ -153,9 +153,9 @@ public struct SourceFence: Sendable {
                 ? "it has written something, and its end is waited for" : "it writes nothing, and stays")
     }
 
-    /// Roles with a setting of their own by which their transactions may write, whatever the database's says; and the
-    /// statements that take these settings away.
-    static func writingRoles(_ connection: Connection) throws -> (names: [String], remedies: [String]) {
+    /// What is said of roles with a setting of their own by which their transactions may write, whatever the database's says;
+    /// and how to take these settings away. Nil when there are none.
+    static func writingRoles(_ connection: Connection) throws -> (words: String, remedy: String)? {
         let found = try connection.execute(
             """
             SELECT pg_catalog.quote_ident(r.rolname), pg_catalog.concat('ALTER ROLE ', pg_catalog.quote_ident(r.rolname),
@@ -169,8 +169,12 @@ public struct SourceFence: Sendable {
                     WHERE c OPERATOR(pg_catalog.~*) '^default_transaction_read_only='
                       AND c OPERATOR(pg_catalog.!~*) '=(on|tr?u?e?|ye?s?|1)$') ORDER BY 1, 2
             """, doing: "looking at settings of roles")
+        guard found.rowCount > 0 else { return nil }
+        let remedies = (0..<found.rowCount).compactMap { found.text($0, 1) }
         return (
-            (0..<found.rowCount).compactMap { found.text($0, 0) }, (0..<found.rowCount).compactMap { found.text($0, 1) }
+            "\(Preflight.some(found.column())): these roles have default_transaction_read_only = off by a setting of their own, so "
+                + "that clone switchover --fence does not keep them from writing",
+            "run on the source: \(remedies.joined(separator: " "))"
         )
     }
 

@@ -95,7 +95,7 @@ final class SourceSnapshot {
                               AND coalesce(e.oid, t.oid) <> ALL ('{\(binaryTypes)}'::pg_catalog.oid[]))
           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind = 'r' AND c.relpersistence <> 't'
-           AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND \(ownedByNoExtension)
+           AND \(TargetDatabase.userNamespace) AND \(ownedByNoExtension)
          ORDER BY 5 DESC, 2, 3
         """
 
@@ -111,7 +111,7 @@ final class SourceSnapshot {
         SELECT n.nspname, c.relname, c.oid
           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind = 'S' AND c.relpersistence <> 't'
-           AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND \(ownedByNoExtension)
+           AND \(TargetDatabase.userNamespace) AND \(ownedByNoExtension)
          ORDER BY 1, 2
         """
 

@@ -21,12 +21,6 @@ extension Switchover {
         var outcome = outcome
         let end = outcome.end
         let isTold = options.eventCommand != nil
-        if options.direction > 1 {
-            try await step("letting the target be written to", &steps) {
-                _ = try await Worker.run(name: "fence") { try WayBack(options, logger: logger).freeTarget() }
-            }
-            try goOn(stop)
-        }
         if isTold {
             // Killed from here on, nobody knows whether applications use the target.
             try await Worker.run(name: "releasing") { try noteRelease(end) }
@@ -36,7 +30,7 @@ extension Switchover {
         Failpoint.beforeSwitchIsDone.reach()
         outcome.steps = steps
         let noted = await attempt { [steps] in
-            try await Worker.run(name: "finishing") { try noteSwitch(end, steps) }
+            try await Worker.run(name: "finishing") { try noteSwitch(end, steps, isTold ? nil : stop) }
         }
         if case .failure(let error) = noted {
             guard isTold else { throw error }
@@ -47,6 +41,15 @@ extension Switchover {
                         + "again: it finishes"))
         }
         Failpoint.afterSwitchIsDone.reach()
+        if options.direction > 1 {
+            let freed = await attempt {
+                try await step("letting the target be written to", &steps) {
+                    try await Worker.run(name: "fence") { try WayBack(options, logger: logger).freeTarget() }
+                }
+            }
+            if case .failure(let error) = freed { throw ReleaseIsDone(cause: error) }
+            outcome.steps = steps
+        }
         await hook.tell(.switched, ["end": "\(end)"])
         return outcome
     }
@@ -76,13 +79,14 @@ extension Switchover {
 
     private func noteRelease(_ end: LSN?) throws { try CloneJournal.update(spool) { $0.releasing = end } }
 
-    private func noteSwitch(_ end: LSN, _ steps: [CloneJournal.Step]) throws {
+    /// - Parameter stop: until here the user may wish that it is not made; nil where applications use the target already.
+    private func noteSwitch(_ end: LSN, _ steps: [CloneJournal.Step], _ stop: StopRequest?) throws {
         let views = wishes.refresh == .afterwards ? try viewsToRefresh() : []
+        if let stop { try goOn(stop) }
         try TargetMark(TargetDatabase(options.target).connection).set(.switched, of: journal().id)
         try CloneJournal.update(spool) { journal in
             journal.switchedAt = end
             journal.releasing = nil
-            journal.freesTarget = nil
             journal.pid = getpid()
             journal.steps += steps
             journal.unrefreshed = views.isEmpty ? nil : views
@@ -102,7 +106,8 @@ extension Switchover {
         guard let journal = try? CloneJournal.read(spool), journal.switchedAt != nil, journal.phase == .following else {
             return false
         }
-        return journal.unrefreshed != nil || journal.unvalidated != nil
+        let isClosed = (try? WayBack(options, logger: logger).isTargetClosed) ?? false
+        return journal.unrefreshed != nil || journal.unvalidated != nil || isClosed
     }
 
     /// What is done once the application can use the target: materialized views are refreshed, and foreign keys that came in
@@ -111,6 +116,7 @@ extension Switchover {
     /// - Returns: how many views were refreshed, and the names of those that could not be.
     public func afterwards(_ stop: StopRequest) throws -> (refreshed: Int, stale: [String]) {
         defer { progress.begin("") }
+        try WayBack(options, logger: logger).freeTarget()
         var refreshed = 0
         var stale: [String] = []
         if let journal = try CloneJournal.read(spool), let names = journal.unrefreshed {

@@ -94,16 +94,6 @@ public struct Switchover: Sendable {
         throw error
     }
 
-    /// What a switchover back has let applications write to is closed again.
-    private func closeTarget() async {
-        let closed = await attempt {
-            try await Worker.run(name: "fence") { try WayBack(options, logger: logger).closeTarget() }
-        }
-        guard case .failure(let error) = closed else { return }
-        logger.error(
-            "the target cannot be made read-only again, so see to it that no application writes there: \(error)")
-    }
-
     private func run(
         _ journal: CloneJournal, _ follower: SwitchoverFollower, _ stop: StopRequest
     ) async throws -> Outcome {
@@ -131,15 +121,13 @@ public struct Switchover: Sendable {
             try await step("preparing the way back", &steps) {
                 try await Worker.run(name: "way back") { try WayBack(options, logger: logger).prepare() }
             }
+        } else {
+            // What one has left that was killed.
+            try await Worker.run(name: "way back") { try WayBack(options, logger: logger).remove() }
         }
         try goOn(stop)
         Failpoint.afterTakeOver.reach()
-        guard wishes.fences else {
-            let made = await attempt { try await drain(try self.journal(), follower, stop, steps) }
-            guard case .failure(let error) = made, !(error is ReleaseIsDone) else { return try made.get() }
-            await closeTarget()
-            throw error
-        }
+        guard wishes.fences else { return try await drain(try self.journal(), follower, stop, steps) }
         // Who pauses the application's connections does it here.
         try await step("event before-fence", &steps) { try await hook.fire(.beforeFence) }
         let raised = await attempt {
@@ -153,8 +141,7 @@ public struct Switchover: Sendable {
             return try await drain(try self.journal(), follower, stop, steps)
         }
         guard case .failure(let error) = made, !(error is ReleaseIsDone) else { return try made.get() }
-        // The application can continue where it was, and there alone.
-        await closeTarget()
+        // The application can continue where it was.
         _ = await attempt {
             try await Worker.run(name: "fence") {
                 if case .success(let fence) = raised { return fence.lower(logger) }

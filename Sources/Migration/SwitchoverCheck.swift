@@ -175,14 +175,7 @@ struct SwitchoverCheck {
     }
 
     private mutating func lookAtFence() throws {
-        let (roles, remedies) = try SourceFence.writingRoles(source)
-        if !roles.isEmpty {
-            add(
-                .fail, .source, "fence",
-                "\(Preflight.some(roles)): these roles have default_transaction_read_only = off by a setting of their own, so that "
-                    + "--fence does not keep them from writing", "run on the source: \(remedies.joined(separator: " "))"
-            )
-        }
+        if let (words, remedy) = try SourceFence.writingRoles(source) { add(.fail, .source, "fence", words, remedy) }
         let missing = try SourceFence.missingGrants(source)
         guard !missing.isEmpty else {
             return add(.pass, .source, "fence", "role \"\(source.user)\" may make the source read-only")

@@ -27,8 +27,9 @@ struct TargetMark {
         self.connection = connection
     }
 
-    /// Names the migration `id` as the one whose copy begins. False where the role may not make the table.
-    func place(_ id: String, stream: String) throws(PostgresError) -> Bool {
+    /// Names the migration `id` as the one that fills the target. False where the role may not make the table.
+    @discardableResult
+    func place(_ id: String, stream: String, as state: State = .copying) throws(PostgresError) -> Bool {
         do throws(PostgresError) {
             if try connection.progressTableState() == .none { try run("CREATE SCHEMA walrelay") }
             if try !isThere() {
@@ -37,7 +38,7 @@ struct TargetMark {
                         + "pg_catalog.text NOT NULL, changed_at pg_catalog.timestamptz NOT NULL)")
             }
             try run(
-                "INSERT INTO \(Self.table) AS m VALUES (\(Quoting.literal(stream)), \(Quoting.literal(id)), 'copying', "
+                "INSERT INTO \(Self.table) AS m VALUES (\(Quoting.literal(stream)), \(Quoting.literal(id)), '\(state.rawValue)', "
                     + "pg_catalog.clock_timestamp()) ON CONFLICT (stream) DO UPDATE SET id = excluded.id, state = "
                     + "excluded.state, changed_at = excluded.changed_at")
             return true

@@ -56,10 +56,8 @@ struct WayBack {
         _ = try server.createSlot(way.slot, options: slot, ifNotExists: false)
         logger.info("made slot \"\(way.slot)\" on the target, for the way back")
         let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
-        try CatalogBase(
-            source: .read(server.catalog, publications: Source.ownPublications(of: way.slot)),
-            target: .read(source, publications: [])
-        ).write(SpoolDirectory(options.exchanged(way).spool))
+        try CatalogBase.take(server.catalog, source, publications: Source.ownPublications(of: way.slot))
+            .write(SpoolDirectory(options.exchanged(way).spool))
         Failpoint.afterWayBackSlot.reach()
     }
 
@@ -74,28 +72,16 @@ struct WayBack {
         try source.makeDurable()
         let position = try source.connection.currentPosition(doing: "asking where the way back begins")
         let target = try TargetDatabase(options.source)
-        var made = CloneJournal(
-            tool: options.tool, started: Timestamp.now.description,
-            source: try TargetDatabase.identity(source.connection),
-            target: try TargetDatabase.identity(target.connection),
-            follows: true, slot: way.slot, stream: way.stream, publications: [], extensions: [])
-        made.id = SpoolIdentity.randomName()
+        var made = try CloneJournal.adopting(
+            next, from: source.connection, to: target, at: position, tables: journal.tables.map(\.name))
         made.filters = journal.filters
         made.skipsLargeObjects = journal.skipsLargeObjects
-        made.adopted = true
-        made.phase = .following
-        made.consistentPoint = position
-        made.tables = journal.tables.map { .init(name: $0.name, rows: 0, bytes: 0, seconds: 0) }
         let folder = SpoolDirectory(next.spool)
         try CloneJournal.remove(folder)
         try folder.removeLog()
         try made.write(folder)
         try made.makeSpool(folder)
-        try target.placePosition(next, made, at: position)
-        try target.makeDurable()
-        if let id = made.id, try TargetMark(target.connection).place(id, stream: way.stream) {
-            try TargetMark(target.connection).set(.adopted, of: id)
-        }
+        try target.adopt(next, made, at: position)
         way.isPlaced = true
         try CloneJournal.update(spool) { $0.wayBack = way }
         Failpoint.afterWayBack.reach()
@@ -117,33 +103,27 @@ struct WayBack {
 
     // MARK: The fence of the direction before
 
-    /// Applications are about to write to the target, which the switchover before this one has made read-only.
+    /// What was made read-only when applications left it must be written to again.
+    var isTargetClosed: Bool {
+        get throws {
+            guard let before = try options.directionBefore() else { return false }
+            return try CloneJournal.read(SpoolDirectory(before.spool))?.fencedAt != nil
+        }
+    }
+
+    /// Lets applications write to the target, where the switchover before this one has made it read-only. Only once this one is
+    /// made: what was written before that would be on one side alone.
     ///
-    /// - Returns: false when it was not read-only.
-    func freeTarget() throws -> Bool {
-        guard let before = try options.directionBefore(), try Self.isFenced(before) else { return false }
-        // A process that finds this undoes it, unless the switchover is made.
-        try CloneJournal.update(spool) { $0.freesTarget = true }
+    /// - Throws: ``MigrationError`` when it cannot be done.
+    func freeTarget() throws {
+        guard try isTargetClosed, let before = try options.directionBefore() else { return }
         Failpoint.beforeFreeing.reach()
         SourceFence.lower(before.source, SpoolDirectory(before.spool), logger, side: "target")
-        guard try !Self.isFenced(before) else {
-            throw MigrationError(.connection, "the target is still read-only, so the switchover is not made")
-        }
-        return true
-    }
-
-    /// The switchover is not made after all: what applications must not write to is read-only again.
-    func closeTarget() throws {
-        guard let journal = try CloneJournal.read(spool), journal.freesTarget == true, journal.switchedAt == nil,
-            let before = try options.directionBefore()
-        else { return }
-        // Also where the journal says that it is: that is written down after the database is free.
-        _ = try SourceFence.raise(before.source, SpoolDirectory(before.spool), logger, side: "target")
-        try CloneJournal.update(spool) { $0.freesTarget = nil }
-    }
-
-    private static func isFenced(_ direction: CloneOptions) throws -> Bool {
-        try CloneJournal.read(SpoolDirectory(direction.spool))?.fencedAt != nil
+        guard try isTargetClosed else { return }
+        throw MigrationError(
+            .connection,
+            "the switchover is made, and its target is still read-only: run the same command again, which lets it be written to"
+        )
     }
 
     // MARK: Undoing it
@@ -153,6 +133,8 @@ struct WayBack {
         guard let journal = try CloneJournal.read(spool), let way = journal.wayBack,
             !way.isPlaced || journal.switchedAt == nil && journal.releasing == nil
         else { return }
+        // Where something cannot be dropped, a switchover must not take it for its own.
+        try CloneJournal.update(spool) { $0.wayBack?.isPlaced = false }
         let next = options.exchanged(way)
         let folder = SpoolDirectory(next.spool)
         try CloneEnd(next, logger: logger).dropSlotAndPosition()
@@ -187,15 +169,11 @@ struct WayBack {
 
 /// What a switchover that was killed, or failed, has left on both servers.
 enum SwitchoverLeftover {
-    /// Lets applications write where they did before, and there alone.
-    ///
-    /// - Throws: what keeps the target from being made read-only again; then nothing was done.
+    /// Lets applications write where they did before.
     static func undo(_ options: CloneOptions, _ logger: Logger) throws {
-        let way = WayBack(options, logger: logger)
-        try way.closeTarget()
         try SourceFence.lowerLeftover(options.source, SpoolDirectory(options.spool), logger)
         do {
-            try way.remove()
+            try WayBack(options, logger: logger).remove()
         } catch {
             logger.warning(
                 """

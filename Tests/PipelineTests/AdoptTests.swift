@@ -45,17 +45,7 @@ struct AdoptTests {
             let position = try await Self.stopReplaying(standby, rig)
             // The log keeps the changes meanwhile.
             try await rig.capture()
-            try await standby.stop()
-            try await new.stop()
-            try await rig.shell(
-                """
-                as=; [ "$(id -u)" -ne 0 ] || as='runuser -u postgres --'
-                cd '\(new.folder)' && $as \(new.installation.bindir)/pg_checksums --disable -D '\(new.dataFolder)' >/dev/null 2>&1
-                $as \(new.installation.bindir)/pg_upgrade -U postgres -b \(standby.installation.bindir) \
-                  -B \(new.installation.bindir) -d '\(standby.dataFolder)' -D '\(new.dataFolder)'
-                """, timeout: .seconds(200)
-            ).checked("pg_upgrade")
-            try await new.startAgain()
+            try await rig.upgrade(standby, to: new)
             let target = "export TARGET='\(new.connectionString(database: rig.sourceDatabase))'; "
             let adopt = "adopt --at \(position)"
             let dry = try await rig.shell(target + rig.cloneCommand(adopt + " --dry-run")).checked("adopt")

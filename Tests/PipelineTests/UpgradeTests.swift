@@ -16,18 +16,7 @@ struct UpgradeTests {
             try await rig.onSource("INSERT INTO t SELECT generate_series(1, 100)")
             try await rig.catchUp()
             let position = try await rig.position()
-            try await old.stop()
-            try await new.stop()
-            // Newer servers have checksums unless they are told otherwise.
-            try await rig.shell(
-                """
-                as=; [ "$(id -u)" -ne 0 ] || as='runuser -u postgres --'
-                cd '\(new.folder)' && $as \(new.installation.bindir)/pg_checksums --disable -D '\(new.dataFolder)' >/dev/null 2>&1
-                $as \(new.installation.bindir)/pg_upgrade -U postgres -b \(old.installation.bindir) \
-                  -B \(new.installation.bindir) -d '\(old.dataFolder)' -D '\(new.dataFolder)'
-                """, timeout: .seconds(200)
-            ).checked("pg_upgrade")
-            try await new.startAgain()
+            try await rig.upgrade(old, to: new)
             try await rig.onSource("INSERT INTO t SELECT generate_series(101, 200)")
             try await rig.capture()
             let target = "export TARGET='\(new.connectionString(database: rig.targetDatabase))'; "
@@ -41,5 +30,23 @@ struct UpgradeTests {
         }
         try await old.remove()
         try await new.remove()
+    }
+}
+
+extension Rig {
+    /// Stops both servers, and has pg_upgrade bring what the old one holds to the new one, which is started then.
+    func upgrade(_ old: Cluster, to new: Cluster) async throws {
+        try await old.stop()
+        try await new.stop()
+        // Newer servers have checksums unless they are told otherwise.
+        try await shell(
+            """
+            as=; [ "$(id -u)" -ne 0 ] || as='runuser -u postgres --'
+            cd '\(new.folder)' && $as \(new.installation.bindir)/pg_checksums --disable -D '\(new.dataFolder)' >/dev/null 2>&1
+            $as \(new.installation.bindir)/pg_upgrade -U postgres -b \(old.installation.bindir) \
+              -B \(new.installation.bindir) -d '\(old.dataFolder)' -D '\(new.dataFolder)'
+            """, timeout: .seconds(200)
+        ).checked("pg_upgrade")
+        try await new.startAgain()
     }
 }

@@ -18,6 +18,11 @@ public final class SpoolKeeper: Sendable {
         public var target: (string: ConnectionString, stream: String)?
         /// Seconds that a segment must be old, if that is a condition.
         public var age: Int?
+        /// Bytes of segments that stay, if that is a condition.
+        public var size: UInt64?
+        /// Free bytes of the disk below which everything goes that the target has, oldest first, until there are as many; nil
+        /// for none. Without age and size nothing else goes then.
+        public var shortage: UInt64?
 
         /// Nothing to do.
         public init() {}
@@ -36,6 +41,8 @@ public final class SpoolKeeper: Sendable {
     private static let interval = 500
     /// Milliseconds between two looks at the target.
     private static let pruneInterval = 10_000
+    /// Milliseconds between two looks at the free space of the disk.
+    private static let shortageInterval = 1_000
     /// Milliseconds after the first failure of an archive command; doubled by each further one.
     private static let firstPause = 1_000
     private static let longestPause = 60_000
@@ -62,6 +69,7 @@ public final class SpoolKeeper: Sendable {
         var pause = Self.firstPause
         var archiveAt = Deadline.now
         var pruneAt = Deadline.now
+        var relieveAt = Deadline.now
         if options.archive != nil { report("archiving") { try self.spool.beginArchive() } }
         while !stopping.isRequested {
             let isLast = finishing.load(ordering: .acquiring)
@@ -73,6 +81,11 @@ public final class SpoolKeeper: Sendable {
             if pruneAt.hasPassed || isLast {
                 report("pruning") { try self.prune() }
                 pruneAt = .after(milliseconds: Self.pruneInterval)
+            }
+            if relieveAt.hasPassed {
+                var hasMore = false
+                report("pruning") { hasMore = try self.relieve() }
+                relieveAt = .after(milliseconds: hasMore ? Self.shortageInterval : Self.pruneInterval)
             }
             if isLast { return }
             _ = Polling.wait(stopping.descriptor, until: .after(milliseconds: Self.interval))
@@ -142,17 +155,41 @@ public final class SpoolKeeper: Sendable {
     ///
     /// - Throws: ``PostgresError`` when the target cannot be asked, ``SpoolError`` when a file cannot be removed.
     public func prune() throws {
-        guard options.prunes else { return }
-        var rule = SpoolDirectory.Retention(age: options.age)
+        guard options.prunes, options.shortage == nil || options.age != nil || options.size != nil else { return }
+        var rule = SpoolDirectory.Retention(age: options.age, bytes: options.size)
         if let target = options.target {
             // Without a position nothing is known to be there.
             rule.position = try position(target.string, target.stream) ?? .zero
         }
+        try remove(try spool.prunable(rule))
+    }
+
+    /// Makes room on a disk that is short of it, with what the target has.
+    ///
+    /// - Returns: false when the disk is short, and nothing can be done about it for now.
+    @discardableResult
+    public func relieve() throws -> Bool {
+        guard let shortage = options.shortage, let target = options.target, isShort(of: shortage) else { return true }
+        let rule = SpoolDirectory.Retention(position: try position(target.string, target.stream) ?? .zero)
         let names = try spool.prunable(rule)
-        var bytes: UInt64 = 0
-        for name in names { bytes += try spool.remove(name) }
-        guard let last = names.last else { return }
-        logger.info("pruned \(names.count) segments, up to \(last.fileName): \(bytes >> 10) kB")
+        guard !names.isEmpty else { return false }
+        logger.warning("the disk has less than \(shortage >> 20) MB free: removing what the target has from the log")
+        try remove(names) { self.isShort(of: shortage) }
+        return true
+    }
+
+    private func isShort(of bytes: UInt64) -> Bool { spool.freeBytes().map { $0 < bytes } ?? false }
+
+    private func remove(_ names: [SegmentName], while isNeeded: () -> Bool = { true }) throws {
+        var last: SegmentName?
+        var (count, bytes) = (0, UInt64(0))
+        for name in names where isNeeded() {
+            bytes += try spool.remove(name)
+            count += 1
+            last = name
+        }
+        guard let last else { return }
+        logger.info("pruned \(count) segments, up to \(last.fileName): \(bytes >> 10) kB")
     }
 
     /// What the target durably has of this log; nil when it has no position.

@@ -92,6 +92,8 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var filters: String?
     /// Large objects stay where they are.
     public var skipsLargeObjects: Bool?
+    /// How much of the log stays that the target has; nil when nobody has said.
+    public var keepLog: KeepLog?
     /// The point of the copy: every commit after it comes from the log.
     public var consistentPoint: LSN?
     /// The tables to copy, once their definitions are on the target; nil before.
@@ -144,6 +146,7 @@ public struct CloneJournal: Codable, Sendable, Equatable {
         case fencedAt = "fenced_at"
         case lastFailure = "last_failure"
         case wayBack = "way_back"
+        case keepLog = "keep_log"
     }
 
     /// The position of the last of several snapshots; nil when all tables are of the copy's point.

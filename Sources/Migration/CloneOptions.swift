@@ -35,6 +35,10 @@ public struct CloneOptions: Sendable {
     public var eventCommand: String?
     /// Ends when the target refuses a change, instead of continuing to receive.
     public var stopsWhenBlocked = false
+    /// How much of the log stays that the target has; nil for what the journal says.
+    public var keepLog: KeepLog?
+    /// Free bytes of the disk below which nothing is received; nil for `receive`'s default.
+    public var minFree: UInt64?
     /// How often both sides' definitions are compared while following, in seconds; 0 for never.
     public var driftSeconds = 60
     /// How many tables are copied at once.
@@ -113,6 +117,7 @@ extension CloneOptions {
         options.filters = journal.filters
         options.skipsLargeObjects = skipsLargeObjects || journal.skipsLargeObjects == true
         options.leavesTriggersLate = journal.late != nil
+        options.keepLog = keepLog ?? journal.keepLog
         return options
     }
 

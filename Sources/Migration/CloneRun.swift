@@ -74,8 +74,10 @@ public struct CloneRun: Sendable {
         let journal = try await Worker.run(name: "preparing") {
             var start = CloneStart(options, logger: logger)
             var journal = try start.journal(stop: abort)
-            guard journal.lastFailure != nil else { return journal }
+            let kept = options.keepLog ?? journal.keepLog
+            guard journal.lastFailure != nil || kept != journal.keepLog else { return journal }
             journal.lastFailure = nil
+            journal.keepLog = kept
             try journal.write(spool)
             return journal
         }

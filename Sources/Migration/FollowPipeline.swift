@@ -174,6 +174,9 @@ public struct FollowPipeline: Sendable {
         var arguments = ["--dir", options.spool, "--slot", options.slot]
         arguments += options.publications.flatMap { ["--publication", $0] }
         if let end = options.end { arguments += ["--endpos", end] }
+        if let minFree = options.minFree { arguments += ["--min-free", "\(minFree)"] }
+        let kept = (options.keepLog ?? .untilShort).arguments
+        if !kept.isEmpty { arguments += kept + ["--origin", options.stream] }
         return Stage(name: "receive", arguments: arguments, input: try Self.null(), output: try Self.null())
     }
 

@@ -130,7 +130,9 @@ extension Preflight {
                 .here, "spool", "only \(size) are free for \(options.spool)",
                 "the log holds what the source changes until the target has it: choose another --dir")
         } else {
-            pass(.here, "spool", "\(size) free for \(options.spool)")
+            pass(
+                .here, "spool",
+                "\(size) free for \(options.spool); the log stays there until it is short, or as --keep-log says")
         }
     }
 }

@@ -75,6 +75,7 @@ struct WayBack {
         var made = try CloneJournal.adopting(
             next, from: source.connection, to: target, at: position, tables: journal.tables.map(\.name))
         made.filters = journal.filters
+        made.keepLog = journal.keepLog
         made.skipsLargeObjects = journal.skipsLargeObjects
         let folder = SpoolDirectory(next.spool)
         try CloneJournal.remove(folder)

@@ -43,11 +43,14 @@ extension SpoolDirectory {
         public var position: LSN?
         /// Seconds since the segment was sealed.
         public var age: Int?
+        /// Bytes of sealed segments that stay.
+        public var bytes: UInt64?
 
         /// A rule; without any condition nothing goes.
-        public init(position: LSN? = nil, age: Int? = nil) {
+        public init(position: LSN? = nil, age: Int? = nil, bytes: UInt64? = nil) {
             self.position = position
             self.age = age
+            self.bytes = bytes
         }
     }
 
@@ -56,15 +59,22 @@ extension SpoolDirectory {
     /// Only a run of the oldest goes, so that no gap comes to be. The last sealed segment always stays: it says where
     /// the log ends.
     public func prunable(_ rule: Retention, now: Int = time(nil)) throws(SpoolError) -> [SegmentName] {
-        guard rule.position != nil || rule.age != nil else { return [] }
+        guard rule.position != nil || rule.age != nil || rule.bytes != nil else { return [] }
         let archived = try archived()
         let sealed = try segments().filter { !$0.isPartial }
+        var left: UInt64 = 0
+        if rule.bytes != nil { for name in sealed { left += try FileSystem.size(segmentsPath + "/" + name.fileName) } }
         var found: [SegmentName] = []
         for (name, next) in zip(sealed, sealed.dropFirst()) {
             if let archived, !archived.contains(name.fileName) { break }
             // It ends where the next one starts, or before.
             if let position = rule.position, next.start > position { break }
             if let age = rule.age, now - (try FileSystem.modified(segmentsPath + "/" + name.fileName)) < age { break }
+            if let bytes = rule.bytes {
+                let size = try FileSystem.size(segmentsPath + "/" + name.fileName)
+                if left - min(left, size) < bytes { break }
+                left -= min(left, size)
+            }
             found.append(name)
         }
         return found

@@ -133,6 +133,9 @@ struct CopyCommand: AsyncParsableCommand {
     var skipDBProperties = false
 
     @OptionGroup
+    var logKeeping: LogArguments
+
+    @OptionGroup
     var events: EventArgument
 
     @OptionGroup
@@ -152,6 +155,7 @@ struct CopyCommand: AsyncParsableCommand {
     func validate() throws {
         try validateSplitting()
         if endpos != .none && !follow { throw ValidationError("--endpos goes with --follow") }
+        if logKeeping.keepLog != nil && !follow { throw ValidationError("--keep-log goes with --follow") }
         if failover && !follow { throw ValidationError("--failover goes with --follow") }
         if !publication.isEmpty && !follow { throw ValidationError("--publication goes with --follow") }
         try ApplyJobs.check(applyJobs)
@@ -192,6 +196,7 @@ struct CopyCommand: AsyncParsableCommand {
         options.driftSeconds = driftInterval
         options.eventCommand = events.onEvent
         options.stopsWhenBlocked = stopWhenBlocked
+        logKeeping.apply(to: &options)
         options.skipsAnalyze = skipAnalyze
         restore.apply(to: &options)
         roles.apply(to: &options)

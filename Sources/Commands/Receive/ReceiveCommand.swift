@@ -165,8 +165,10 @@ public struct ReceiveCommand: AsyncParsableCommand {
     public func run() async throws {
         let logger = log.logger("receive")
         if retention.prune && !streams {
-            let (retention, dir, target) = (retention, dir, try targetPosition())
-            try await Program.run { _ in try retention.pruneNow(dir, target: target, logger: logger) }
+            let (retention, dir, target, minFree) = (retention, dir, try targetPosition(), minFree)
+            try await Program.run { _ in
+                try retention.pruneNow(dir, target: target, minFree: minFree, logger: logger)
+            }
             // Nothing else needs the source.
             guard slotActions.createSlot else { return }
         }
@@ -204,17 +206,16 @@ public struct ReceiveCommand: AsyncParsableCommand {
         options.segmentSize = segmentSize.bytes
         options.segmentAge = segmentAge
         if stdout { options.acknowledgingTarget = try targetPosition() }
-        options.keeper = retention.keeperOptions(target: try targetPosition())
+        options.keeper = retention.keeperOptions(target: try targetPosition(), minFree: minFree)
         return options
     }
 
     private func targetPosition() throws -> (string: ConnectionString, stream: String)? {
-        try target.map {
-            let string = try ConnectionArgument.resolve(
-                $0, passwordCommand: targetPassword.targetPasswordCommand, option: "--target",
-                variable: "WALRELAY_TARGET")
-            return (string, origin)
-        }
+        guard target != nil || retention.pruneWhenShort else { return nil }
+        let string = try ConnectionArgument.resolve(
+            target, passwordCommand: targetPassword.targetPasswordCommand, option: "--target",
+            variable: "WALRELAY_TARGET")
+        return (string, origin)
     }
 
     private func conclude(_ outcome: Capture.Outcome?, _ logger: Logger) throws {

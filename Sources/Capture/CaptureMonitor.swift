@@ -117,7 +117,8 @@ final class CaptureMonitor: Sendable {
                 """
                 SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
                             ELSE pg_catalog.pg_current_wal_lsn() END,
-                       restart_lsn, pg_catalog.to_jsonb(s) OPERATOR(pg_catalog.->>) 'wal_status'
+                       restart_lsn, pg_catalog.to_jsonb(s) OPERATOR(pg_catalog.->>) 'wal_status',
+                       pg_catalog.to_jsonb(s) OPERATOR(pg_catalog.->>) 'safe_wal_size'
                   FROM pg_catalog.pg_replication_slots s WHERE slot_name OPERATOR(pg_catalog.=) $1
                 """, [options.slot], doing: "asking the source for its position")
             let server = result.text(0, 0).flatMap { LSN($0) }
@@ -125,6 +126,7 @@ final class CaptureMonitor: Sendable {
             status.withLock { status in
                 status.server = server
                 status.walStatus = result.text(0, 2)
+                status.safeBytes = result.text(0, 3).flatMap { Int64($0) }.map { UInt64(max(0, $0)) }
                 if let server, let restart {
                     status.retainedBytes = server.rawValue - min(server.rawValue, restart.rawValue)
                 }

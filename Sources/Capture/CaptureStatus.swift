@@ -38,6 +38,8 @@ public struct CaptureStatus: Codable, Sendable, Equatable {
     public var retainedBytes: UInt64?
     /// The slot's `wal_status`.
     public var walStatus: String?
+    /// Bytes of WAL that the source may still write before the slot is in danger of being lost; absent where it has no limit.
+    public var safeBytes: UInt64?
     /// The commit time of the last transaction received, on the source, in UTC.
     public var lastCommit: String?
     /// Transactions received since the start.
@@ -60,6 +62,7 @@ public struct CaptureStatus: Codable, Sendable, Equatable {
         case lagBytes = "lag_bytes"
         case retainedBytes = "retained_bytes"
         case walStatus = "wal_status"
+        case safeBytes = "safe_wal_bytes"
         case lastCommit = "last_commit"
         case messagesPerSecond = "messages_per_second"
         case spoolBytes = "spool_bytes"

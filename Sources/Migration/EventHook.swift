@@ -158,6 +158,8 @@ struct EventWatch: Sendable {
             await hook.tell(.unblocked)
         }
         if let kept = status.receive?.retainedBytes, let limit = status.progress?.walWarningBytes {
+            // Also where the source keeps less than the user has room for.
+            let limit = min(limit, status.receive?.safeBytes.map { kept / 2 + $0 / 2 } ?? limit)
             if kept >= limit && !told.isWarned {
                 told.isWarned = true
                 await hook.tell(.slotWarning, ["retained_bytes": "\(kept)"])

@@ -86,6 +86,12 @@ public struct MigrationStatus: Encodable, Sendable {
             warnings.append(
                 "the slot keeps \(CloneProgress.size(Int(clamping: retained))) of WAL on the source: watch its disk")
         }
+        // More than half of what it may keep.
+        if let left = receive?.safeBytes, let kept = receive?.retainedBytes, kept > left, receive?.walStatus != "lost" {
+            warnings.append(
+                "the slot may keep \(CloneProgress.size(Int(clamping: left))) more of WAL (max_slot_wal_keep_size), and is lost then"
+            )
+        }
         switch receive?.walStatus {
         case "unreserved": warnings.append("the source is about to remove WAL that the slot needs")
         case "lost": warnings.append("the source has removed WAL that the slot needed: a new copy must be made")

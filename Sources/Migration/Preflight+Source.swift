@@ -73,17 +73,7 @@ extension Preflight {
         // One holds the snapshot while the other streams, also when an interrupted copy is resumed.
         try lookForRoom(
             .source, "max_wal_senders", needed: 2, "SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication")
-        let size = try text(source, "SELECT pg_catalog.current_setting('max_slot_wal_keep_size', true)")
-        if !size.isEmpty && size != "-1" {
-            warn(
-                .source, "max_slot_wal_keep_size",
-                "max_slot_wal_keep_size = \(size) on the source: a slot that lags more is lost",
-                "if more may pile up while receive is away: "
-                    + providers.source.advice(setting: "max_slot_wal_keep_size", to: "-1", restarts: false))
-        } else {
-            pass(
-                .source, "max_slot_wal_keep_size", "no limit: the source's disk must have room for what receive misses")
-        }
+        try lookAtSlotLimits()
         let timeout = Int(
             try text(source, "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'"))
         if let timeout, timeout > 0, timeout < 5000 {

@@ -108,6 +108,43 @@ struct CloneCheckTests {
         try await source.remove()
     }
 
+    /// What ends a slot that is not read from is said before, with how long that takes, and while it is near.
+    @Test func aSlotThatCanBeLostIsNamed() async throws {
+        let source = try await Cluster.start(
+            name: "source that keeps little",
+            settings: ["max_slot_wal_keep_size": "64MB", "idle_replication_slot_timeout": "1d"],
+            installation: PostgresInstallation.of(major: 18))
+        try await Rig.run("", source: source, publication: nil, createsSlot: false) { rig in
+            try await rig.onSource("CREATE TABLE t (id int PRIMARY KEY)")
+            let found = try await rig.shell(rig.cloneCommand("check")).checked("clone check")
+            #expect(
+                complaints(found) == [
+                    "WARN source max_slot_wal_keep_size max_slot_wal_keep_size",
+                    "WARN source idle_replication_slot_timeout idle_replication_slot_timeout",
+                ], "\(found)")
+            #expect(found.output.contains("clone may be away for"), "\(found)")
+            #expect(found.output.contains("ALTER SYSTEM SET idle_replication_slot_timeout = 0"), "\(found)")
+            let follower = try rig.startClone("--follow")
+            try await rig.shell("clone wait --for caught-up --dir \"$SPOOL\"").checked("wait")
+            follower.signal(SIGTERM)
+            _ = try await follower.wait()
+            // One that does not read.
+            let held = try rig.startClone("--follow --min-free 100000TB")
+            try await held.awaitLog(containing: "not reading from the source")
+            for _ in 0..<3 {
+                try await rig.onSource(
+                    "SELECT pg_logical_emit_message(false, '', repeat('x', 15000000)); SELECT pg_switch_wal()")
+            }
+            try await rig.shell(
+                "until clone status --dir \"$SPOOL\" | grep -q 'more of WAL (max_slot_wal_keep_size), and is lost then'; do sleep 0.2; done"
+            ).checked("status")
+            held.signal(SIGTERM)
+            _ = try await held.wait()
+            try await rig.shell(rig.cloneCommand("cleanup")).checked("cleanup")
+        }
+        try await source.remove()
+    }
+
     @Test func whatWouldStopACopyFailsWithItsRemedy() async throws {
         try await Rig.run("", publication: nil, createsSlot: false) { rig in
             let role = "weak_\(getpid())_\(rig.name)"

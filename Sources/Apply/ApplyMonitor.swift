@@ -12,6 +12,13 @@ public final class ApplyMonitor: Sendable {
         var counts = ApplyStatistics()
         /// When the counts changed last.
         var applied: Timestamp?
+        var latency = ApplyLatency()
+
+        /// Seconds from the commit of the last transaction on the source to its being applied.
+        var delay: Double? {
+            guard let applied, let committed = counts.committedAt.flatMap({ Timestamp($0) }) else { return nil }
+            return Double(applied.rawValue - committed.rawValue) / 1_000_000
+        }
     }
 
     private let state = Mutex(State())
@@ -38,8 +45,11 @@ public final class ApplyMonitor: Sendable {
     /// Takes the counts after a batch.
     public func update(_ counts: ApplyStatistics) {
         state.withLock {
-            if counts.batchesApplied != $0.counts.batchesApplied { $0.applied = .now }
+            let isApplied = counts.batchesApplied != $0.counts.batchesApplied
             $0.counts = counts
+            guard isApplied else { return }
+            $0.applied = .now
+            if let delay = $0.delay { $0.latency.note(seconds: delay) }
         }
     }
 
@@ -74,16 +84,16 @@ public final class ApplyMonitor: Sendable {
     }
 
     private func look(since last: Int, isLast: Bool) -> ApplyStatus {
-        let (counts, applied) = state.withLock { ($0.counts, $0.applied) }
+        let state = state.withLock { $0 }
+        let counts = state.counts
         var status = ApplyStatus()
         status.updated = Timestamp.now.description
         status.pid = getpid()
         status.isRunning = !isLast
         status.applied = counts.position
         status.committedAt = counts.committedAt
-        if let applied, let committed = counts.committedAt.flatMap({ Timestamp($0) }) {
-            status.delaySeconds = Double(applied.rawValue - committed.rawValue) / 1_000_000
-        }
+        status.delaySeconds = state.delay
+        status.latency = state.latency
         status.transactions = counts.transactions
         status.changes = counts.changes
         status.batches = counts.batchesApplied

@@ -14,6 +14,8 @@ public struct ApplyStatus: Codable, Sendable, Equatable {
     public var committedAt: String?
     /// Seconds from that commit to its being applied.
     public var delaySeconds: Double?
+    /// The same of all batches since the start.
+    public var latency: ApplyLatency?
     /// Bytes of WAL between the source's end, as `receive` saw it last, and the target's position; nil without a spool.
     public var lagBytes: UInt64?
     /// Seconds until the target has caught up, at the pace of the last half minute; nil where it has, or will not.
@@ -40,7 +42,7 @@ public struct ApplyStatus: Codable, Sendable, Equatable {
     public var changesPerSecond: Double = 0
 
     enum CodingKeys: String, CodingKey {
-        case updated, pid, applied, transactions, changes, batches, reconnections, mismatches, trouble
+        case updated, pid, applied, latency, transactions, changes, batches, reconnections, mismatches, trouble
         case isRunning = "running"
         case committedAt = "committed_at"
         case delaySeconds = "delay_seconds"

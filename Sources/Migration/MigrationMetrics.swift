@@ -42,7 +42,9 @@ public struct MigrationMetrics: Sendable {
             gauge("walrelay_lag_bytes", "WAL between the source's end and the target's position.", Double(lag))
         }
         if let lag = status.lagSeconds {
-            gauge("walrelay_lag_seconds", "Age of the last transaction that the target has.", lag)
+            gauge(
+                "walrelay_lag_seconds",
+                "How much earlier than the last transaction received the last one applied was committed.", lag)
         }
         if let receive = status.receive {
             if let kept = receive.retainedBytes {
@@ -60,10 +62,26 @@ public struct MigrationMetrics: Sendable {
             counter("walrelay_applied_batches_total", "Batches applied.", Double(replay.batches))
             counter(
                 "walrelay_reconnections_total", "Connections to the target made again.", Double(replay.reconnections))
+            if let latency = replay.latency { add(latency) }
         }
         if let applied = status.applied {
             gauge("walrelay_applied_lsn", "Position of the target.", Double(applied.rawValue))
         }
+    }
+
+    private mutating func add(_ latency: ApplyLatency) {
+        let name = "walrelay_apply_latency_seconds"
+        header(
+            "walrelay_apply_latency_seconds", "histogram",
+            "Time from a commit on the source to that of its batch on the target.")
+        var count = 0
+        for (index, batches) in latency.counts.enumerated() {
+            count += batches
+            let bound = index < ApplyLatency.bounds.count ? "\(ApplyLatency.bounds[index])" : "+Inf"
+            line("\(name)_bucket", "le=\(Self.label(bound))", Double(count))
+        }
+        line("\(name)_sum", nil, latency.seconds)
+        line("\(name)_count", nil, Double(count))
     }
 
     private mutating func addStages(_ status: MigrationStatus) {

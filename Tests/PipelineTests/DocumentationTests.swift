@@ -4,7 +4,21 @@ import Testing
 /// What is made from the programs' own descriptions: the reference, manual pages, completions.
 @Suite(.timeLimit(.minutes(5)))
 struct DocumentationTests {
-    /// Every option, exit code and key of the status is compared with the sources.
+    /// Alerts and the dashboard ask for no metric that there is not.
+    @Test(arguments: ["prometheus-alerts.yml", "grafana-dashboard.json"]) func examplesKnowTheMetrics(_ file: String)
+        throws
+    {
+        let reference = try RepositoryFile.text("docs/reference.md")
+        let words = try RepositoryFile.text("docs/examples/" + file).split { !$0.isLetter && !$0.isNumber && $0 != "_" }
+        let metrics = Set(words.filter { $0.hasPrefix("walrelay_") })
+        #expect(metrics.count > 5)
+        for metric in metrics {
+            let name = metric.hasSuffix("_bucket") ? metric.dropLast("_bucket".count) : metric
+            #expect(reference.contains("| `\(name)` |"), "\(file) has \(metric)")
+        }
+    }
+
+    /// Every option, exit code, metric and key of the status is compared with the sources.
     @Test func theReferenceIsUpToDate() async throws {
         let folder = try Program.path(of: "walrelay").split(separator: "/").dropLast().joined(separator: "/")
         let check = try await Program.run(

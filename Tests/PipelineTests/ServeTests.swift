@@ -34,13 +34,19 @@ struct ServeTests {
             }
             // The form that Prometheus takes: each family with its help and type before its lines, each line a number.
             var known = ""
+            var isHistogram = false
             for line in metrics.split(separator: "\n") {
                 let words = line.split(separator: " ")
                 if line.hasPrefix("# TYPE ") {
                     known = String(words[2])
-                    #expect(words[3] == "gauge" || words[3] == "counter" && known.hasSuffix("_total"), "\(line)")
+                    isHistogram = words[3] == "histogram"
+                    #expect(
+                        words[3] == "gauge" || isHistogram || words[3] == "counter" && known.hasSuffix("_total"),
+                        "\(line)")
                 } else if !line.hasPrefix("# HELP ") {
-                    #expect(line.hasPrefix(known + "{") && Double(words.last ?? "") != nil, "\(line)")
+                    let names = isHistogram ? ["_bucket{", "_sum{", "_count{"] : ["{"]
+                    #expect(
+                        names.contains { line.hasPrefix(known + $0) } && Double(words.last ?? "") != nil, "\(line)")
                 }
             }
             var page = ""

@@ -10,12 +10,13 @@ import swiftkeys
 HEAD = """\
 # Reference
 
-For anyone who looks up an option, an exit code or a key of `clone status --json`. This page is made from the sources by
-`tools/reference`; a test fails when it is out of date.
+For anyone who looks up an option, an exit code, a key of `clone status --json` or a metric. This page is made from the
+sources by `tools/reference`; a test fails when it is out of date.
 
 - [Commands](#commands)
 - [Exit codes](#exit-codes)
 - [Keys of `clone status --json`](#keys-of-clone-status---json)
+- [Metrics](#metrics)
 """
 # Of every command, and therefore said once.
 COMMON = (("-h", "--help"), ("--version",))
@@ -82,6 +83,24 @@ def status_keys(root: pathlib.Path) -> list[str]:
     ]
 
 
+def metrics(root: pathlib.Path) -> list[str]:
+    source = (root / "Sources/Migration/MigrationMetrics.swift").read_text()
+    found = re.findall(r'(gauge|counter)\(\s*"(\w+)",\s*"([^"]+)"', source)
+    found += [
+        (kind, name, words)
+        for name, kind, words in re.findall(r'header\(\s*"(\w+)",\s*"(\w+)",\s*"([^"]+)"', source)
+    ]
+    lines = [
+        "",
+        "Of `clone serve` and `clone status --prometheus`. All have the labels `slot` and `database`, those of stages also `stage`.",
+        "Those that say how something goes are absent while nothing runs.",
+        "",
+        "| metric | type | meaning |",
+        "|---|---|---|",
+    ]
+    return lines + [f"| `{name}` | {kind} | {cell(words)} |" for kind, name, words in sorted(found, key=lambda m: m[1])]
+
+
 def main() -> None:
     root = pathlib.Path(__file__).resolve().parent.parent.parent
     lines = HEAD.rstrip("\n").split("\n") + ["", "## Commands", ""]
@@ -94,6 +113,7 @@ def main() -> None:
         lines += command_part(command)
     lines += ["", "## Exit codes"] + exit_codes(root)
     lines += ["", "## Keys of `clone status --json`"] + status_keys(root)
+    lines += ["", "## Metrics"] + metrics(root)
     print("\n".join(lines))
 
 

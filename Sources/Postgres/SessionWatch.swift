@@ -138,10 +138,15 @@ public final class SessionWatch: Sendable {
     /// Says for whom the session `a` waits; NULL when it waits for nobody. What a session does is shown to those who may
     /// see it.
     static let blockers = """
-        (SELECT pg_catalog.string_agg(pg_catalog.concat(
+        (SELECT pg_catalog.string_agg(CASE b.pid WHEN 0 THEN pg_catalog.concat(
+            'a prepared transaction, which COMMIT PREPARED or ROLLBACK PREPARED ends, of: ',
+            (SELECT pg_catalog.string_agg(pg_catalog.format('%L of role %s, since %s', p.gid, p.owner,
+                pg_catalog.date_trunc('second', p.prepared)), ', ' ORDER BY p.prepared)
+               FROM pg_catalog.pg_prepared_xacts p))
+          ELSE pg_catalog.concat(
             pg_catalog.format('process %s of role %s', b.pid, coalesce(s.usename, '?')),
             pg_catalog.concat(', in a transaction since ', pg_catalog.date_trunc('second', s.xact_start)),
-            pg_catalog.concat(': ', pg_catalog."left"(s.query, 200))), '; ')
+            pg_catalog.concat(': ', pg_catalog."left"(s.query, 200))) END, '; ')
           FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids(a.pid)) AS b (pid)
           LEFT JOIN pg_catalog.pg_stat_activity s ON s.pid OPERATOR(pg_catalog.=) b.pid)
         """

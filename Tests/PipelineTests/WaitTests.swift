@@ -37,6 +37,22 @@ struct WaitTests {
         }
     }
 
+    @Test func aPreparedTransactionIsNamed() async throws {
+        try await Rig.run(Self.schema) { rig in
+            try await rig.onSource("INSERT INTO t VALUES (1)")
+            try await rig.capture()
+            try await rig.shell("transform -q \"$SPOOL\" >batches").checked("transform")
+            let name = "held by \(rig.name)"
+            try await rig.onTarget("BEGIN; LOCK TABLE t; PREPARE TRANSACTION '\(name)'")
+            let replay = try rig.start(
+                "exec $(command -v replay) --target \"$TARGET\" --origin \"$NAME\" --spool \"$SPOOL\" <batches")
+            try await replay.awaitLog(containing: "'\(name)' of role postgres, since")
+            #expect(replay.stderr.contains("which COMMIT PREPARED or ROLLBACK PREPARED ends"), "\(replay.stderr)")
+            try await rig.onTarget("ROLLBACK PREPARED '\(name)'")
+            try await replay.wait().checked("replay")
+        }
+    }
+
     @Test func cloneNamesWhomPgRestoreWaitsFor() async throws {
         try await Rig.run(publication: nil, createsSlot: false) { rig in
             // The index asks for a lock that another session has.

@@ -109,7 +109,7 @@ struct CompareCommand: AsyncParsableCommand {
     private func show(_ answer: Answer) {
         if let schema = answer.schema {
             for difference in schema {
-                Output.line("\(difference.state): \(difference.object)")
+                Output.line(PlainText.line("\(difference.state): \(difference.object)"))
                 if difference.source != nil && difference.target != nil {
                     for line in difference.lines { Output.line("    \(line)") }
                 }
@@ -123,7 +123,9 @@ struct CompareCommand: AsyncParsableCommand {
                 ["table", "state", "rows on source", "rows on target"],
                 differing.map { [$0.table, $0.state.rawValue, "\($0.sourceRows)", "\($0.targetRows)"] },
                 alignedRight: [2, 3])
-            for result in differing { for row in result.rows { Output.line("  \(result.table): \(row)") } }
+            for result in differing {
+                for row in result.rows { Output.line("  " + PlainText.line("\(result.table): \(row)")) }
+            }
         }
         let tables = data.filter { !$0.isLargeObjects }
         let equal = tables.count { $0.state == .equal }

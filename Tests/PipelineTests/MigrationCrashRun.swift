@@ -115,6 +115,10 @@ struct MigrationCrashRun {
             kill(pid, SIGKILL)
             // The server ends all sessions and recovers.
             try await rig.target.awaitSQL("SELECT count(*) FROM pg_stat_activity WHERE pid = \(pid)", equals: "0")
+        case .clone:
+            kill(pid, SIGKILL)
+            // Or it would be taken for one that follows.
+            while follower.isRunning { try await Task.sleep(for: .milliseconds(5)) }
         default: kill(pid, SIGKILL)
         }
         kills += 1

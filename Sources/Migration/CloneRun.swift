@@ -216,7 +216,10 @@ public struct CloneRun: Sendable {
             if let failure, !isStop {
                 throw MigrationError(
                     failure.code == 0 ? .incomplete : ExitStatus(rawValue: failure.code) ?? .failure,
-                    "\(failure.words); its message is above. Run the same command again to continue")
+                    "\(failure.words); its message is above. "
+                        + (failure.isTransient
+                            ? "Run the same command again to continue"
+                            : "Once its cause is removed, the same command continues"))
             }
             guard let now = try CloneJournal.read(spool) else {
                 throw MigrationError(.failure, "the journal is gone from \(spool.statePath)")

@@ -39,6 +39,27 @@ extension Preflight {
         }
     }
 
+    /// Only what is read can be had of a standby.
+    func lookForStandbys() throws {
+        for (place, server) in [(Finding.Place.source, source), (.target, target)] {
+            guard try text(server, "SELECT pg_catalog.pg_is_in_recovery()") == "t" else {
+                pass(place, "server", "a primary")
+                continue
+            }
+            standbys.append(place)
+            if place == .target {
+                fail(place, "server", "the target is a standby, which takes no changes", "connect to its primary")
+            } else if options.follows {
+                fail(
+                    place, "server",
+                    "the source is a standby, where no publication can be made, and in the switchover no fence",
+                    "connect to its primary; a copy without --follow can be made of a standby")
+            } else {
+                pass(place, "server", "a standby")
+            }
+        }
+    }
+
     /// The schema is ours on both sides: what an application has there would be left out.
     func lookAtReservedSchema() throws {
         let names = try column(

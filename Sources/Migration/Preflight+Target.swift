@@ -7,12 +7,6 @@ import Spool
 // The target, and what is copied once or not at all.
 extension Preflight {
     func lookAtTarget() throws {
-        if try text(target, "SELECT pg_catalog.pg_is_in_recovery()") == "t" {
-            fail(
-                .target, "server", "the target is a standby, which takes no changes", "connect to its primary")
-        } else {
-            pass(.target, "server", "a primary")
-        }
         try lookAtText()
         try lookForMissing(
             "extensions", "SELECT extname FROM pg_catalog.pg_extension",

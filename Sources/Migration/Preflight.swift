@@ -19,6 +19,8 @@ public final class Preflight {
     let providers: (source: Provider?, target: Provider?)
     /// The target has contents that the copy leaves alone.
     var findsContents = false
+    /// Sides that are standbys: what cannot be tried there needs no finding of its own.
+    var standbys: [Finding.Place] = []
     /// Foreign keys and triggers come to the target in the switchover.
     var leavesTriggersLate = false
 
@@ -72,6 +74,7 @@ public final class Preflight {
             throw MigrationError(.usage, "source and target are the same database")
         }
         try lookAtVersions()
+        try lookForStandbys()
         try attempt(.source, "connection") { try lookForPoolers() }
         try attempt(.source, "filters") { try lookAtSelection() }
         try attempt(.source, "schema walrelay") { try lookAtReservedSchema() }
@@ -117,6 +120,7 @@ public final class Preflight {
             for connection in [source, target] where connection.isInTransaction {
                 _ = try? connection.execute("ROLLBACK", doing: "rolling back")
             }
+            if error.sqlState == .readOnlyTransaction, standbys.contains(place) { return }
             fail(
                 place, check, "\(error)",
                 error.sqlState == .characterNotInRepertoire

@@ -64,7 +64,8 @@ public final class SpoolReader: ChunkSource {
         guard holding != nil || segments.isEmpty else {
             throw SpoolError(
                 .gap,
-                "the spool begins at \(segments[0].start), after the position \(from): the segments before it are gone",
+                "the spool begins at \(segments[0].start), after the position \(from), and the segments before it are gone: "
+                    + "put them back from an archive, or start from a new copy",
                 file: spool.path)
         }
         return holding

@@ -108,6 +108,30 @@ struct CloneCheckTests {
         try await source.remove()
     }
 
+    /// On either side, it is the one thing that fails; a plain copy can be made of one.
+    @Test func aStandbyIsNamed() async throws {
+        let primary = try await Cluster.start(name: "primary of a copied standby")
+        try await Rig.run("", source: primary, publication: nil, createsSlot: false) { rig in
+            try await rig.onSource("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
+            let standby = try await primary.startStandby(name: "standby to copy")
+            try await standby.awaitSQL("SELECT count(*) FROM t", equals: "1", database: rig.sourceDatabase)
+            let string = "'\(standby.connectionString(database: rig.sourceDatabase))'"
+            let empty = "'\(standby.connectionString(database: "postgres"))'"
+            for other in ["SOURCE=\(string)", "TARGET=\(empty)"] {
+                let found = try await rig.shell("\(other); " + rig.cloneCommand("check"))
+                #expect(found.exitCode == ExitStatus.unsuitableServer.rawValue, "\(found)")
+                #expect(complaints(found).count == 1 && found.output.contains("is a standby"), "\(found)")
+                #expect(found.output.contains("connect to its primary"), "\(found)")
+                let started = try await rig.shell("\(other); " + rig.cloneCommand("--follow"))
+                expectRefusal(started, .unsuitableServer, "clone", "is a standby", "connect to its primary")
+            }
+            try await rig.shell("SOURCE=\(string); " + rig.cloneCommand("")).checked("clone")
+            #expect(try await rig.onTarget("SELECT count(*) FROM t") == "1")
+            try await standby.remove()
+        }
+        try await primary.remove()
+    }
+
     /// What ends a slot that is not read from is said before, with how long that takes, and while it is near.
     @Test func aSlotThatCanBeLostIsNamed() async throws {
         let source = try await Cluster.start(

@@ -234,7 +234,8 @@ public struct ReplayCommand: AsyncParsableCommand {
         switch outcome {
         case .reachedEnd(let position): logger.info("reached the end: the target is at \(position)")
         case .stopped(let position), .inputEnded(let position):
-            logger.info("stopped; the target is at \(position ?? .zero)")
+            let place = position.map { "the target is at \($0)" } ?? "nothing had come to be applied"
+            logger.info("stopped; \(place)")
         }
     }
 }

@@ -83,6 +83,26 @@ struct ServeTests {
         try await Rig.run(publication: nil, createsSlot: false) { rig in
             let refused = try await rig.shell("clone serve --dir \"$SPOOL\" --listen 0.0.0.0:\(FreePort.find())")
             #expect(refused.exitCode == 2 && refused.stderr.contains("--token-file"), "\(refused)")
+            let weak = try await rig.shell(
+                "WALRELAY_SERVE_TOKEN=secret clone serve --dir \"$SPOOL\" --listen 0.0.0.0:\(FreePort.find())")
+            #expect(weak.exitCode == 2 && weak.stderr.contains("openssl rand -hex 16"), "\(weak)")
+            let open = FreePort.find()
+            let guarded = try rig.start(
+                "echo 00112233445566778899 >token; exec clone serve --dir \"$SPOOL\" --listen 0.0.0.0:\(open) --token-file token"
+            )
+            try await guarded.awaitLog(containing: "serving http")
+            let asked = try await rig.shell(
+                """
+                python3 -c 'import urllib.request as r, urllib.error
+                for t in ["", "0123456789abcdef", open("token").read().strip()]:
+                    q = r.Request("http://127.0.0.1:\(open)/", headers={"Authorization": "Bearer " + t} if t else {})
+                    try: print(r.urlopen(q).status)
+                    except urllib.error.HTTPError as e: print(e.code)'
+                """
+            ).checked("python3")
+            #expect(asked.outputLines == ["401", "401", "200"], "\(asked)")
+            guarded.signal(SIGINT)
+            #expect(try await guarded.wait().exitCode == 0)
             let wrong = try await rig.shell("clone serve --listen nonsense")
             #expect(wrong.exitCode == 2, "\(wrong)")
             let (server, port) = try await serve(rig)

@@ -75,6 +75,8 @@ struct ServeCommand: AsyncParsableCommand {
         }
     }
 
+    private static let tokenMin = 16
+
     private func token() throws -> String? {
         var text = getenv("WALRELAY_SERVE_TOKEN").map { String(cString: $0) }
         if let tokenFile {
@@ -87,6 +89,13 @@ struct ServeCommand: AsyncParsableCommand {
             }
             text = String(line)
         }
-        return text.flatMap { $0.isEmpty ? nil : $0 }
+        guard let text, !text.isEmpty else { return nil }
+        guard text.count >= Self.tokenMin else {
+            throw ProgramFailure(
+                .usage,
+                "the token has fewer than \(Self.tokenMin) characters, and could be guessed: make one with openssl rand -hex 16"
+            )
+        }
+        return text
     }
 }

@@ -65,10 +65,26 @@ extension SpoolDirectory {
     /// The spool of a later direction of the migration in this folder.
     fileprivate func ofDirection(_ number: Int) -> SpoolDirectory { SpoolDirectory("\(path)/\(Self.prefix)\(number)") }
 
-    /// Which direction the folder is of.
-    var direction: Int {
-        let name = path.split(separator: "/").last ?? ""
-        return name.hasPrefix(Self.prefix) ? Int(name.dropFirst(Self.prefix.count)) ?? 1 : 1
+    /// Which direction the folder is of. A first direction may have any folder, also one with such a name.
+    var direction: Int { later?.number ?? 1 }
+
+    /// The folder of the direction before; nil for the first.
+    var directionBefore: SpoolDirectory? {
+        later.map { $0.number == 2 ? $0.first : $0.first.ofDirection($0.number - 1) }
+    }
+
+    /// Of a later direction: which one, and the first one's folder.
+    private var later: (number: Int, first: SpoolDirectory)? {
+        let trimmed = path.hasSuffix("/") ? String(path.dropLast()) : path
+        let slash = trimmed.lastIndex(of: "/")
+        let name = slash.map { trimmed[trimmed.index(after: $0)...] } ?? trimmed[...]
+        guard name.hasPrefix(Self.prefix), let number = Int(name.dropFirst(Self.prefix.count)), number > 1 else {
+            return nil
+        }
+        let parent = slash.map { $0 == trimmed.startIndex ? "/" : String(trimmed[..<$0]) } ?? "."
+        let first = SpoolDirectory(parent)
+        guard let journal = try? CloneJournal.read(first), journal.wayOn != nil else { return nil }
+        return (number, first)
     }
 
     /// The spool of the direction in which the migration in this folder goes now.

@@ -60,6 +60,12 @@ public struct MigrationStatus: Encodable, Sendable {
         if !running { asOf = [receive?.updated, replay?.updated].compactMap { $0 }.filter { !$0.isEmpty }.max() }
         addLag()
         addWarnings()
+        if journal.switchedAt != nil, let before = try? spool.directionBefore.map(CloneJournal.read) ?? nil,
+            before.fencedAt != nil
+        {
+            warnings.insert(
+                "the switchback is made, and its target is still read-only: run the same clone switchback again", at: 0)
+        }
     }
 
     private static func read<Value: Decodable>(_ name: String, _ spool: SpoolDirectory) -> Value? {

@@ -167,6 +167,10 @@ struct WayBackTests {
             #expect(try await Self.isReadOnly(rig.target, rig.targetDatabase))
             switchback.kill()
             _ = try await switchback.wait()
+            if who == "last" {
+                let status = try await rig.shell("clone status --dir \"$SPOOL\"").checked("status")
+                #expect(status.output.contains("still read-only: run the same clone switchback again"), "\(status)")
+            }
             if who != "follower" { try await rig.shell(command).checked("switchback") }
             try await rig.source.awaitSQL(
                 "SHOW default_transaction_read_only", equals: "off", database: rig.sourceDatabase)

@@ -1,3 +1,4 @@
+import Postgres
 import Spool
 import TestSupport
 import Testing
@@ -47,6 +48,22 @@ struct CloneJournalTests {
             journal.copied = step
             #expect(CopyStep.allCases.allSatisfy { journal.hasCopied($0) == ($0 <= step) }, "\(step)")
         }
+    }
+
+    /// Its name does not make a folder one of a later direction; the journal beside it does.
+    @Test func aLaterDirectionIsOneThatTheFirstKnows() throws {
+        try spool.replaceState("clone.json", with: Self.old(""))
+        let later = SpoolDirectory(spool.path + "/way-3")
+        #expect(later.direction == 1)
+        #expect(SpoolDirectory("way-2").direction == 1)
+        try CloneJournal.update(spool) { journal in
+            journal.switchedAt = LSN(rawValue: 1)
+            journal.wayBack = CloneJournal.WayBack(slot: "s", stream: "s", isPlaced: true)
+        }
+        #expect(later.direction == 3)
+        #expect(later.directionBefore?.path == spool.path + "/way-2")
+        #expect(SpoolDirectory(spool.path + "/way-2/").directionBefore?.path == spool.path)
+        #expect(spool.direction == 1 && spool.directionBefore == nil)
     }
 
     @Test func anotherFormatIsRefused() throws {

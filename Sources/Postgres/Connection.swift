@@ -69,10 +69,9 @@ public final class Connection {
         guard PQstatus(opened) == CONNECTION_OK else {
             let message = String(cString: PQerrorMessage(opened)).replacingNewlines
             string.passwordCommand?.forget()
-            // What comes with a severity was said by the server.
-            let advice =
-                message.contains("FATAL:") || message.contains("authentication") || message.contains("password")
-                ? "" : "; is the server running and reachable?"
+            // What comes with a severity was said by the server. Of some failures the library itself asks that.
+            let answered = ["FATAL:", "authentication", "password", "Is the server running"]
+            let advice = answered.contains { message.contains($0) } ? "" : "; is the server running and reachable?"
             throw PostgresError(.cannotConnect, "cannot connect to \(string.redacted): \(message)\(advice)")
         }
         let activity = SessionActivity(string, opened)

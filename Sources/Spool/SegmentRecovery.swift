@@ -39,10 +39,12 @@ struct SegmentRecovery {
     private var frameRecords = 0
     private var hasFooter = false
     private var damage: SpoolError?
+    private var indexer: SegmentIndexer
 
     init(directory: String, name: SegmentName) {
         self.directory = directory
         self.name = name
+        indexer = SegmentIndexer(start: name.start)
         path = directory + "/" + name.fileName
     }
 
@@ -58,7 +60,9 @@ struct SegmentRecovery {
         let isWhole = isComplete || recovery.frameEnd == size && recovery.keptRecords == recovery.frameRecords
         let putAside = isWhole && !isDoubtful ? nil : try recovery.repair(keepingAll: isComplete)
         if isDoubtful { UnsyncedMark.remove(recovery.path) }
-        let indexer = try recovery.index(start: header.start)
+        // What was read is what stays, unless the file was cut.
+        if !isWhole { try recovery.indexAgain() }
+        let indexer = recovery.indexer
         // What a crashed process wrote may still be only in memory.
         let descriptor = try FileSystem.create(recovery.path, flags: O_RDWR)
         defer { close(descriptor) }
@@ -72,7 +76,6 @@ struct SegmentRecovery {
 
     private mutating func findCut() throws(SpoolError) {
         let frames = FrameReader(try ByteInput.openRegular(path))
-        var indexer = SegmentIndexer(start: name.start)
         while true {
             do throws(SpoolError) {
                 switch try frames.next() {
@@ -83,7 +86,7 @@ struct SegmentRecovery {
                     hasFooter = header != nil
                     return
                 case .frame(let bytes, let offset):
-                    try follow(bytes, offset: offset, end: frames.input.position, &indexer)
+                    try follow(bytes, offset: offset, end: frames.input.position)
                 }
             } catch  where error.code == .corrupt {
                 // Whether this lost anything acknowledged shows when the slot's position is compared with the end.
@@ -94,7 +97,7 @@ struct SegmentRecovery {
     }
 
     private mutating func follow(
-        _ bytes: UnsafeRawBufferPointer, offset: UInt64, end: UInt64, _ indexer: inout SegmentIndexer
+        _ bytes: UnsafeRawBufferPointer, offset: UInt64, end: UInt64
     ) throws(SpoolError) {
         indexer.beginChunk(offset: offset)
         var cursor = RecordCursor(Chunk(bytes: bytes, file: path, offset: offset))
@@ -174,13 +177,11 @@ struct SegmentRecovery {
         try FileSystem.write(kept, to: output, file: file)
     }
 
-    /// The index of the file as it is now.
-    private func index(start: LSN) throws(SpoolError) -> SegmentIndexer {
+    private mutating func indexAgain() throws(SpoolError) {
         let frames = FrameReader(try ByteInput.openRegular(path))
-        var indexer = SegmentIndexer(start: start)
+        indexer = SegmentIndexer(start: name.start)
         while case .frame(let bytes, let offset) = try frames.next() {
             try indexer.consume(Chunk(bytes: bytes, file: path, offset: offset))
         }
-        return indexer
     }
 }

@@ -93,15 +93,37 @@ let package = Package(
         hotModule("BatchFiles", ["Batches", "CLZ4", "Failpoints", "Postgres", "Spool", "Threading"]),
         hotModule("LogRendering", ["Batches", "PgOutput", "Postgres", "Spool", "Threading"]),
         hotModule("Apply", ["Batches", "Failpoints", "Observability", "Postgres", "Threading", logging]),
+        module("Catalog", ["Postgres", "Selection"]),
+        module(
+            "Supervision",
+            ["Catalog", "Observability", "Postgres", "Spool", "Threading", logging, subprocess, system]),
+        module(
+            "Copying",
+            [
+                "Catalog", "Failpoints", "Observability", "Postgres", "Selection", "Spool", "Supervision", "Threading",
+                logging, system,
+            ]),
+        module(
+            "Comparison",
+            [
+                "Capture", "Catalog", "Copying", "Observability", "Postgres", "Selection", "Spool",
+                "Supervision",
+                "Threading", logging,
+            ]),
         module(
             "Migration",
             [
-                "Apply", "Batches", "Capture", "Failpoints", "Observability", "Postgres", "Selection", "Spool",
-                "Threading", logging, subprocess, system,
+                "Apply", "Batches", "Capture", "Catalog", "Comparison", "Copying", "Failpoints", "Observability",
+                "Postgres",
+                "Selection", "Spool", "Supervision", "Threading", logging, system,
             ]),
         module(
             "StatusServer",
-            ["Apply", "Capture", "Migration", "Observability", "Postgres", "Spool", "Threading", logging] + nio),
+            [
+                "Apply", "Capture", "Comparison", "Copying", "Migration", "Observability", "Postgres", "Spool",
+                "Supervision",
+                "Threading", logging,
+            ] + nio),
 
         .target(
             name: "CommandSupport",
@@ -135,7 +157,10 @@ let package = Package(
         command("Inspect", ["Audit", "ChangeLines", "PgOutput", "Postgres", "Selection", "Spool", "Threading"]),
         command(
             "Clone",
-            ["Apply", "Capture", "Migration", "Postgres", "Selection", "Spool", "StatusServer", "Threading"]),
+            [
+                "Apply", "Capture", "Catalog", "Comparison", "Copying", "Migration", "Postgres", "Selection", "Spool",
+                "StatusServer", "Supervision", "Threading",
+            ]),
 
         program("Receive"),
         program("Transform"),

@@ -1,3 +1,4 @@
+import Catalog
 import Postgres
 
 /// What is missing on a server, as one script that its administrator can run.
@@ -9,7 +10,7 @@ public struct AdministratorScript {
     ///
     /// - Throws: ``PostgresError`` when the server cannot be reached.
     public init(_ findings: [Finding], _ place: Finding.Place, _ server: ConnectionString) throws {
-        let connection = try Connection(server, applicationName: TargetDatabase.applicationName)
+        let connection = try Connection(server, applicationName: DatabaseSession.applicationName)
         let provider = try Provider.of(connection)
         let open = findings.filter { $0.place == place && $0.status != .pass }
         var lines = [

@@ -1,4 +1,7 @@
 import Capture
+import Catalog
+import Comparison
+import Copying
 import Failpoints
 import Logging
 import Observability
@@ -137,11 +140,12 @@ public struct Adoption: Sendable {
     }
 
     private func lookAtDefinitions(_ preflight: Preflight, _ options: CloneOptions) throws {
-        let drift = try DriftWatch.look(options, preflight.source, preflight.target)
+        let compared = try options.comparison()
+        let drift = try Drift.look(compared.basis, compared.selection, preflight.source, preflight.target)
         guard !drift.serious.isEmpty else {
             return preflight.pass(.target, "definitions", "those of the source")
         }
-        let words = "the target's definitions are not the source's: \(Preflight.some(drift.serious.map(\.sentence)))"
+        let words = "the target's definitions are not the source's: \(Figures.some(drift.serious.map(\.sentence)))"
         if acceptsDrift {
             preflight.warn(.target, "definitions", words)
         } else {
@@ -181,8 +185,8 @@ extension CloneJournal {
         _ options: CloneOptions, from source: Connection, to target: TargetDatabase, at position: LSN, tables: [String]
     ) throws -> CloneJournal {
         var journal = CloneJournal(
-            tool: options.tool, started: Timestamp.now.description, source: try TargetDatabase.identity(source),
-            target: try TargetDatabase.identity(target.connection), follows: true, slot: options.slot,
+            tool: options.tool, started: Timestamp.now.description, source: try DatabaseSession.identity(source),
+            target: try DatabaseSession.identity(target.connection), follows: true, slot: options.slot,
             stream: options.stream, publications: options.publications, extensions: try target.extensions())
         journal.id = SpoolIdentity.randomName()
         journal.adopted = true

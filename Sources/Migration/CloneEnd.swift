@@ -1,4 +1,6 @@
 import Capture
+import Catalog
+import Copying
 import Failpoints
 import Logging
 import Observability
@@ -24,7 +26,7 @@ public struct CloneEnd: Sendable {
     /// - Returns: how many there are.
     @discardableResult
     public func setSequences() throws -> Int {
-        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        let source = try Connection(options.source, applicationName: DatabaseSession.applicationName)
         let selection = try options.adoptingJournal().selection()
         let target = try TargetDatabase(options.target)
         // A value that the source gives out meanwhile must not be given out again.
@@ -39,7 +41,7 @@ public struct CloneEnd: Sendable {
             try SourceSnapshot.sequences(on: target.connection), try SourceSnapshot.sequences(on: source, selection))
         throw MigrationError(
             .conflict,
-            "the target's sequences do not reach the source's: \(Preflight.some(behind)). Something still takes values from "
+            "the target's sequences do not reach the source's: \(Figures.some(behind)). Something still takes values from "
                 + "them on the source: stop it, or use --fence")
     }
 
@@ -81,7 +83,7 @@ public struct CloneEnd: Sendable {
         let target = try TargetDatabase(options.target)
         // What an interrupted copy has made stays known as its own, if it has made anything.
         if let journal = try CloneJournal.read(SpoolDirectory(options.spool)),
-            try journal.phase != .copying || TargetDatabase.contents(target.connection).isEmpty
+            try journal.phase != .copying || UserObject.all(on: target.connection).isEmpty
         {
             try TargetMark(target.connection).remove(journal.id)
         }

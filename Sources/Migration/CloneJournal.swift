@@ -1,3 +1,4 @@
+import Catalog
 import Glibc
 import Observability
 import Postgres
@@ -14,19 +15,6 @@ public struct CloneJournal: Codable, Sendable, Equatable {
         case following
         /// Nothing is left to be done.
         case done
-    }
-
-    /// One database of one server.
-    public struct Database: Codable, Sendable, Equatable {
-        /// The cluster's identifier.
-        public var systemIdentifier: String
-        /// The database's name.
-        public var name: String
-
-        enum CodingKeys: String, CodingKey {
-            case name
-            case systemIdentifier = "system_identifier"
-        }
     }
 
     /// How long something took.
@@ -75,9 +63,9 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     /// When the migration began, in UTC.
     public var started: String
     /// The source.
-    public var source: Database
+    public var source: DatabaseIdentity
     /// The target, which was empty when the migration began.
-    public var target: Database
+    public var target: DatabaseIdentity
     /// Changes are followed after the copy.
     public var follows: Bool
     /// The slot on the source.

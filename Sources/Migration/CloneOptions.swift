@@ -1,4 +1,5 @@
 import Batches
+import Catalog
 import Postgres
 import Selection
 import Spool
@@ -9,6 +10,8 @@ public struct CloneOptions: Sendable {
     public var source: ConnectionString
     /// The target server.
     public var target: ConnectionString
+    /// Both.
+    var servers: ServerPair { ServerPair(source: source, target: target) }
     /// The spool's folder, which also holds the journal.
     public var spool: String
     /// Which direction of the migration this is: 1 for the first, and one more after each switchover that keeps a way back.
@@ -143,10 +146,5 @@ extension CloneOptions {
         let own = there.column().filter { schemas.contains($0) }
         guard !own.isEmpty else { return filters }
         return (filters.map { $0 + "\n" } ?? "") + "[exclude-schema]\n" + own.map { $0 + "\n" }.joined()
-    }
-
-    /// How `transform` and `replay` are told of the filters.
-    var filterArguments: [String] {
-        filters == nil ? [] : ["--filters", SpoolDirectory(spool).statePath + "/" + CloneJournal.filterFile]
     }
 }

@@ -1,9 +1,12 @@
 import Capture
+import Catalog
+import Copying
 import Failpoints
 import Logging
 import Observability
 import Postgres
 import Spool
+import Supervision
 import Threading
 
 /// One run of `clone`: begins a migration, or continues with the one that the spool's journal tells of.
@@ -257,7 +260,7 @@ public struct CloneRun: Sendable {
         ]
         defer { for watcher in watchers { watcher.cancel() } }
         let (isReady, ready) = AsyncStream<Void>.makeStream()
-        let failure = try await FollowPipeline(following, progress: progress, logger: logger).follow(
+        let failure = try await following.makePipeline(progress, logger).follow(
             rest, isReady: isReady, onFailure: { abort.request() }
         ) {
             defer { ready.finish() }
@@ -276,7 +279,7 @@ public struct CloneRun: Sendable {
     /// Where the source is, durably: a crash could take back what it has not flushed, and if nobody wrote any more, it
     /// would never get there again.
     private static func currentPosition(_ options: CloneOptions) throws -> LSN {
-        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        let source = try Connection(options.source, applicationName: DatabaseSession.applicationName)
         let position = try source.currentPosition(doing: "taking the end position")
         try source.makeCommitsDurable()
         return position

@@ -1,4 +1,6 @@
 import Capture
+import Catalog
+import Copying
 import Failpoints
 import Glibc
 import Logging
@@ -21,7 +23,7 @@ struct CloneStart {
 
     /// The journal to continue with; a new one, already written, when the copy is to be made.
     mutating func journal(stop: StopRequest) throws -> CloneJournal {
-        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        let source = try Connection(options.source, applicationName: DatabaseSession.applicationName)
         let target = try TargetDatabase(options.target)
         let asked = options.filters
         options.filters = try options.addingProvidersSchemas(of: source)
@@ -88,7 +90,7 @@ struct CloneStart {
         case .copying: return true
         case .following where options.restarts: return true
         case let state:
-            guard try !TargetDatabase.contents(target.connection).isEmpty else { return false }
+            guard try !UserObject.all(on: target.connection).isEmpty else { return false }
             let knows =
                 state.map { "says that this migration is \($0.rawValue) (walrelay.migration)" }
                 ?? "does not know of this copy"
@@ -101,8 +103,8 @@ struct CloneStart {
     }
 
     private func check(_ old: CloneJournal, _ source: Connection, _ target: TargetDatabase) throws {
-        let here = try TargetDatabase.identity(source)
-        let there = try TargetDatabase.identity(target.connection)
+        let here = try DatabaseSession.identity(source)
+        let there = try DatabaseSession.identity(target.connection)
         let isUpgraded = try old.phase == .following && MigrationIdentity.isSame(target, there, old)
         guard old.source == here, old.target == there || isUpgraded, old.slot == options.slot,
             old.stream == options.stream
@@ -135,7 +137,7 @@ struct CloneStart {
         if old.adopted != true { try TargetMark(target.connection).set(.following, of: old.id) }
         var journal = old
         journal.pid = getpid()
-        journal.target = try TargetDatabase.identity(TargetDatabase(options.target).connection)
+        journal.target = try DatabaseSession.identity(TargetDatabase(options.target).connection)
         if journal.target != old.target {
             logger.info("the target is another cluster now, as pg_upgrade makes one; it has this migration's position")
         }
@@ -191,12 +193,12 @@ struct CloneStart {
 
     /// The target was empty when the copy began. What the source does not have was made by someone else.
     private func checkIsCopy(_ source: Connection, _ target: TargetDatabase, _ existing: [String]?) throws {
-        let own = Set(try TargetDatabase.contents(source))
-        let foreign = try TargetDatabase.contents(target.connection).filter { !own.contains($0) }.map(\.label)
+        let own = Set(try UserObject.all(on: source))
+        let foreign = try UserObject.all(on: target.connection).filter { !own.contains($0) }.map(\.label)
         guard foreign.isEmpty || existing != nil else {
             throw MigrationError(
                 .unsuitableServer,
-                "the target holds what the source does not: \(Preflight.some(foreign)); drop it, or say --restart to drop "
+                "the target holds what the source does not: \(Figures.some(foreign)); drop it, or say --restart to drop "
                     + "everything in the target's database \"\(target.connection.database)\"")
         }
     }

@@ -1,3 +1,5 @@
+import Catalog
+import Copying
 import Postgres
 import Spool
 import Synchronization

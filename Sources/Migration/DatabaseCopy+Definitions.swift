@@ -1,3 +1,5 @@
+import Catalog
+import Copying
 import Logging
 import Observability
 import Postgres
@@ -40,7 +42,7 @@ extension DatabaseCopy {
         if !entries.isEmpty {
             try archive.narrow(to: entries, "post-data-late")
             let statements = try archive.script(options: options.restoreOptions).statements
-            let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+            let source = try Connection(options.source, applicationName: DatabaseSession.applicationName)
             late = try LateDefinitions(entries, statements: statements, on: source)
         }
         try late.write(spool)
@@ -133,13 +135,5 @@ extension DatabaseCopy {
             """, [String(statement.dropFirst(words.count).dropLast())], doing: "looking for materialized views")
         guard result.rowCount > 0, let schema = result.text(0, 0), let name = result.text(0, 1) else { return nil }
         return Quoting.qualified(schema, name)
-    }
-}
-
-extension PostgresError {
-    /// The statement failed because of what it says or what it finds in the database: not for want of the session, of room
-    /// or of time.
-    var isOfStatement: Bool {
-        code == .server && (sqlState == .undefinedFile || !["53", "57", "58"].contains(sqlState?.errorClass ?? ""))
     }
 }

@@ -1,3 +1,5 @@
+import Catalog
+import Copying
 import Failpoints
 import Logging
 import Observability
@@ -21,7 +23,9 @@ extension DatabaseCopy {
         try step("large objects") {
             try Parallel.run(batches, threads: options.tableJobs, name: "large objects", stop: stop) {
                 let copier = try LargeObjectCopier(
-                    options, snapshot: snapshot, encoding: encoding, stop: stop, progress: progress)
+                    options.servers, snapshot: snapshot, encoding: encoding, restoreOptions: options.restoreOptions,
+                    stop: stop,
+                    progress: progress)
                 return { batch in
                     let copied = try copier.copy(batch)
                     Failpoint.afterLargeObjects.reach()

@@ -1,10 +1,13 @@
 import Capture
+import Catalog
+import Copying
 import Glibc
 import Logging
 import Observability
 import Postgres
 import Selection
 import Spool
+import Supervision
 import SystemPackage
 
 // Going on with a copy that was interrupted.
@@ -45,7 +48,7 @@ extension DatabaseCopy {
         guard gone.isEmpty else {
             throw MigrationError(
                 .conflict,
-                "\(Preflight.some(gone)): not on the source any more; clone --restart drops what was copied and starts over"
+                "\(Figures.some(gone)): not on the source any more; clone --restart drops what was copied and starts over"
             )
         }
         for table in tables where !planned.contains(table.name) {
@@ -65,7 +68,7 @@ extension DatabaseCopy {
     /// Finds out what of the definitions is still to be made on a target that has all rows.
     func prepareRest(_ archive: inout SchemaArchive) throws {
         if !archive.exists { try archive.dump(options.source, snapshot: nil) }
-        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        let source = try Connection(options.source, applicationName: DatabaseSession.applicationName)
         if !selection.includesAllObjects { try archive.select(SourceObjects(on: source, selection), on: source) }
         try arrange(&archive, source)
         if !journal.hasCopied(.keys) {
@@ -105,7 +108,7 @@ extension DatabaseCopy {
         }
         let begin = max(start, try TargetDatabase.settledPosition(options, stop: stop, logger: logger).position)
         // Something must pass the position, on a source that is idle too.
-        try Connection(options.source, applicationName: TargetDatabase.applicationName).execute(
+        try Connection(options.source, applicationName: DatabaseSession.applicationName).execute(
             "SELECT pg_catalog.pg_logical_emit_message(true, 'walrelay', 'catch-up')", doing: "passing a position")
         let filters = try writeStarts()
         try spool.removeCatchUp()

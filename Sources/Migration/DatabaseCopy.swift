@@ -1,4 +1,8 @@
+import Supervision
 import Capture
+import Catalog
+import Comparison
+import Copying
 import Failpoints
 import Glibc
 import Logging
@@ -79,7 +83,7 @@ final class DatabaseCopy {
     /// Copies all that a crash does not take back: definitions, rows, large objects, indexes and constraints.
     private func copyContents(_ slotIsReady: () -> Void) throws {
         var archive = try SchemaArchive(
-            path: spool.definitionsPath, tools: .find(options), stop: stop, logger: logger)
+            path: spool.definitionsPath, tools: .find(options.servers), stop: stop, logger: logger)
         // Kept for the run that continues.
         defer { if journal.hasCopied(.complete) || journal.planned == nil { archive.remove() } }
         do {
@@ -132,7 +136,7 @@ final class DatabaseCopy {
     }
 
     private func copyRoles() throws {
-        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        let source = try Connection(options.source, applicationName: DatabaseSession.applicationName)
         try RoleCopy(
             source: source, target: TargetDatabase(options.target).connection,
             copiesPasswords: options.copiesRolePasswords, logger: logger
@@ -140,14 +144,15 @@ final class DatabaseCopy {
     }
 
     private func copyDatabaseProperties() throws {
-        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        let source = try Connection(options.source, applicationName: DatabaseSession.applicationName)
         try DatabaseProperties(
-            source: source, target: TargetDatabase(options.target).connection, options: options, logger: logger
+            source: source, target: TargetDatabase(options.target).connection, server: options.target,
+            restoreOptions: options.restoreOptions, logger: logger
         ).run()
     }
 
     private func restoreKeys(of archive: inout SchemaArchive) throws {
-        let watch = IndexWatch(options, progress)
+        let watch = IndexWatch(options.servers, isWhole: options.filters == nil, progress)
         defer { watch.end() }
         let (now, later) = archive.order.keys(without: earlyKeys?.close() ?? [])
         // Some of those that were begun early may still be under way.
@@ -209,7 +214,7 @@ final class DatabaseCopy {
         try step("rows") {
             let remarks = try ExtensionTables(
                 source: SourceSnapshot(source, snapshot: name, encoding: encoding),
-                target: TargetDatabase.connect(target, encoding: encoding), selection: selection, logger: logger
+                target: DatabaseSession.connect(target, encoding: encoding), selection: selection, logger: logger
             ).copy()
             for remark in remarks { logger.warning("\(remark)") }
             if !remarks.isEmpty { journal.remarks = (journal.remarks ?? []) + remarks }
@@ -284,7 +289,7 @@ final class DatabaseCopy {
 
     private func makeSnapshot() throws -> Holder {
         guard options.follows else {
-            let encoding = try Self.encoding(options.source)
+            let encoding = try DatabaseSession.encoding(options.source)
             let session = try SourceSnapshot(options.source, snapshot: nil, encoding: encoding)
             return Holder(name: try session.export(), encoding: encoding, session: session)
         }
@@ -319,14 +324,8 @@ final class DatabaseCopy {
         return Holder(name: name, encoding: source.encoding, source: source)
     }
 
-    static func encoding(_ source: ConnectionString) throws -> String {
-        let connection = try Connection(source, applicationName: TargetDatabase.applicationName)
-        let name = try connection.execute("SHOW server_encoding", doing: "asking for the encoding").text(0, 0)
-        return name == "SQL_ASCII" ? "SQL_ASCII" : "UTF8"
-    }
-
     private func copySequences() throws {
-        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        let source = try Connection(options.source, applicationName: DatabaseSession.applicationName)
         try TargetDatabase(options.target).set(try SourceSnapshot.sequences(on: source, selection))
     }
 
@@ -338,12 +337,5 @@ final class DatabaseCopy {
         let result = try body()
         journal.steps.append(.init(name: name, seconds: begun.seconds))
         return result
-    }
-}
-
-extension Deadline {
-    /// Seconds since then.
-    var seconds: Double {
-        Double((Deadline.now.nanoseconds - nanoseconds) / 1_000_000) / 1000
     }
 }

@@ -1,4 +1,6 @@
 import Capture
+import Catalog
+import Comparison
 import Logging
 import Observability
 import Postgres
@@ -61,7 +63,7 @@ public struct DriftWatch: Sendable {
             logger.warning("definitions changed: \(item.sentence)")
         }
         let gone = known.subtracting(drift.items)
-        if !gone.isEmpty { logger.info("definitions are the same again: \(Preflight.some(gone.map(\.name).sorted()))") }
+        if !gone.isEmpty { logger.info("definitions are the same again: \(Figures.some(gone.map(\.name).sorted()))") }
         let report = Report(checkedAt: Timestamp.now.description, items: drift.items)
         try spool.replaceState(Report.file, with: JSON.encode(report) + [0x0A])
         return drift
@@ -69,60 +71,16 @@ public struct DriftWatch: Sendable {
 
     /// Compares both sides now.
     static func look(_ options: CloneOptions, _ journal: CloneJournal) throws -> Drift {
-        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
-        let target = try Connection(options.target, applicationName: TargetDatabase.applicationName)
+        let source = try Connection(options.source, applicationName: DatabaseSession.applicationName)
+        let target = try Connection(options.target, applicationName: DatabaseSession.applicationName)
         return try look(options, journal, source, target)
     }
 
     static func look(
         _ options: CloneOptions, _ journal: CloneJournal, _ source: Connection, _ target: Connection
     ) throws -> Drift {
-        // What holds a table's lock for long must not hold this up.
-        for connection in [source, target] { try connection.set("lock_timeout", to: "5s") }
-        let spool = SpoolDirectory(options.spool)
-        let ours = try CatalogFacts.read(source, publications: journal.sendingPublications)
-        let theirs = try CatalogFacts.read(target, publications: [])
-        var base = try CatalogBase.read(spool) ?? CatalogBase(source: ours)
-        if base.target == nil {
-            // Begun by a version that did not look.
-            base.target = theirs
-            try base.write(spool)
-        }
-        let selection = try options.adopting(journal).selection()
-        let objects = selection.includesAllObjects ? nil : try SourceObjects(on: source, selection)
-        let drift = Drift(
-            source: ours, target: theirs, base: (base.source, base.target ?? theirs), isShared: journal.existing != nil
-        ) { key in objects?.includes(key) ?? true }
-        if base.takeOver(ours, theirs) { try base.write(spool) }
-        return drift
-    }
-}
-
-// Without a migration.
-extension DriftWatch {
-    /// Compares both sides now, whether a migration's journal is there or not. Without one, what the versions do not write
-    /// alike counts as equal.
-    static func look(_ options: CloneOptions, _ source: Connection, _ target: Connection) throws -> Drift {
-        if let journal = try CloneJournal.read(SpoolDirectory(options.spool)), journal.phase != .copying {
-            return try look(options, journal, source, target)
-        }
-        let (ours, theirs) = (
-            try CatalogFacts.read(source, publications: []), try CatalogFacts.read(target, publications: [])
-        )
-        let selection = try options.selection()
-        let objects = selection.includesAllObjects ? nil : try SourceObjects(on: source, selection)
-        return Drift(source: ours, target: theirs, base: (ours, theirs)) { key in objects?.includes(key) ?? true }
-    }
-}
-
-extension SourceObjects {
-    /// What the fact is about is moved. What the source does not have is judged by its name.
-    fileprivate func includes(_ key: CatalogFacts.Key) -> Bool {
-        guard let name = key.relation else { return selection.includes(schema: key.schema) }
-        if let relation = byName[Quoting.qualified(key.schema, name)] { return includes(relation) }
-        return key.kind == .table || key.isPart
-            ? selection.includes(schema: key.schema, table: name)
-            : selection.includesObject(schema: key.schema, name: name)
+        try Drift.look(
+            journal.comparedCopy(SpoolDirectory(options.spool)), options.adopting(journal).selection(), source, target)
     }
 }
 

@@ -1,5 +1,8 @@
+import Comparison
+import Supervision
 import Apply
 import Capture
+import Copying
 import Glibc
 import Logging
 import Observability

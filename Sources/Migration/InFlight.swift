@@ -1,3 +1,4 @@
+import Copying
 import Logging
 import Observability
 import Postgres
@@ -60,7 +61,7 @@ struct InFlight {
             try stop.check()
             if !isSaid {
                 logger.info(
-                    "waiting for transactions that are open on the source: \(Preflight.some(prepared + writers))")
+                    "waiting for transactions that are open on the source: \(Figures.some(prepared + writers))")
                 isSaid = true
             }
             guard !patience.hasPassed else {
@@ -73,14 +74,14 @@ struct InFlight {
     private static func refusal(prepared: [String]) -> MigrationError {
         MigrationError(
             .conflict,
-            "the source has prepared transactions that are neither committed nor rolled back: \(Preflight.some(prepared)). "
+            "the source has prepared transactions that are neither committed nor rolled back: \(Figures.some(prepared)). "
                 + "\(preparedRemedy)")
     }
 
     private static func refusal(writers: [String]) -> MigrationError {
         MigrationError(
             .conflict,
-            "transactions on the source have written and do not end: \(Preflight.some(writers)). What they write would be "
+            "transactions on the source have written and do not end: \(Figures.some(writers)). What they write would be "
                 + "lost: end them, or wait longer with --in-flight-timeout")
     }
 

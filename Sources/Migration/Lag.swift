@@ -1,3 +1,4 @@
+import Copying
 import Observability
 
 /// How far the target is behind the source.

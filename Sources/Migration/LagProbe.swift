@@ -1,3 +1,4 @@
+import Catalog
 import Postgres
 import Threading
 
@@ -17,7 +18,7 @@ final class LagProbe {
 
     init(_ options: CloneOptions) throws {
         source = try SourceFence.connect(options.source)
-        target = try Connection(options.target, applicationName: TargetDatabase.applicationName)
+        target = try Connection(options.target, applicationName: DatabaseSession.applicationName)
         stream = options.stream
     }
 

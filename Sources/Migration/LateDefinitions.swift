@@ -1,3 +1,5 @@
+import Catalog
+import Copying
 import Logging
 import Observability
 import Postgres

@@ -1,4 +1,5 @@
 import Capture
+import Copying
 import Observability
 
 /// A migration's state as monitoring takes it: one word, and what it is made of.

@@ -1,3 +1,5 @@
+import Catalog
+import Copying
 import Observability
 import Postgres
 import Spool
@@ -7,11 +9,11 @@ public enum MigrationIdentity {
     /// - Throws: ``MigrationError`` with `foreign` when there is a journal, and it is of other servers.
     public static func check(_ options: CloneOptions) throws {
         guard let journal = try CloneJournal.read(SpoolDirectory(options.spool)) else { return }
-        let source = try TargetDatabase.identity(
-            Connection(options.source, applicationName: TargetDatabase.applicationName))
+        let source = try DatabaseSession.identity(
+            Connection(options.source, applicationName: DatabaseSession.applicationName))
         guard source == journal.source else { throw foreign("source", source, journal.source, options) }
         let target = try TargetDatabase(options.target)
-        let there = try TargetDatabase.identity(target.connection)
+        let there = try DatabaseSession.identity(target.connection)
         guard try there == journal.target || isSame(target, there, journal) else {
             throw foreign("target", there, journal.target, options)
         }
@@ -20,7 +22,7 @@ public enum MigrationIdentity {
     /// The target is the journal's, as a cluster of another identifier: pg_upgrade makes one, and brings the row along that
     /// says whose position it is.
     static func isSame(
-        _ target: TargetDatabase, _ there: CloneJournal.Database, _ journal: CloneJournal
+        _ target: TargetDatabase, _ there: DatabaseIdentity, _ journal: CloneJournal
     ) throws -> Bool {
         guard there.name == journal.target.name, there != journal.source,
             let row = try target.connection.progressRows(journal.stream).first
@@ -30,7 +32,7 @@ public enum MigrationIdentity {
     }
 
     private static func foreign(
-        _ side: String, _ found: CloneJournal.Database, _ known: CloneJournal.Database, _ options: CloneOptions
+        _ side: String, _ found: DatabaseIdentity, _ known: DatabaseIdentity, _ options: CloneOptions
     ) -> MigrationError {
         MigrationError(
             .foreign,

@@ -1,3 +1,6 @@
+import Supervision
+import Copying
+import Catalog
 import Apply
 import Capture
 import Observability

@@ -1,5 +1,8 @@
+import Catalog
+import Comparison
 import Apply
 import Capture
+import Copying
 import Observability
 import Postgres
 import Spool
@@ -124,7 +127,7 @@ public struct MigrationStatus: Encodable, Sendable {
         }
         if let views = journal.unrefreshed, journal.phase == .following {
             warnings.append(
-                "materialized views are as they were before the switchover until they are refreshed: \(Preflight.some(views))"
+                "materialized views are as they were before the switchover until they are refreshed: \(Figures.some(views))"
             )
         }
         if let unvalidated = journal.unvalidated, !running {

@@ -1,5 +1,7 @@
+import Comparison
 import Apply
 import Capture
+import Copying
 import Observability
 
 /// What a person wants to know first of a migration: whether it can be switched over now, or why not, and what comes next.

@@ -1,5 +1,7 @@
+import Copying
 import Logging
 import Observability
+import Supervision
 import Synchronization
 import Threading
 
@@ -16,7 +18,7 @@ final class OwnFollower: Sendable {
         options.end = nil
         // There is nobody to wait for who could do something about it.
         options.stopsWhenBlocked = true
-        let pipeline = try FollowPipeline(options, progress: progress, logger: logger)
+        let pipeline = try options.makePipeline(progress, logger)
         Task {
             let (isReady, ready) = AsyncStream<Void>.makeStream()
             let result: Result<StageFailure?, any Error>

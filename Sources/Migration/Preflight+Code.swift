@@ -1,3 +1,5 @@
+import Catalog
+import Observability
 import Postgres
 
 // Code of others that runs when rows are written.
@@ -5,7 +7,7 @@ extension Preflight {
     /// CHECK constraints, expressions and triggers that fire always call functions with the rights of whoever writes the
     /// row. Where that is a superuser, the functions' owners have these rights.
     func lookAtCode() throws {
-        guard try text(target, Self.isSuperuser) == "t" else { return }
+        guard try text(target, DatabaseSession.isSuperuserQuery) == "t" else { return }
         let found = try column(
             source,
             """
@@ -39,7 +41,7 @@ extension Preflight {
               FROM calls c JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) c.routine
               JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
               JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) p.proowner AND NOT r.rolsuper
-             WHERE \(TargetDatabase.userNamespace) AND \(CatalogFacts.noExtension("pg_proc", "p.oid"))
+             WHERE \(UserObject.namespace) AND \(CatalogFacts.noExtension("pg_proc", "p.oid"))
              GROUP BY p.oid, r.rolname ORDER BY 1
             """)
         guard !found.isEmpty else {
@@ -48,7 +50,7 @@ extension Preflight {
         warn(
             .target, "code",
             "functions of ordinary roles run with the rights of \"\(target.user)\", a superuser, when rows are written to the "
-                + "target: \(Self.some(found))",
+                + "target: \(Figures.some(found))",
             "look at what they do; or use a role on the target that is no superuser (docs/managed-services.md)")
     }
 }

@@ -1,4 +1,5 @@
 import Capture
+import Catalog
 import Logging
 import Observability
 import Postgres
@@ -59,42 +60,42 @@ extension Preflight {
 
     private func lookForContents() throws {
         let initial = providers.target?.initialSchemas ?? []
-        let all = try TargetDatabase.contents(target)
+        let all = try UserObject.all(on: target)
         findsContents = !all.isEmpty
         // A new database of some services is not empty.
         let contents = all.filter { !initial.contains($0.schema) }
         guard !all.isEmpty else { return }
         guard options.dropsIfExists else {
-            let own = Set(try TargetDatabase.contents(source).filter { $0.isSelected(selection) }.map(\.place))
+            let own = Set(try UserObject.all(on: source).filter { $0.isSelected(selection) }.map(\.place))
             let hit = all.filter { own.contains($0.place) && !($0.kind == "schema" && initial.contains($0.name)) }
             if options.intoExisting || contents.isEmpty {
                 guard hit.isEmpty else {
                     return fail(
                         .target, "contents",
                         "the target's database \"\(target.database)\" has what would be copied: "
-                            + Self.some(hit.map(\.label)), "drop or rename it, or leave it out with --filters")
+                            + Figures.some(hit.map(\.label)), "drop or rename it, or leave it out with --filters")
                 }
                 return pass(
                     .target, "contents",
-                    "\(all.count) objects that the copy leaves as they are: \(Self.some(all.map(\.label)))")
+                    "\(all.count) objects that the copy leaves as they are: \(Figures.some(all.map(\.label)))")
             }
             return fail(
                 .target, "contents",
-                "the target's database \"\(target.database)\" is not empty: \(Self.some(contents.map(\.label)))",
+                "the target's database \"\(target.database)\" is not empty: \(Figures.some(contents.map(\.label)))",
                 "clone copies into an empty database; --into-existing copies beside what has no name of what is copied, "
                     + "--drop-if-exists drops what the source has too")
         }
-        let own = Set(try TargetDatabase.contents(source).filter { $0.isSelected(selection) })
+        let own = Set(try UserObject.all(on: source).filter { $0.isSelected(selection) })
         let foreign = contents.filter { !own.contains($0) }.map(\.label)
         if foreign.isEmpty {
             warn(
                 .target, "contents",
                 "\(contents.count) objects in the target's database \"\(target.database)\" are dropped first "
-                    + "(--drop-if-exists): \(Self.some(contents.map(\.label)))")
+                    + "(--drop-if-exists): \(Figures.some(contents.map(\.label)))")
         } else {
             fail(
                 .target, "contents",
-                "the target's database \"\(target.database)\" holds what would not be copied: \(Self.some(foreign))",
+                "the target's database \"\(target.database)\" holds what would not be copied: \(Figures.some(foreign))",
                 "--drop-if-exists drops only what the source has and the filters select: drop the rest yourself")
         }
     }

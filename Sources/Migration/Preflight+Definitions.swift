@@ -1,3 +1,6 @@
+import Supervision
+import Catalog
+import Copying
 import Logging
 import Observability
 import Postgres
@@ -11,10 +14,10 @@ extension Preflight {
 
     /// Makes the first of the source's definitions on the target, in a transaction that is rolled back.
     func lookAtDefinitions(_ stop: StopRequest) throws {
-        guard findings.allSatisfy({ $0.status != .fail }), try TargetDatabase.contents(target).isEmpty else { return }
+        guard findings.allSatisfy({ $0.status != .fail }), try UserObject.all(on: target).isEmpty else { return }
         let path = try SchemaArchive.temporaryPath()
         let silent = Logger(label: "") { _ in SwiftLogNoOpLogHandler() }
-        var archive = try SchemaArchive(path: path, tools: .find(options), stop: stop, logger: silent)
+        var archive = try SchemaArchive(path: path, tools: .find(options.servers), stop: stop, logger: silent)
         defer { archive.remove() }
         try archive.dump(options.source, snapshot: nil)
         if selection.includesAllObjects {
@@ -23,7 +26,8 @@ extension Preflight {
             try archive.select(SourceObjects(on: source, selection), on: source)
         }
         try archive.arrange(waiting: [])
-        let isCareful = try CarefulRestore(options, logger: silent) != nil
+        let isCareful =
+            try CarefulRestore(options.servers, skipsMissingRoles: options.skipsMissingRoles, logger: silent) != nil
         let before = archive.order.before.filter { !isCareful || !CarefulRestore.isDelicate($0) }
         let sample = Array(before.prefix(Self.sampleMax))
         try archive.narrow(to: sample, "pre-data")

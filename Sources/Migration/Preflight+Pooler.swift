@@ -1,3 +1,4 @@
+import Catalog
 import Postgres
 
 // What stands between us and the servers.
@@ -19,7 +20,7 @@ extension Preflight {
     /// first question answers it.
     private func isShared(_ connection: Connection, _ server: ConnectionString) throws -> Bool {
         guard try backend(connection) != "\(connection.backendPID)" else { return false }
-        let other = try Connection(server, applicationName: TargetDatabase.applicationName)
+        let other = try Connection(server, applicationName: DatabaseSession.applicationName)
         // The session that was given back last is taken first, unless another client is faster.
         for _ in 1...20 {
             let (first, second) = (try backend(connection), try backend(other))

@@ -1,5 +1,6 @@
 import Apply
 import Capture
+import Catalog
 import Observability
 import Postgres
 import Selection
@@ -32,7 +33,7 @@ extension Preflight {
             .source, "publication",
             names.isEmpty
                 ? "role \"\(source.user)\" may not make a publication"
-                : "role \"\(source.user)\" does not own \(Self.some(names)), so it may not publish them",
+                : "role \"\(source.user)\" does not own \(Figures.some(names)), so it may not publish them",
             "run on the source: \(grants.joined(separator: " ")) Or have the owner make a publication and name it with "
                 + "--publication", .privilege, sql: grants)
     }
@@ -43,7 +44,7 @@ extension Preflight {
             """
             SELECT n.nspname, c.relname, pg_catalog.pg_get_userbyid(c.relowner)
               FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-             WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND \(TargetDatabase.userNamespace)
+             WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND \(UserObject.namespace)
                AND \(SourceSnapshot.ownedByNoExtension)
                AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE') ORDER BY 1, 2
             """, doing: "looking at the tables' owners")
@@ -65,12 +66,12 @@ extension Preflight {
         let result = try source.execute(
             """
             SELECT 'schema', n.nspname, NULL, pg_catalog.pg_get_userbyid(n.nspowner) FROM pg_catalog.pg_namespace n
-             WHERE \(TargetDatabase.userNamespace) AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+             WHERE \(UserObject.namespace) AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')
              UNION ALL
             SELECT CASE c.relkind WHEN 'S' THEN 'sequence' ELSE 'table' END, n.nspname, c.relname,
                    pg_catalog.pg_get_userbyid(c.relowner)
               FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-             WHERE c.relkind IN ('r', 'p', 'S', 'v', 'm') AND c.relpersistence <> 't' AND \(TargetDatabase.userNamespace)
+             WHERE c.relkind IN ('r', 'p', 'S', 'v', 'm') AND c.relpersistence <> 't' AND \(UserObject.namespace)
                AND \(SourceSnapshot.ownedByNoExtension) AND NOT pg_catalog.has_table_privilege(c.oid, 'SELECT')
              ORDER BY 2, 3 NULLS FIRST
             """, doing: "looking for what may not be read")
@@ -96,7 +97,7 @@ extension Preflight {
             return pass(.source, "reading", "role \"\(source.user)\" may read what is copied")
         }
         fail(
-            .source, "reading", "role \"\(source.user)\" may not read \(Self.some(names))",
+            .source, "reading", "role \"\(source.user)\" may not read \(Figures.some(names))",
             "run on the source: \(grants.prefix(8).joined(separator: " "))"
                 + (grants.count > 8 ? " … (clone check --sql source prints all)" : ""), .privilege, sql: grants)
     }
@@ -181,7 +182,7 @@ extension Preflight {
                 .target, "database", "role \"\(target.user)\" may not create schemas in the database", grants[0],
                 .privilege, sql: grants)
         }
-        let isUsed = try TargetDatabase.contents(source).contains { $0.schema == "public" && $0.isSelected(selection) }
+        let isUsed = try UserObject.all(on: source).contains { $0.schema == "public" && $0.isSelected(selection) }
         let isThere = try !column(target, "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'public'").isEmpty
         guard isUsed, isThere,
             try refusal(target, "CREATE TABLE public.walrelay_check ()", doing: "trying to make a table") != nil

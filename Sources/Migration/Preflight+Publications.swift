@@ -1,3 +1,4 @@
+import Catalog
 import Observability
 import Postgres
 import Selection
@@ -75,7 +76,7 @@ extension Preflight {
         for gap in gaps where !remedies.contains(gap.remedy) { remedies.append(gap.remedy) }
         fail(
             .source, "publication",
-            "what is copied would not all be followed by \(names): \(Self.some(gaps.map(\.what)))",
+            "what is copied would not all be followed by \(names): \(Figures.some(gaps.map(\.what)))",
             "leave the tables out with --filters, or run on the source: \(remedies.joined(separator: " "))")
     }
 }
@@ -130,7 +131,7 @@ extension PublishedTable {
                   JOIN pg_catalog.pg_publication_tables t ON t.schemaname = rn.nspname AND t.tablename = rc.relname
                  WHERE t.pubname IN (\(publications))) t ON true
               LEFT JOIN pg_catalog.pg_publication p ON p.pubname = t.pubname
-             WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND \(TargetDatabase.userNamespace)
+             WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND \(UserObject.namespace)
                AND \(SourceSnapshot.ownedByNoExtension)
              ORDER BY 1, 2, 3
             """

@@ -1,3 +1,5 @@
+import Catalog
+import Copying
 import Observability
 import Postgres
 
@@ -14,7 +16,7 @@ extension Preflight {
         let missing = needed.subtracting(known).sorted()
         let reserved = roles.reserved.subtracting(known).sorted()
         if !reserved.isEmpty {
-            pass(.target, "provider's roles", "not copied, with what they were granted: \(Self.some(reserved))")
+            pass(.target, "provider's roles", "not copied, with what they were granted: \(Figures.some(reserved))")
         }
         if options.copiesRoles {
             try lookAtRoleCopy()
@@ -23,21 +25,21 @@ extension Preflight {
         } else if options.skipsMissingRoles {
             warn(
                 .target, "roles",
-                "the target lacks roles of the source, and what they own or were granted is left out: \(Self.some(missing))"
+                "the target lacks roles of the source, and what they own or were granted is left out: \(Figures.some(missing))"
             )
         } else {
             fail(
-                .target, "roles", "the target lacks roles of the source: \(Self.some(missing))",
+                .target, "roles", "the target lacks roles of the source: \(Figures.some(missing))",
                 "give --roles, or make them on the target, or give --skip-missing-roles, or --no-owner and --no-acl",
                 sql: missing.map { "CREATE ROLE \(Quoting.identifier($0));" })
         }
-        guard setsOwners, !options.copiesRoles, try text(target, Self.isSuperuser) != "t" else { return }
+        guard setsOwners, !options.copiesRoles, try text(target, DatabaseSession.isSuperuserQuery) != "t" else {
+            return
+        }
         let owners = options.skipsMissingRoles ? roles.owners.intersection(known) : roles.owners
         try lookAtMemberships(owners.sorted(), missing: missing)
         try lookAtSchemas(roles, owners)
     }
-
-    static let isSuperuser = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user"
 
     /// Who makes someone else the owner must be a member of that role.
     private func lookAtMemberships(_ owners: [String], missing: [String]) throws {
@@ -54,7 +56,7 @@ extension Preflight {
         let grants = others.map { "GRANT \(Quoting.identifier($0)) TO \(role);" }
         fail(
             .target, "owners",
-            "role \"\(target.user)\" may not make these owners of what is copied: \(Self.some(others))",
+            "role \"\(target.user)\" may not make these owners of what is copied: \(Figures.some(others))",
             "run on the target: \(grants.joined(separator: " ")) Or give --no-owner, and all belongs to it", .privilege,
             sql: grants)
     }
@@ -63,7 +65,7 @@ extension Preflight {
     private func lookAtSchemas(_ roles: SourceRoles, _ owners: Set<String>) throws {
         let known = Set(try column(target, "SELECT rolname FROM pg_catalog.pg_roles"))
         let there = try column(
-            target, "SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE \(TargetDatabase.userNamespace)")
+            target, "SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE \(UserObject.namespace)")
         var grants: [String] = []
         for schema in there {
             for owner in (roles.ownersBySchema[schema] ?? []).intersection(owners).sorted() {

@@ -1,3 +1,4 @@
+import Catalog
 import Observability
 import Postgres
 import Selection
@@ -16,7 +17,7 @@ extension Preflight {
         let torn = objects.torn
         if !torn.isEmpty {
             fail(
-                .source, "filters", Self.some(torn),
+                .source, "filters", Figures.some(torn),
                 "a partitioned table and its partitions go together: name them all, or leave out a partition by "
                     + "[exclude-table], or only its rows by [exclude-table-data]", .usage)
         }

@@ -1,3 +1,4 @@
+import Copying
 import Observability
 import Postgres
 

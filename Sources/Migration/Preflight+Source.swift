@@ -2,6 +2,7 @@ import Capture
 import Observability
 import Postgres
 import Selection
+import Supervision
 import Threading
 
 // The source.
@@ -73,7 +74,7 @@ extension Preflight {
         guard !names.isEmpty else { return }
         fail(
             .source, "schema walrelay",
-            "the source has \(Self.some(names)) in the schema walrelay, which is never copied",
+            "the source has \(Figures.some(names)) in the schema walrelay, which is never copied",
             "give the schema another name: ALTER SCHEMA walrelay RENAME TO …;")
     }
 

@@ -1,4 +1,5 @@
 import Apply
+import Copying
 import Observability
 import Postgres
 import Selection
@@ -32,7 +33,7 @@ extension Preflight {
         if missing.isEmpty {
             pass(.target, what, all.isEmpty ? "none needed" : "all \(all.count) are there")
         } else {
-            fail(.target, what, "the target lacks \(what) of the source: \(Self.some(missing))", remedy)
+            fail(.target, what, "the target lacks \(what) of the source: \(Figures.some(missing))", remedy)
         }
     }
 
@@ -101,7 +102,7 @@ extension Preflight {
                 pass(.source, kind == "deferrable" ? "deferrable keys" : "\(kind)s", "none that behaves otherwise")
             } else {
                 warn(
-                    .source, kind == "deferrable" ? "deferrable keys" : "\(kind)s", "\(what): \(Self.some(names))",
+                    .source, kind == "deferrable" ? "deferrable keys" : "\(kind)s", "\(what): \(Figures.some(names))",
                     remedy)
             }
         }

@@ -1,4 +1,6 @@
 import Capture
+import Catalog
+import Copying
 import Observability
 import Postgres
 import Selection
@@ -16,7 +18,7 @@ extension Preflight {
         exchanged.publications = []
         // They act on what is applied, and stay where they are.
         exchanged.triggers = .copy
-        let source = try Connection(exchanged.source, applicationName: TargetDatabase.applicationName)
+        let source = try Connection(exchanged.source, applicationName: DatabaseSession.applicationName)
         let target = try TargetDatabase(exchanged.target)
         let preflight = try Preflight(exchanged, source: source, target: target.connection)
         try preflight.attempt(.source, "settings") { try preflight.lookAtSettings() }
@@ -39,7 +41,7 @@ extension Preflight {
             """
             SELECT n.nspname, c.relname FROM pg_catalog.pg_class c
               JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-             WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND \(TargetDatabase.userNamespace)
+             WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND \(UserObject.namespace)
                AND NOT (pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_table_privilege(c.oid, 'INSERT')
                  AND pg_catalog.has_table_privilege(c.oid, 'UPDATE') AND pg_catalog.has_table_privilege(c.oid, 'DELETE')
                  AND pg_catalog.has_table_privilege(c.oid, 'TRUNCATE'))
@@ -55,7 +57,7 @@ extension Preflight {
         let role = Quoting.identifier(target.user)
         let grants = names.map { "GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON \($0) TO \(role);" }
         fail(
-            .target, "writing", "role \"\(target.user)\" may not write to \(Self.some(names))",
+            .target, "writing", "role \"\(target.user)\" may not write to \(Figures.some(names))",
             grants.joined(separator: " "),
             .privilege, sql: grants)
     }

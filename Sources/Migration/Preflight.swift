@@ -1,4 +1,6 @@
 import Apply
+import Catalog
+import Copying
 import Logging
 import Observability
 import Postgres
@@ -41,7 +43,7 @@ public final class Preflight {
     public static func findings(
         _ options: CloneOptions, keepsWayBack: Bool = false, stop: StopRequest
     ) throws -> [Finding] {
-        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        let source = try Connection(options.source, applicationName: DatabaseSession.applicationName)
         let target = try TargetDatabase(options.target)
         var options = options
         options.filters = try options.addingProvidersSchemas(of: source)
@@ -57,8 +59,7 @@ public final class Preflight {
     ///
     /// - Returns: which databases these are.
     /// - Throws: ``MigrationError`` with what must be changed first.
-    func run(logger: Logger, stop: StopRequest) throws -> (source: CloneJournal.Database, target: CloneJournal.Database)
-    {
+    func run(logger: Logger, stop: StopRequest) throws -> (source: DatabaseIdentity, target: DatabaseIdentity) {
         let databases = try look(stop)
         if let failure = findings.first(where: { $0.status == .fail }) {
             throw MigrationError(failure.exitStatus, failure.sentence)
@@ -68,8 +69,8 @@ public final class Preflight {
     }
 
     @discardableResult
-    private func look(_ stop: StopRequest) throws -> (source: CloneJournal.Database, target: CloneJournal.Database) {
-        let databases = (source: try TargetDatabase.identity(source), target: try TargetDatabase.identity(target))
+    private func look(_ stop: StopRequest) throws -> (source: DatabaseIdentity, target: DatabaseIdentity) {
+        let databases = (source: try DatabaseSession.identity(source), target: try DatabaseSession.identity(target))
         guard databases.source != databases.target else {
             throw MigrationError(.usage, "source and target are the same database")
         }
@@ -154,11 +155,5 @@ public final class Preflight {
     func column(_ connection: Connection, _ sql: String) throws -> [String] {
         let result = try connection.execute(sql, doing: "looking at the server")
         return result.column()
-    }
-
-    /// The first of many, for a message.
-    static func some(_ names: [String]) -> String {
-        let shown = names.prefix(8).joined(separator: ", ")
-        return names.count > 8 ? shown + " and \(names.count - 8) more" : shown
     }
 }

@@ -1,3 +1,6 @@
+import Catalog
+import Comparison
+import Copying
 import Failpoints
 import Logging
 import Observability
@@ -34,7 +37,7 @@ struct RestCopy {
         let acceptsDrift = acceptsDrift
         let encoding = plan.encoding
         try Parallel.run(plan.tables, threads: options.tableJobs, name: "rest", stop: stop) {
-            let pair = try DataComparison.Pair(options)
+            let pair = try ComparedPair(options.servers, stream: options.stream)
             let copier = try TableCopier(
                 source: options.source, snapshot: nil, target: options.target, encoding: encoding, stop: stop,
                 progress: progress, replaces: true, usesReplicaRole: !options.leavesTriggersLate)
@@ -66,7 +69,7 @@ struct RestCopy {
         guard policy == .copy || names.isEmpty else {
             throw MigrationError(
                 .drift,
-                "the stream of changes does not carry these, and they differ: \(Preflight.some(names)); bring them over with "
+                "the stream of changes does not carry these, and they differ: \(Figures.some(names)); bring them over with "
                     + "--rest copy, or leave them with --rest ignore")
         }
         return names
@@ -78,7 +81,7 @@ struct RestCopy {
     private func extensionTables(_ encoding: String) throws -> [String] {
         let tables = ExtensionTables(
             source: try SourceSnapshot(options.source, snapshot: nil, encoding: encoding),
-            target: try TargetDatabase.connect(options.target, encoding: encoding),
+            target: try DatabaseSession.connect(options.target, encoding: encoding),
             selection: try options.selection(), logger: logger)
         let differing = try tables.differing()
         guard !differing.isEmpty, policy == .copy else { return differing }
@@ -88,8 +91,8 @@ struct RestCopy {
 
     /// - Returns: what differed, in a few words; nil when nothing did.
     private func largeObjects(_ encoding: String) throws -> String? {
-        let source = try TargetDatabase.connect(options.source, encoding: "UTF8")
-        let target = try TargetDatabase.connect(options.target, encoding: "UTF8")
+        let source = try DatabaseSession.connect(options.source, encoding: "UTF8")
+        let target = try DatabaseSession.connect(options.target, encoding: "UTF8")
         let comparison = LargeObjectComparison(source: source, target: target)
         var changed: [UInt32] = []
         for batch in try LargeObjectComparison.batches(on: source) {
@@ -100,7 +103,8 @@ struct RestCopy {
         let words = "\(changed.count) large objects"
         guard policy == .copy else { return words }
         let copier = try LargeObjectCopier(
-            options, snapshot: nil, encoding: encoding, stop: stop, progress: progress)
+            options.servers, snapshot: nil, encoding: encoding, restoreOptions: options.restoreOptions, stop: stop,
+            progress: progress)
         for object in changed { try copier.replace(object) }
         logger.info("brought over again: \(words)")
         return words

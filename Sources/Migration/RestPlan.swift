@@ -1,3 +1,7 @@
+import Catalog
+import Comparison
+import Copying
+import Observability
 import Postgres
 import Selection
 import Spool
@@ -45,7 +49,7 @@ public struct RestPlan: Sendable {
 
     /// What it has, in a few words.
     var words: String {
-        var parts = tables.isEmpty ? [] : [Preflight.some(tables.map { "\($0.table.name) (\($0.reason))" })]
+        var parts = tables.isEmpty ? [] : [Figures.some(tables.map { "\($0.table.name) (\($0.reason))" })]
         if let largeObjectBytes, largeObjectBytes > 0 {
             parts.append("large objects (\(CloneProgress.size(largeObjectBytes)))")
         }
@@ -137,7 +141,7 @@ public struct RestPlan: Sendable {
                 JOIN pg_catalog.pg_inherits i ON i.inhparent OPERATOR(pg_catalog.=) t.oid
                 JOIN pg_catalog.pg_class p ON p.oid OPERATOR(pg_catalog.=) t.oid AND p.relkind IN ('p'))
             SELECT t.oid, n.nspname, c.relname FROM tree t JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.root
-              JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace WHERE \(TargetDatabase.userNamespace)
+              JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace WHERE \(UserObject.namespace)
             """, doing: "looking at partitions")
         return Set(
             (0..<result.rowCount).compactMap { index in

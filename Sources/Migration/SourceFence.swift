@@ -1,3 +1,4 @@
+import Catalog
 import Failpoints
 import Logging
 import Observability
@@ -111,7 +112,7 @@ public struct SourceFence: Sendable {
 
     /// A session that may write all the same.
     static func connect(_ source: ConnectionString) throws -> Connection {
-        let connection = try Connection(source, applicationName: TargetDatabase.applicationName)
+        let connection = try Connection(source, applicationName: DatabaseSession.applicationName)
         // A fence that was lowered stays down, when the source crashes too.
         try connection.set("synchronous_commit", to: "local")
         return connection
@@ -172,7 +173,7 @@ public struct SourceFence: Sendable {
         guard found.rowCount > 0 else { return nil }
         let remedies = (0..<found.rowCount).compactMap { found.text($0, 1) }
         return (
-            "\(Preflight.some(found.column())): these roles have default_transaction_read_only = off by a setting of their own, so "
+            "\(Figures.some(found.column())): these roles have default_transaction_read_only = off by a setting of their own, so "
                 + "that clone switchover --fence does not keep them from writing",
             "run on the source: \(remedies.joined(separator: " "))"
         )

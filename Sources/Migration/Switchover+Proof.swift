@@ -1,3 +1,6 @@
+import Catalog
+import Comparison
+import Copying
 import Logging
 import Observability
 import Postgres
@@ -10,7 +13,7 @@ extension Switchover {
     func checkDefinitions(_ journal: CloneJournal) throws {
         let drift = try DriftWatch.look(options, journal)
         guard !drift.serious.isEmpty else { return }
-        let words = "definitions changed since the copy: \(Preflight.some(drift.serious.map(\.sentence)))"
+        let words = "definitions changed since the copy: \(Figures.some(drift.serious.map(\.sentence)))"
         guard wishes.acceptsDrift else { throw MigrationError(.drift, "\(words). \(Drift.remedyAsSentence)") }
         logger.warning("\(words); continuing as asked")
     }
@@ -27,7 +30,7 @@ extension Switchover {
 
     /// A transaction of ours is the last that the target must have: when its position is past that, it has all before.
     func endPosition() throws -> End {
-        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        let source = try Connection(options.source, applicationName: DatabaseSession.applicationName)
         let writers = try OtherSessions(source: source).list(besidesOurs: true).count
         if writers > 0 {
             logger.warning("\(writers) other sessions are connected to the source; what they write from now on is lost")

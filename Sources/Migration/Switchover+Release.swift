@@ -1,3 +1,4 @@
+import Copying
 import Failpoints
 import Glibc
 import Logging
@@ -122,7 +123,7 @@ extension Switchover {
         if let journal = try CloneJournal.read(spool), let names = journal.unrefreshed {
             let target = try TargetDatabase(options.target).connection
             let views = try MaterializedViews(on: target, unfilled: journal.unfilledViews ?? []).limited(to: names)
-            stale = try views.refresh(options, logger, besideReaders: true) {
+            stale = try views.refresh(on: options.target, logger, besideReaders: true) {
                 if stop.isRequested { throw Self.isLeft(names) }
             }
             refreshed = views.views.count - stale.count

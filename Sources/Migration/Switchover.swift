@@ -1,4 +1,6 @@
 import Capture
+import Comparison
+import Copying
 import Failpoints
 import Glibc
 import Logging
@@ -304,13 +306,13 @@ public struct Switchover: Sendable {
     private func refresh(_ isStopped: () throws -> Void) throws -> (refreshed: Int, stale: [String]) {
         let views = try MaterializedViews(
             on: try TargetDatabase(options.target).connection, unfilled: journal().unfilledViews ?? [])
-        let stale = try views.refresh(options, logger, isStopped: isStopped)
+        let stale = try views.refresh(on: options.target, logger, isStopped: isStopped)
         return (views.views.count - stale.count, stale)
     }
 
     /// - Returns: how many tables there are, all of them equal.
     private func compare(_ stop: StopRequest) throws -> Int {
-        let results = try DataComparison(options).run(isFollowed: false, stop: stop) { _ in }
+        let results = try DataComparison(options.comparison()).run(isFollowed: false, stop: stop) { _ in }
         let differing = results.filter { $0.state != .equal }
         for result in differing {
             logger.error(

@@ -1,3 +1,6 @@
+import Catalog
+import Comparison
+import Copying
 import Observability
 import Postgres
 import Spool
@@ -128,14 +131,14 @@ struct SwitchoverCheck {
         } else {
             add(
                 .fail, .source, "prepared transactions",
-                "the source has prepared transactions that are neither committed nor rolled back: \(Preflight.some(prepared))",
+                "the source has prepared transactions that are neither committed nor rolled back: \(Figures.some(prepared))",
                 InFlight.preparedRemedy, .conflict)
         }
         let subscriptions = try inFlight.subscriptions()
         if let first = subscriptions.first {
             add(
                 .fail, .source, "subscriptions",
-                "the source is itself written to by subscriptions: \(Preflight.some(subscriptions))",
+                "the source is itself written to by subscriptions: \(Figures.some(subscriptions))",
                 "run there, for each: ALTER SUBSCRIPTION \(Quoting.identifier(first)) DISABLE;", .conflict)
         }
     }
@@ -146,14 +149,14 @@ struct SwitchoverCheck {
         let serious = drift.serious
         let others = drift.items.filter(\.isHarmless)
         if !others.isEmpty {
-            add(.warn, .target, "definitions", Preflight.some(others.map(\.sentence)))
+            add(.warn, .target, "definitions", Figures.some(others.map(\.sentence)))
         }
         if serious.isEmpty {
             add(.pass, .source, "definitions", "the same as when the copy was made")
         } else {
             add(
                 wishes.acceptsDrift ? .warn : .fail, .source, "definitions",
-                "definitions changed since the copy: \(Preflight.some(serious.map(\.sentence)))",
+                "definitions changed since the copy: \(Figures.some(serious.map(\.sentence)))",
                 wishes.acceptsDrift ? nil : Drift.remedy, .drift)
         }
     }
@@ -196,7 +199,7 @@ struct SwitchoverCheck {
         } else {
             add(
                 .fail, .target, "materialized views",
-                "role \"\(target.user)\" does not own \(Preflight.some(foreign)), so it may not refresh them",
+                "role \"\(target.user)\" does not own \(Figures.some(foreign)), so it may not refresh them",
                 "use a role that does, or --skip-refresh, and refresh them later", .privilege)
         }
     }

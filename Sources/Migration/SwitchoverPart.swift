@@ -1,3 +1,4 @@
+import Copying
 import Failpoints
 import Logging
 import Observability

@@ -1,3 +1,4 @@
+import Copying
 import Glibc
 import Observability
 import Spool

@@ -1,5 +1,7 @@
 import Apply
 import Batches
+import Catalog
+import Copying
 import Logging
 import Observability
 import Postgres
@@ -11,7 +13,7 @@ extension TargetDatabase {
     /// Writes down where the copy is: what the source committed before is there. What the stream may have had before is
     /// forgotten.
     func placePosition(_ options: CloneOptions, _ journal: CloneJournal, at position: LSN) throws {
-        let source = try Connection(options.source, applicationName: Self.applicationName)
+        let source = try Connection(options.source, applicationName: DatabaseSession.applicationName)
         let claim = TargetPosition.Claim(
             stream: options.stream, source: try journal.progressSource(options, timeline: source.timeline()),
             start: position, tool: options.tool)

@@ -1,4 +1,7 @@
 import Capture
+import Catalog
+import Comparison
+import Copying
 import Failpoints
 import Glibc
 import Logging
@@ -55,7 +58,7 @@ struct WayBack {
         slot.failover = options.failover
         _ = try server.createSlot(way.slot, options: slot, ifNotExists: false)
         logger.info("made slot \"\(way.slot)\" on the target, for the way back")
-        let source = try Connection(options.source, applicationName: TargetDatabase.applicationName)
+        let source = try Connection(options.source, applicationName: DatabaseSession.applicationName)
         try CatalogBase.take(server.catalog, source, publications: Source.ownPublications(of: way.slot))
             .write(SpoolDirectory(options.exchanged(way).spool))
         Failpoint.afterWayBackSlot.reach()

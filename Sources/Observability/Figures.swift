@@ -36,4 +36,10 @@ public enum Figures {
         default: return "\(seconds / 3600) h \(seconds % 3600 / 60) min"
         }
     }
+
+    /// The first of many names, for a message.
+    public static func some(_ names: [String]) -> String {
+        let shown = names.prefix(8).joined(separator: ", ")
+        return names.count > 8 ? shown + " and \(names.count - 8) more" : shown
+    }
 }

@@ -85,3 +85,11 @@ extension String {
             .joined(separator: " ")
     }
 }
+
+extension PostgresError {
+    /// The statement failed because of what it says or what it finds in the database: not for want of the session, of room
+    /// or of time.
+    package var isOfStatement: Bool {
+        code == .server && (sqlState == .undefinedFile || !["53", "57", "58"].contains(sqlState?.errorClass ?? ""))
+    }
+}

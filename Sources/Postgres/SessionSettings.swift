@@ -20,8 +20,13 @@ public enum SessionSettings {
         // What ends a session, or a statement.
         ("statement_timeout", "0"), ("lock_timeout", "0"), ("idle_in_transaction_session_timeout", "0"),
         ("idle_session_timeout", "0"), ("transaction_timeout", "0"), ("exit_on_error", "off"),
-        // With the worst of its parameters, planning does not end.
-        ("geqo", "off"),
+        // With the worst of these, planning does not end, or each row is looked for in the whole table.
+        ("geqo", "off"), ("from_collapse_limit", "8"), ("join_collapse_limit", "8"), ("plan_cache_mode", "auto"),
+        ("seq_page_cost", "1"), ("random_page_cost", "4"), ("cpu_tuple_cost", "0.01"),
+        ("cpu_index_tuple_cost", "0.005"), ("cpu_operator_cost", "0.0025"), ("enable_bitmapscan", "on"),
+        ("enable_hashagg", "on"), ("enable_hashjoin", "on"), ("enable_indexonlyscan", "on"), ("enable_indexscan", "on"),
+        ("enable_material", "on"), ("enable_mergejoin", "on"), ("enable_nestloop", "on"), ("enable_seqscan", "on"),
+        ("enable_sort", "on"),
         // Of statements with large estimates that run once, compiling takes longer than it saves: a look at the definitions
         // took 0.7 s instead of 0.02 s.
         ("jit", "off"),
@@ -32,7 +37,7 @@ public enum SessionSettings {
     /// Not every server has these, and one refuses a session that asks for what it does not have.
     private static let newer: Set<String> = [
         "idle_session_timeout", "transaction_timeout", "restrict_nonsystem_relation_kind",
-        "default_table_access_method", "jit",
+        "default_table_access_method", "jit", "plan_cache_mode",
     ]
 
     /// The same as options of a session's start, for programs that open one by themselves; they choose their encoding.

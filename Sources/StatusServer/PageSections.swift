@@ -1,8 +1,10 @@
-import Migration
 import Apply
 import Capture
+import Copying
+import Migration
 import Observability
 import Postgres
+import Supervision
 
 /// The page's parts.
 enum PageSections {

@@ -1,3 +1,5 @@
+import Copying
+import Catalog
 import Migration
 import Observability
 import Postgres

@@ -54,4 +54,14 @@ public struct Deadline: Comparable, Sendable {
     public var pollTimeout: Int32 {
         Int32(clamping: (remainingNanoseconds + 999_999) / 1_000_000)
     }
+
+    /// Seconds since then, in steps of a millisecond.
+    public var seconds: Double {
+        Double((Deadline.now.nanoseconds - nanoseconds) / 1_000_000) / 1000
+    }
+
+    /// Seconds from an earlier moment to this one.
+    public func seconds(since earlier: Deadline) -> Double {
+        Double(nanoseconds - earlier.nanoseconds) / 1_000_000_000
+    }
 }

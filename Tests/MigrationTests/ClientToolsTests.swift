@@ -1,6 +1,7 @@
 import Testing
-
+@testable import Copying
 @testable import Migration
+@testable import Supervision
 
 @Suite struct ClientToolsTests {
     private static func found(_ versions: [Int]) -> [ClientTools.Found] {

@@ -2,7 +2,7 @@ import Postgres
 import Selection
 import TestSupport
 import Testing
-
+@testable import Catalog
 @testable import Migration
 
 /// What the source tells about the tables to be copied.

@@ -1,6 +1,7 @@
 import Spool
 import Testing
-
+@testable import Catalog
+@testable import Comparison
 @testable import Migration
 
 /// Which differences of definitions are told, and which refuse a switchover.

@@ -1,6 +1,6 @@
 import Testing
-
 @testable import Migration
+@testable import Supervision
 
 /// What clone tells its stages.
 struct FollowPipelineTests {

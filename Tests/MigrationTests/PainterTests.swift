@@ -1,6 +1,7 @@
 import Testing
-
+@testable import Catalog
 @testable import CloneCommand
+@testable import Copying
 @testable import Migration
 
 /// Lines for a terminal.

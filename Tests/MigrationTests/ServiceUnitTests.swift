@@ -1,8 +1,8 @@
 import Foundation
 import Observability
 import Testing
-
 @testable import Migration
+@testable import Supervision
 
 /// The package's units against the rule of which codes a restart helps with.
 struct ServiceUnitTests {

@@ -1,6 +1,6 @@
 import Testing
-
 @testable import Migration
+@testable import Supervision
 
 /// Which stage failed by itself, and whether starting it again can help.
 struct StageFailureTests {

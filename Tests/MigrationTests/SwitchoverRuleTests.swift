@@ -1,5 +1,6 @@
 import Testing
-
+@testable import Catalog
+@testable import Copying
 @testable import Migration
 
 /// What a switchover decides by itself.

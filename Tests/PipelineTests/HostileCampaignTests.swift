@@ -91,7 +91,9 @@ struct HostileCampaignTests {
                 _ = try? await cluster.sql("ALTER DATABASE \(database) SET \"\(value.name)\" = '\(value.value)'")
             }
             outcome = try await migrate(rig)
-            try await cluster.sql("ALTER DATABASE \(database) RESET ALL")
+            // The settings of the source's database were copied to the target's.
+            try await rig.source.sql("ALTER DATABASE \(rig.sourceDatabase) RESET ALL")
+            try await rig.target.sql("ALTER DATABASE \(rig.targetDatabase) RESET ALL")
             guard case .same = outcome else { return }
             let differences = try await rig.differences()
             if !differences.isEmpty { outcome = .wrong("\(differences)") }
@@ -112,7 +114,7 @@ struct HostileCampaignTests {
         let switchover = try await rig.shell(
             rig.cloneCommand("switchover --compare --max-lag 10s"), timeout: .seconds(240))
         guard switchover.succeeded else { return .refused(switchover.stderr + follower.stderr) }
-        let compare = try await rig.shell(rig.cloneCommand("compare"))
+        let compare = try await rig.shell(rig.cloneCommand("compare"), timeout: .seconds(240))
         guard compare.succeeded else { return .wrong("\(compare)") }
         let ended = try await follower.wait()
         return ended.exitCode == 0 ? .same : .wrong("\(ended)")

@@ -20,6 +20,7 @@ struct HostileSettingsTests {
         ("restrict_nonsystem_relation_kind", "'view, foreign-table'"), ("timezone_abbreviations", "'India'"),
         ("enable_indexscan", "off"), ("enable_hashjoin", "off"), ("from_collapse_limit", "1"), ("work_mem", "'64kB'"),
         ("synchronous_commit", "off"), ("check_function_bodies", "on"), ("plan_cache_mode", "force_generic_plan"),
+        ("random_page_cost", "'1.79769e+308'"),
     ]
 
     /// Operators and functions that stand before those of pg_catalog where search_path says so; each tells when called.

@@ -1,3 +1,4 @@
+import Catalog
 import Spool
 import TestSupport
 import Testing

@@ -12,9 +12,9 @@ PLAIN = {
     "LSN": "position",
     **{name: "number" for name in ("Int", "Int32", "UInt64", "pid_t", "Double")},
 }
-DECLARATION = re.compile(r"^(?:(?:public|private|internal|static|final|indirect) )*(struct|enum|class|extension) (\w+)")
+DECLARATION = re.compile(r"^(?:(?:public|package|private|internal|static|final|indirect) )*(struct|enum|class|extension) (\w+)")
 PROPERTY = re.compile(
-    r"^(?:public )?(?:public )?(?:private\(set\) )?(?:var|let) (\w+)(?:: ([\w\[\].]+\??))?(?: = (.+?))?( \{.*)?$")
+    r"^(?:public |package )?(?:private\(set\) )?(?:var|let) (\w+)(?:: ([\w\[\].]+\??))?(?: = (.+?))?( \{.*)?$")
 
 
 @dataclass

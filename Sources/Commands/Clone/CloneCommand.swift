@@ -1,3 +1,4 @@
+import Copying
 import ArgumentParser
 import Capture
 import CommandSupport
@@ -6,6 +7,7 @@ import Logging
 import Migration
 import Observability
 import Postgres
+import Supervision
 import Threading
 
 /// The program `clone`: its command line, and what it does.

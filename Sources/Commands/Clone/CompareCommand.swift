@@ -1,5 +1,6 @@
 import ArgumentParser
 import CommandSupport
+import Comparison
 import Logging
 import Migration
 import Observability
@@ -72,7 +73,7 @@ struct CompareCommand: AsyncParsableCommand {
             try MigrationIdentity.check(options)
             var answer = Answer()
             if part != .data {
-                let outcome = try SchemaComparison(options).run(stop: stop)
+                let outcome = try SchemaComparison(options.comparison()).run(stop: stop)
                 answer.schema = outcome.differences
                 if let version = outcome.tooOld {
                     logger.warning(
@@ -84,9 +85,12 @@ struct CompareCommand: AsyncParsableCommand {
                 }
             }
             if part != .schema {
-                let compared = try ComparedRows(options)
-                let isFollowed = CloneJournal.isRunning(SpoolDirectory(options.spool))
-                answer.data = try DataComparison(options).run(isFollowed: isFollowed, stop: stop) { result in
+                let spool = SpoolDirectory(options.spool)
+                let isCopied = try CloneJournal.read(spool)?.phase == .following
+                let compared = isCopied ? try ComparedRows(options.source, spool) : nil
+                let isFollowed = CloneJournal.isRunning(spool)
+                answer.data = try DataComparison(options.comparison()).run(isFollowed: isFollowed, stop: stop) {
+                    result in
                     logger.debug("compared", metadata: ["table": "\(result.table)", "state": "\(result.state)"])
                 }
                 try compared?.note(answer.data ?? [])

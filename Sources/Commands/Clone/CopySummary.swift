@@ -1,4 +1,5 @@
 import CommandSupport
+import Copying
 import Migration
 
 /// The closing tables of a copy: times by step, and by table.

@@ -1,5 +1,6 @@
 import Capture
 import CommandSupport
+import Copying
 import Glibc
 import Logging
 import Migration

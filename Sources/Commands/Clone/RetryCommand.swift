@@ -1,6 +1,8 @@
+import Copying
 import ArgumentParser
 import CommandSupport
 import Migration
+import Supervision
 
 /// Tries again what the target refused.
 struct RetryCommand: AsyncParsableCommand {

@@ -1,5 +1,8 @@
+import Catalog
+import Supervision
 import Apply
 import Capture
+import Copying
 import Migration
 import Observability
 import Postgres

@@ -1,3 +1,4 @@
+import Copying
 import Apply
 import ArgumentParser
 import CommandSupport

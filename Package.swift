@@ -100,7 +100,7 @@ let package = Package(
         module(
             "Copying",
             [
-                "Catalog", "Failpoints", "Observability", "Postgres", "Selection", "Spool", "Supervision", "Threading",
+                "Catalog", "Failpoints", "Observability", "Postgres", "Selection", "Supervision", "Threading",
                 logging, system,
             ]),
         module(
@@ -115,7 +115,7 @@ let package = Package(
             [
                 "Apply", "Batches", "Capture", "Catalog", "Comparison", "Copying", "Failpoints", "Observability",
                 "Postgres",
-                "Selection", "Spool", "Supervision", "Threading", logging, system,
+                "Selection", "Spool", "Supervision", "Threading", logging, subprocess, system,
             ]),
         module(
             "StatusServer",

@@ -2,7 +2,6 @@ import Catalog
 import Glibc
 import Observability
 import Postgres
-import Spool
 import Supervision
 import Synchronization
 import Threading

@@ -1,4 +1,3 @@
-import Batches
 import Catalog
 import Logging
 import Observability

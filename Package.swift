@@ -192,7 +192,12 @@ let package = Package(
         ),
         tests("Simulator", ["Postgres", "Simulator", "Spool", "TestSupport", "Threading"]),
         tests("Apply", ["Apply", "Batches", "Postgres", "Threading", "TestSupport", logging]),
-        tests("Audit", ["Audit", "InspectProgram", "PgOutput", "Postgres", "Selection", "Spool", "TestSupport"]),
+        tests(
+            "Audit",
+            [
+                "Audit", "Batches", "InspectProgram", "LogRendering", "PgOutput", "Postgres", "Selection", "Spool",
+                "TestSupport",
+            ]),
         tests("Batches", ["Batches", "PgOutput", "Postgres", "Selection", "TestSupport"]),
         tests("BatchFiles", ["BatchFiles", "Batches", "Postgres", "Spool", "TestSupport"]),
         tests("Capture", ["Capture", "PgOutput", "Postgres", "Spool", "TestSupport", "Threading", logging]),

@@ -11,31 +11,26 @@ public struct LogSlice {
     private let range: LogRange
     private var header: SegmentHeader?
     private var isHeaderWritten = false
-    private var lastEnd = LSN.zero
-    private var isInside = false
-    private var isHidden = true
+    private var cursor: TransactionCursor
     /// Types, relation records and Relation messages that were left out, by what they are about.
     private var layouts = LayoutRecords()
     private let buffer = ChunkBuffer(capacity: 64 << 10)
     /// No transaction from here to the end of the segment can be in the range.
-    public private(set) var isPast = false
+    public var isPast: Bool { cursor.isPast }
 
     /// A slice of a range of positions. Times do not rise with positions, and so cannot bound one.
     public init(_ range: LogRange) {
         self.range = range
+        cursor = TransactionCursor(range.positions, .resumed)
     }
 
     /// Takes the next chunk, and hands on records.
     public mutating func take(
         _ chunk: Chunk, _ role: RangeReader.Role, write: (UnsafeRawBufferPointer) throws -> Void
     ) throws {
-        if role == .resumed {
-            // Perhaps in the middle of a transaction that is not wanted.
-            isInside = true
-            isHidden = true
-        }
-        var cursor = RecordCursor(chunk)
-        while let record = try cursor.next() {
+        if role == .resumed { cursor.resume() }
+        var records = RecordCursor(chunk)
+        while let record = try records.next() {
             let size = Record.headerSize + record.payload.count
             let bytes = UnsafeRawBufferPointer(rebasing: chunk.bytes[record.offset..<record.offset + size])
             switch record.kind {
@@ -57,10 +52,7 @@ public struct LogSlice {
     private mutating func begin(_ header: SegmentHeader) {
         self.header = header
         isHeaderWritten = false
-        lastEnd = header.start
-        isInside = false
-        isHidden = true
-        isPast = false
+        cursor.start(at: header.start)
         layouts.removeAll()
     }
 
@@ -75,10 +67,7 @@ public struct LogSlice {
             break
         case .begin:
             guard case .begin(let begin) = try decode(record, chunk) else { break }
-            isPast = isPast || range.isPast(begin)
-            isInside = true
-            isHidden = begin.finalLSN < lastEnd || !range.contains(begin)
-            guard !isHidden else { break }
+            guard cursor.begin(begin) else { break }
             try writeHeader(write)
             try write(bytes)
             try layouts.forEach(write)
@@ -86,16 +75,14 @@ public struct LogSlice {
         case .commit:
             guard case .commit(let commit) = try decode(record, chunk) else { break }
             // Without its end, the transaction counts as one that was cut off.
-            if try range.isCutOff(commit) { isPast = true } else if !isHidden { try write(bytes) }
-            lastEnd = max(lastEnd, commit.endLSN)
-            isInside = false
-            isHidden = true
+            if try closing(commit, chunk) == .whole { try write(bytes) }
         default:
-            if isInside {
-                if !isHidden { try write(bytes) }
-            } else if range.contains(position: record.lsn) {
+            switch cursor.state {
+            case .inside: try write(bytes)
+            case .outside where range.contains(position: record.lsn):
                 try writeHeader(write)
                 try write(bytes)
+            case .outside, .passing, .resumed: break
             }
         }
     }
@@ -105,20 +92,28 @@ public struct LogSlice {
         _ record: Record, _ bytes: UnsafeRawBufferPointer, _ chunk: Chunk,
         _ write: (UnsafeRawBufferPointer) throws -> Void
     ) throws {
-        if isInside && !isHidden { return try write(bytes) }
+        if cursor.isInside { return try write(bytes) }
         try layouts.keep(record, bytes, file: chunk.file)
     }
 
     private mutating func writeHeader(_ write: (UnsafeRawBufferPointer) throws -> Void) throws {
         guard !isHeaderWritten, var header else { return }
         isHeaderWritten = true
-        if lastEnd > header.start {
-            header.start = lastEnd
+        if cursor.lastEnd > header.start {
+            header.start = cursor.lastEnd
             header.previous = nil
         }
         buffer.removeAll()
         buffer.append(.header, lsn: header.start, payload: JSON.encode(header))
         try withExtendedLifetime(buffer) { try write(buffer.bytes) }
+    }
+
+    private mutating func closing(
+        _ commit: Message.Commit, _ chunk: Chunk
+    ) throws(SpoolError) -> TransactionCursor.Closing {
+        do throws(TransactionError) { return try cursor.commit(commit) } catch {
+            throw SpoolError(error, file: chunk.file, offset: chunk.offset)
+        }
     }
 
     private func decode(_ record: Record, _ chunk: Chunk) throws(SpoolError) -> Message {

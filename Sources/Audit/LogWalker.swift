@@ -8,24 +8,15 @@ import Spool
 /// Nothing is kept of a transaction but its counters, so that its size does not matter. Repeats, which a log may hold,
 /// are left out.
 public struct LogWalker {
-    private enum State {
-        /// Chunks were left out: perhaps inside a transaction.
-        case unknown
-        case outside
-        /// Inside a transaction that is not in the range, or a repeat.
-        case hidden
-        case inside(LogTransaction)
-    }
-
     private let range: LogRange
     private let operations: Operations
-    private var state = State.unknown
-    /// The end of the last commit: a transaction that ends at or before it is a repeat.
-    private var lastEnd = LSN.zero
+    private var cursor: TransactionCursor
+    /// What is known of the transaction that is open, and wanted.
+    private var transaction: LogTransaction?
     /// The tables that the present segment has introduced so far.
     public let layouts: Layouts
     /// No transaction from here to the end of the segment can be in the range.
-    public private(set) var isPast = false
+    public var isPast: Bool { cursor.isPast }
 
     private let isContinuous: Bool
     /// The log is complete up to here, by the commits, watermarks and ends that were met, in the range or not.
@@ -41,6 +32,7 @@ public struct LogWalker {
         isContinuous: Bool = false
     ) {
         self.range = range
+        cursor = TransactionCursor(range.positions, .resumed)
         self.isContinuous = isContinuous
         operations = selection.operations
         layouts = Layouts(selection, mappings)
@@ -55,10 +47,10 @@ public struct LogWalker {
     ) throws {
         if role == .resumed {
             try abandon(visit)
-            state = .unknown
+            cursor.resume()
         }
-        var cursor = RecordCursor(chunk)
-        while let record = try cursor.next() {
+        var records = RecordCursor(chunk)
+        while let record = try records.next() {
             switch record.kind {
             case .header:
                 try begin(try SegmentHeader(payload: record.payload, file: chunk.file), chunk.file, visit)
@@ -82,34 +74,30 @@ public struct LogWalker {
     /// Says so when the log ends inside a transaction.
     public mutating func finish(visit: (LogEvent) throws -> Void) throws {
         try abandon(visit)
-        state = .unknown
+        cursor.resume()
     }
 
     private mutating func begin(
         _ header: SegmentHeader, _ file: String, _ visit: (LogEvent) throws -> Void
     ) throws {
         try abandon(visit)
-        state = .outside
-        lastEnd = isContinuous ? max(lastEnd, header.start) : header.start
-        isPast = false
+        cursor.start(at: isContinuous ? max(cursor.lastEnd, header.start) : header.start)
         layouts.removeAll()
         try visit(.segment(header, file: file, reached: reached))
         reached = max(reached, header.start)
     }
 
     private mutating func abandon(_ visit: (LogEvent) throws -> Void) throws {
-        guard case .inside(let transaction) = state else { return }
-        state = .outside
+        guard let transaction else { return }
+        self.transaction = nil
+        cursor.abandon()
         try visit(.unfinished(transaction))
     }
 
     private mutating func change(
         _ record: Record, _ chunk: Chunk, isLayout: Bool, _ visit: (LogEvent) throws -> Void
     ) throws {
-        if case .inside(var transaction) = state {
-            transaction.bytes += UInt64(Record.headerSize + record.payload.count)
-            state = .inside(transaction)
-        }
+        transaction?.bytes += UInt64(Record.headerSize + record.payload.count)
         let kind = MessageKind(rawValue: record.payload.first ?? 0)
         switch kind {
         case .relation:
@@ -121,26 +109,21 @@ public struct LogWalker {
         case .begin:
             guard case .begin(let begin) = try decode(record, chunk) else { return }
             try abandon(visit)
-            isPast = isPast || range.isPast(begin)
-            // A commit record begins where the one before it ended, or later.
-            guard begin.finalLSN >= lastEnd, range.contains(begin) else {
-                state = .hidden
-                return
-            }
-            let transaction = LogTransaction(begin, previous: lastEnd)
-            state = .inside(transaction)
+            let previous = cursor.lastEnd
+            guard cursor.begin(begin, isSelected: range.containsTime(of: begin)) else { return }
+            let transaction = LogTransaction(begin, previous: previous)
+            self.transaction = transaction
             try visit(.begin(transaction))
         case .commit:
             guard case .commit(let commit) = try decode(record, chunk) else { return }
-            if case .outside = state { throw corrupt("a commit without a beginning", record, chunk) }
-            lastEnd = max(lastEnd, commit.endLSN)
+            let closing = try closing(commit, chunk)
             reached = max(reached, commit.endLSN)
-            if try range.isCutOff(commit) {
-                isPast = true
-                try abandon(visit)
+            switch closing {
+            case .cutOff: try abandon(visit)
+            case .whole: if let transaction { try visit(.commit(commit, transaction)) }
+            case .passed: break
             }
-            if case .inside(let transaction) = state { try visit(.commit(commit, transaction)) }
-            state = .outside
+            transaction = nil
         case .insert: try row(record, chunk, .insert, visit)
         case .update: try row(record, chunk, .update, visit)
         case .delete: try row(record, chunk, .delete, visit)
@@ -175,11 +158,10 @@ public struct LogWalker {
 
     /// The transaction with this change counted; nil when the change is not in the range.
     private mutating func counted(_ record: Record, _ chunk: Chunk) throws -> LogTransaction? {
-        if case .outside = state { throw corrupt("a change outside any transaction", record, chunk) }
-        guard case .inside(var transaction) = state else { return nil }
-        transaction.changes += 1
-        if transaction.firstChange == nil { transaction.firstChange = record.lsn }
-        state = .inside(transaction)
+        if cursor.state == .outside { throw corrupt("a change outside any transaction", record, chunk) }
+        guard transaction != nil else { return nil }
+        transaction?.changes += 1
+        if transaction?.firstChange == nil { transaction?.firstChange = record.lsn }
         return transaction
     }
 
@@ -193,13 +175,21 @@ public struct LogWalker {
     private func other(
         _ decoded: Message? = nil, _ record: Record, _ chunk: Chunk, _ visit: (LogEvent) throws -> Void
     ) throws {
-        switch state {
+        switch cursor.state {
         case .inside: break
         case .outside where range.contains(position: record.lsn): break
-        case .unknown where range.isUnbounded: break
-        case .outside, .hidden, .unknown: return
+        case .resumed where range.isUnbounded: break
+        case .outside, .passing, .resumed: return
         }
         try visit(.other(try decoded ?? decode(record, chunk), lsn: record.lsn))
+    }
+
+    private mutating func closing(
+        _ commit: Message.Commit, _ chunk: Chunk
+    ) throws(SpoolError) -> TransactionCursor.Closing {
+        do throws(TransactionError) { return try cursor.commit(commit) } catch {
+            throw SpoolError(error, file: chunk.file, offset: chunk.offset)
+        }
     }
 
     private func decode(_ record: Record, _ chunk: Chunk) throws(SpoolError) -> Message {

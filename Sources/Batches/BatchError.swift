@@ -55,6 +55,14 @@ public struct BatchError: Error, Sendable, Equatable {
             lsn: lsn)
     }
 
+    package init(_ error: TransactionError) {
+        switch error {
+        case .around: self.init(.gap, "\(error)")
+        case .outside: self.init(.unexpectedMessage, "\(error); verify the log with `inspect verify`")
+        case .ofAnother: self.init(.malformedMessage, "\(error); verify the log with `inspect verify`")
+        }
+    }
+
     /// The same error with its position, unless it has one.
     func at(_ lsn: LSN?) -> BatchError {
         var located = self

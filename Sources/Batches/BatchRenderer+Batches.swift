@@ -41,6 +41,7 @@ extension BatchRenderer {
     func abandonOpen() throws {
         guard let transaction = open else { return }
         open = nil
+        cursor.abandon()
         guard !transaction.isSkipped else { return }
         try strategy.rollback()
         guard transaction.isStreamed else { return }

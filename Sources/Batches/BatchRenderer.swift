@@ -30,7 +30,8 @@ public final class BatchRenderer {
     var pending = Pending()
     var open: OpenTransaction?
     var lastCommitTime: Timestamp?
-    private var isPastEnd = false
+    /// Which transactions are rendered.
+    var cursor: TransactionCursor
     /// Where the stream ends instead, because the wanted end lies inside a commit record.
     private var endLimit: LSN?
     private var resumedAt: LSN?
@@ -63,6 +64,7 @@ public final class BatchRenderer {
     public init(options: RenderOptions, sink: any BatchSink) {
         self.options = options
         self.sink = sink
+        cursor = TransactionCursor(CommitRange(to: options.to))
         strategy =
             switch options.order {
             case .net:
@@ -75,7 +77,7 @@ public final class BatchRenderer {
     /// True once everything up to the wanted end (``RenderOptions/to``) was consumed: call ``end(at:reason:)`` next.
     public var hasReachedEnd: Bool {
         guard let to = options.to else { return false }
-        return isPastEnd || position >= to || lastWatermark >= to
+        return cursor.isPast || position >= to || lastWatermark >= to
     }
 
     /// Says where the following messages come from. The first call writes the preamble; later ones, for the headers of
@@ -95,6 +97,7 @@ public final class BatchRenderer {
             try next.check(hasAllAfter: from)
             position = from
             batchFrom = from
+            cursor.start(at: from)
         }
         identity = next
         known = ProgressSQL(stream: options.stream, source: ProgressSource(next))
@@ -147,6 +150,7 @@ public final class BatchRenderer {
         resumedAt = from
         position = from
         batchFrom = from
+        cursor.start(at: from)
         lastWatermark = .zero
     }
 
@@ -227,36 +231,23 @@ extension BatchRenderer {
     private func begin(_ begin: Message.Begin) throws {
         try abandonOpen()
         var next = OpenTransaction(begin: begin)
-        // A commit record that begins before the position ends at or before it: the transaction was sent again.
-        next.isSkipped = begin.finalLSN < position || options.to.map { begin.finalLSN >= $0 } ?? false
+        next.isSkipped = !cursor.begin(begin)
         open = next
         if !next.isSkipped { strategy.begin() }
     }
 
     private func commit(_ commit: Message.Commit) throws {
-        guard let transaction = open else { throw outOfPlace("a Commit") }
-        guard commit.commitLSN == transaction.begin.finalLSN, commit.endLSN > commit.commitLSN else {
-            throw BatchError(
-                .malformedMessage,
-                "a Commit at \(commit.commitLSN) ends the transaction whose Begin says "
-                    + "\(transaction.begin.finalLSN); verify the log with `inspect verify`")
-        }
-        if let to = options.to, commit.endLSN > to {
-            isPastEnd = true
+        switch try closing(commit) {
+        case .whole: break
+        case .passed:
+            open = nil
+            return
+        case .cutOff:
             // A target inside a commit record could not tell whether it has the transaction.
-            if !transaction.isSkipped { endLimit = commit.commitLSN }
+            endLimit = commit.commitLSN
             return try abandonOpen()
         }
-        if transaction.isSkipped {
-            open = nil
-            guard commit.endLSN <= position else {
-                throw BatchError(
-                    .gap,
-                    "the start \(position) lies inside a commit record that ends at \(commit.endLSN); "
-                        + "start from the end of a commit")
-            }
-            return
-        }
+        guard let transaction = open else { throw outOfPlace("a Commit") }
         position = commit.endLSN
         lastCommitTime = commit.commitTime
         statistics.transactions += 1
@@ -268,6 +259,10 @@ extension BatchRenderer {
         pending.changes += transaction.changes
         pending.end = commit.endLSN
         if pending.changes >= options.maxChanges || strategy.byteCount >= options.maxBytes { try writePending() }
+    }
+
+    private func closing(_ commit: Message.Commit) throws(BatchError) -> TransactionCursor.Closing {
+        do throws(TransactionError) { return try cursor.commit(commit) } catch { throw BatchError(error) }
     }
 
     /// Counts a change and returns its table; nil when it is left out.

@@ -156,18 +156,14 @@ public struct StreamAssembler {
     /// False when the transaction is not to be appended: the log has it, or it lies past the end.
     private mutating func start(_ begin: Message.Begin) throws -> Bool {
         guard !isInTransaction, !isSkipping else { throw outside("BEGIN inside a transaction") }
-        // A position is never inside a commit record, so one that begins before it also ends at or before it.
-        guard begin.finalLSN >= position else {
-            isSkipping = true
-            return false
-        }
-        if let end, begin.finalLSN >= end {
+        switch CommitRange(from: position, to: end).place(of: begin) {
+        case .before: isSkipping = true
+        case .after:
             // Transactions come in commit order: everything up to the end has been sent.
-            idlePosition = max(idlePosition, end)
-            return false
+            if let end { idlePosition = max(idlePosition, end) }
+        case .inside: isInTransaction = true
         }
-        isInTransaction = true
-        return true
+        return isInTransaction
     }
 
     private mutating func finish(

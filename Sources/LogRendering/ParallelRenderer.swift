@@ -26,8 +26,7 @@ public final class ParallelRenderer {
     private var piece = 0
     private var isBegun = false
     private var isFinished = false
-    private var isInTransaction = false
-    private var isPastEnd = false
+    private var cursor: TransactionCursor
     private var endLimit: LSN?
     private var bytes = 0
     private var changes = 0
@@ -51,6 +50,7 @@ public final class ParallelRenderer {
     /// - Throws: ``ThreadError``.
     public init(options: RenderOptions, jobs: Int, sink: any BatchSink) throws {
         self.options = options
+        cursor = TransactionCursor(CommitRange(to: options.to))
         var options = options
         // What is asked for ends with what is handed over.
         options.to = nil
@@ -75,7 +75,7 @@ public final class ParallelRenderer {
     /// True once everything up to the wanted end was taken.
     public var hasReachedEnd: Bool {
         guard let to = options.to else { return false }
-        return isPastEnd || position >= to || lastWatermark >= to
+        return cursor.isPast || position >= to || lastWatermark >= to
     }
 
     /// What was written; to be asked after ``finish()``.
@@ -116,7 +116,7 @@ public final class ParallelRenderer {
     }
 
     private var isPieceWhole: Bool {
-        !isInTransaction
+        !cursor.isInTransaction
             && (bytes >= pieceBytes
                 || changes >= options.maxChanges && bytes >= min(pieceBytes, ParallelRenderer.pieceBytesMin))
     }
@@ -127,6 +127,7 @@ public final class ParallelRenderer {
         case .header:
             if header.isEmpty {
                 position = try options.from ?? SegmentHeader(payload: record.payload, file: chunk.file).start
+                cursor.start(at: position)
             }
             header = Array(whole)
             layouts.removeAll()
@@ -144,23 +145,21 @@ public final class ParallelRenderer {
     private func takeChange(_ record: Record, _ whole: UnsafeRawBufferPointer, _ chunk: Chunk) throws -> Bool {
         switch MessageKind(rawValue: record.payload.first ?? 0) {
         case .begin:
-            isInTransaction = true
-            guard case .begin(let begin) = try decode(record), let to = options.to else { break }
-            isPastEnd = isPastEnd || begin.finalLSN >= to
+            guard case .begin(let begin) = try decode(record) else { break }
+            _ = cursor.begin(begin)
         case .commit:
             guard case .commit(let commit) = try decode(record) else { break }
-            if let to = options.to, commit.endLSN > to {
-                if !isPastEnd { endLimit = commit.commitLSN }
-                isPastEnd = true
-            } else {
-                isInTransaction = false
-            }
-            if !isPastEnd { position = max(position, commit.endLSN) }
+            if try closing(commit) == .cutOff { endLimit = commit.commitLSN }
+            if !cursor.isPast { position = cursor.lastEnd }
         case .relation, .type: try layouts.keep(record, whole, file: chunk.file)
         case .insert, .update, .delete, .truncate: changes += 1
         default: break
         }
-        return !isPastEnd
+        return !cursor.isPast
+    }
+
+    private func closing(_ commit: Message.Commit) throws(BatchError) -> TransactionCursor.Closing {
+        do throws(TransactionError) { return try cursor.commit(commit) } catch { throw BatchError(error) }
     }
 
     private func decode(_ record: Record) throws -> Message {

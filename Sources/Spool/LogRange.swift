@@ -3,9 +3,8 @@ import Postgres
 
 /// A stretch of the log, by position or by time.
 ///
-/// By position, a transaction belongs to it when it **ends** after the first bound, and at or before the second. Its
-/// Begin message says where its commit record begins, so that one need not wait for its end: only a bound inside a commit
-/// record is told from others by the end, see ``isCutOff(_:)``. By time, it belongs to it when it committed at or after
+/// By position, a transaction belongs to it when it **ends** after the first bound, and at or before the second: that is
+/// `CommitRange`. By time, it belongs to it when it committed at or after
 /// the first bound, and at or before the second.
 public struct LogRange: Sendable, Equatable {
     /// One end of a range.
@@ -44,6 +43,9 @@ public struct LogRange: Sendable, Equatable {
     /// One of the bounds is a time.
     public var hasTime: Bool { earliest != nil || latest != nil }
 
+    /// The bounds that are positions.
+    public var positions: CommitRange { CommitRange(from: fromPosition, to: toPosition) }
+
     var fromPosition: LSN? {
         if case .position(let lsn) = from { lsn } else { nil }
     }
@@ -57,36 +59,13 @@ public struct LogRange: Sendable, Equatable {
         if case .time(let time) = to { time } else { nil }
     }
 
-    /// True when the transaction is in the range, unless ``isCutOff(_:)`` says at its end that it is not.
-    public func contains(_ begin: Message.Begin) -> Bool {
-        if let fromPosition, begin.finalLSN < fromPosition { return false }
-        if let toPosition, begin.finalLSN >= toPosition { return false }
-        return overlaps(earliest: begin.commitTime, latest: begin.commitTime)
+    /// False when the transaction committed at a time outside the range.
+    public func containsTime(of begin: Message.Begin) -> Bool {
+        overlaps(earliest: begin.commitTime, latest: begin.commitTime)
     }
 
     /// True when something outside transactions, such as a watermark, is in the range. It has no time.
-    public func contains(position: LSN) -> Bool {
-        !hasTime && position > fromPosition ?? .zero && position <= toPosition ?? LSN(rawValue: .max)
-    }
-
-    /// True when no transaction from this one on can be in the range: positions rise, times do not.
-    public func isPast(_ begin: Message.Begin) -> Bool {
-        toPosition.map { begin.finalLSN >= $0 } ?? false
-    }
-
-    /// Checks that a transaction which ends with `commit` is wholly before, in or after the range. True when it begins in
-    /// the range and ends after it, and so does not belong to it.
-    ///
-    /// - Throws: ``SpoolError`` with `gap` when the range begins inside the commit record.
-    public func isCutOff(_ commit: Message.Commit) throws(SpoolError) -> Bool {
-        if let fromPosition, commit.commitLSN < fromPosition, fromPosition < commit.endLSN {
-            throw SpoolError(
-                .gap,
-                "the start \(fromPosition) lies inside the commit record of transaction \(commit.commitLSN), which ends at "
-                    + "\(commit.endLSN): begin at \(commit.commitLSN) to have it, or at \(commit.endLSN) not to")
-        }
-        return toPosition.map { commit.commitLSN < $0 && $0 < commit.endLSN } ?? false
-    }
+    public func contains(position: LSN) -> Bool { !hasTime && positions.contains(position) }
 
     /// False when no commit between two times can be in the range. A time that is not known may be any.
     func overlaps(earliest: Timestamp?, latest: Timestamp?) -> Bool {

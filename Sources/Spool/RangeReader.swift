@@ -140,12 +140,7 @@ public final class RangeReader {
         case .file(let path):
             try plan(path, isOpen: false, isOfSpool: false)
         case .segment(let spool, let name):
-            if let expected, name.start != expected {
-                throw SpoolError(
-                    .gap,
-                    "the log ends at \(expected) and continues at \(name.start): a segment is missing between them",
-                    file: spool.segmentsPath)
-            }
+            if let expected { try name.check(continues: expected, in: spool) }
             expected = nil
             let path = spool.segmentsPath + "/"
             // One that was open when the folder was listed may be sealed by now.

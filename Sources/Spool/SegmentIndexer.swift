@@ -7,12 +7,13 @@ public struct SegmentIndexer: Sendable {
     /// The footer so far.
     public private(set) var footer: SegmentFooter
     /// Inside a transaction whose commit has not come yet.
-    public private(set) var isInTransaction = false
+    public var isInTransaction: Bool { cursor.isInTransaction }
     /// The last record was an end record.
     public var hasEnd: Bool { footer.hasEnd }
     /// The last transaction's commit time.
     public private(set) var lastCommitTime: Timestamp?
 
+    private var cursor: TransactionCursor
     private static let partSize: UInt64 = 128 << 10
 
     private var names: [UInt32: String] = [:]
@@ -28,6 +29,7 @@ public struct SegmentIndexer: Sendable {
     /// An index of a segment that begins at `start`.
     public init(start: LSN) {
         footer = SegmentFooter(start: start)
+        cursor = TransactionCursor(after: start)
     }
 
     /// Where a record leaves the stream.
@@ -109,9 +111,11 @@ public struct SegmentIndexer: Sendable {
             pendingChanges = 0
             lastCounts = SegmentFooter.Counts()
             lastRelation = 0
-            isInTransaction = true
+            guard case .begin(let begin) = try Message(decoding: payload) else { break }
+            _ = cursor.begin(begin)
         case .commit:
             guard case .commit(let commit) = try Message(decoding: payload) else { break }
+            _ = try cursor.commit(commit)
             finish(commit)
             return .commit
         case .relation:
@@ -171,7 +175,6 @@ public struct SegmentIndexer: Sendable {
         lastOfPart = (commit.endLSN, commit.commitTime)
         let times = timesOfPart ?? (commit.commitTime, commit.commitTime)
         timesOfPart = (min(times.earliest, commit.commitTime), max(times.latest, commit.commitTime))
-        isInTransaction = false
     }
 
     private func closed(_ part: SegmentFooter.Part) -> SegmentFooter.Part {

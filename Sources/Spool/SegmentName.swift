@@ -53,3 +53,15 @@ public struct SegmentName: Hashable, Comparable, Sendable {
         (left.start, left.timeline, left.isPartial ? 1 : 0) < (right.start, right.timeline, right.isPartial ? 1 : 0)
     }
 }
+
+extension SegmentName {
+    /// A log has no holes and no overlaps: each segment begins where the one before it ends.
+    ///
+    /// - Throws: ``SpoolError`` with `gap`.
+    func check(continues end: LSN, in spool: SpoolDirectory) throws(SpoolError) {
+        guard start != end else { return }
+        throw SpoolError(
+            .gap, "the log ends at \(end) and continues at \(start): a segment is missing between them",
+            file: spool.segmentsPath)
+    }
+}

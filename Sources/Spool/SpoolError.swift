@@ -1,4 +1,5 @@
 import Glibc
+import PgOutput
 import Postgres
 
 /// What is wrong with a spool, a segment or a record stream.
@@ -38,6 +39,13 @@ public struct SpoolError: Error, Sendable, Equatable {
         self.message = message
         self.file = file
         self.offset = offset
+    }
+
+    /// A Commit that makes no whole transaction of what came before it.
+    public init(_ error: TransactionError, file: String, offset: UInt64? = nil) {
+        self.init(
+            error.isGap ? .gap : .corrupt, "\(error)", file: error.isGap ? nil : file,
+            offset: error.isGap ? nil : offset)
     }
 
     /// A file that could not be opened, with the present `errno`.

@@ -232,11 +232,7 @@ public final class SpoolReader: ChunkSource {
         }
         listed = try spool.segments()[...]
         guard let later = later(than: last) else { return false }
-        guard later.start == expected else {
-            throw SpoolError(
-                .gap, "the log ends at \(expected) and continues at \(later.start): a segment is missing between them",
-                file: spool.segmentsPath)
-        }
+        try later.check(continues: expected, in: spool)
         current = try open(later)
         sawEnd = false
         return true

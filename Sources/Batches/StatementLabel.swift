@@ -1,12 +1,12 @@
 /// The table that a statement of a batch is about, read from the statement's beginning; never its values.
-enum StatementLabel {
+package enum StatementLabel {
     private static let openings = [
         "INSERT INTO ", "UPDATE ONLY ", "UPDATE ", "WITH replaced AS (DELETE FROM ONLY ",
         "WITH replaced AS (DELETE FROM ", "DELETE FROM ONLY ", "DELETE FROM ", "COPY ", "TRUNCATE ONLY ", "TRUNCATE ",
     ]
 
     /// The schema-qualified, quoted name; nil for a statement without a table.
-    static func table(of statement: UnsafeRawBufferPointer) -> String? {
+    package static func table(of statement: UnsafeRawBufferPointer) -> String? {
         for opening in openings where statement.starts(with: opening.utf8) {
             let rest = UnsafeRawBufferPointer(rebasing: statement[opening.utf8.count...])
             guard let schema = identifierEnd(rest, from: 0), schema < rest.count, rest[schema] == UInt8(ascii: "."),

@@ -1,3 +1,5 @@
+import Batches
+
 /// Statements that are collected to be sent as one string, and the row counts that they must report. The data of a COPY
 /// among them waits beside it, until the server asks for it.
 struct StatementQueue {

@@ -137,6 +137,12 @@ extension Source {
             missing(slot)
         case .duplicateObject:
             CaptureError(.slotExists, "\(error)")
+        case .undefinedFile:
+            CaptureError(
+                .unsuitableServer,
+                "\(error); sessions of the role look for the server's libraries where they are not: run on the source, as a "
+                    + "superuser: ALTER DATABASE \(Quoting.identifier(catalog.database)) RESET dynamic_library_path; or the same of "
+                    + "the role")
         case .objectNotInPrerequisiteState
         where error.message.contains("slot") && error.message.contains("can no longer"):
             CaptureError(.slotLost, "\(error); drop the slot and start the migration again from a new copy")

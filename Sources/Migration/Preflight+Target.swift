@@ -9,10 +9,14 @@ import Spool
 extension Preflight {
     func lookAtTarget() throws {
         try lookAtText()
+        // The default of version 18, the first that has it.
+        let path = try text(target, "SELECT pg_catalog.current_setting('extension_control_path', true)")
         try lookForMissing(
             "extensions", "SELECT extname FROM pg_catalog.pg_extension",
-            "SELECT name FROM pg_catalog.pg_available_extensions",
+            "SELECT name FROM pg_catalog.pg_available_extensions UNION SELECT extname FROM pg_catalog.pg_extension",
             "install their packages on the target's machine"
+                + (["", "$system"].contains(path)
+                    ? "" : "; extension_control_path, where they are looked for, is '\(path)' there")
         ) { [selection] in selection.includes(extension: $0) }
         if !options.restoreOptions.contains("--no-tablespaces") {
             try lookForMissing(

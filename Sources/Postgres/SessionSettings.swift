@@ -46,6 +46,14 @@ public enum SessionSettings {
 
     /// A time-out that ends the first statements of a session is one that no session can set off: says which it is.
     static func explained(_ error: PostgresError) -> PostgresError {
+        if error.code == .connectionLost, error.sqlState == nil {
+            // What the server said before it closed the connection may be lost with that.
+            var error = error
+            error.message +=
+                "; if every session ends like this, idle_session_timeout or transaction_timeout of the database or the role is too "
+                + "short: give it a longer one (ALTER DATABASE … SET …, or ALTER ROLE … IN DATABASE … SET …)"
+            return error
+        }
         let setting: String? =
             switch error.sqlState?.rawValue {
             case "57014": "statement_timeout"

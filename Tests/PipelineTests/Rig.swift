@@ -145,7 +145,7 @@ extension Rig {
     var clientFolder: String { PostgresInstallation.newer(source.installation, target.installation).bindir }
 
     /// Runs a script in which `receive`, `transform` and `replay` know their servers, slot and position.
-    func shell(_ script: String, timeout: Duration = .seconds(60)) async throws -> Finished {
+    func shell(_ script: String, timeout: Duration = .seconds(180)) async throws -> Finished {
         try await Program.shell(prelude + script, environment: environment, timeout: timeout)
     }
 

@@ -6,7 +6,7 @@ extension Cluster {
     /// - Throws: ``ClusterError/sql(_:stderr:)``.
     @discardableResult
     public func sql(
-        _ statements: String, database: String = "postgres", timeout: Duration = .seconds(60)
+        _ statements: String, database: String = "postgres", timeout: Duration = .seconds(180)
     ) async throws -> String {
         try await sql(Array(statements.utf8), database: database, timeout: timeout)
     }
@@ -14,7 +14,7 @@ extension Cluster {
     /// Runs statements in any encoding, see ``sql(_:database:timeout:)-(String,_,_)``.
     @discardableResult
     public func sql(
-        _ statements: [UInt8], database: String = "postgres", timeout: Duration = .seconds(60)
+        _ statements: [UInt8], database: String = "postgres", timeout: Duration = .seconds(180)
     ) async throws -> String {
         let finished = try await psql(.bytes(statements), database: database, timeout: timeout)
         guard finished.succeeded else {
@@ -35,7 +35,7 @@ extension Cluster {
         _ input: Stdin,
         database: String = "postgres",
         environment: [String: String] = [:],
-        timeout: Duration = .seconds(60)
+        timeout: Duration = .seconds(180)
     ) async throws -> Finished {
         try await Program.run(
             "\(installation.bindir)/psql",
@@ -52,7 +52,7 @@ extension Cluster {
     ///
     /// - Throws: ``ClusterError/notReached(query:expected:last:within:)`` with what the query gave last.
     public func awaitSQL(
-        _ query: String, equals expected: String, database: String = "postgres", within limit: Duration = .seconds(30)
+        _ query: String, equals expected: String, database: String = "postgres", within limit: Duration = .seconds(120)
     ) async throws {
         let deadline = ContinuousClock.now + limit
         while true {

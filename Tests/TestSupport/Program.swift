@@ -18,7 +18,7 @@ public enum Program {
         _ arguments: [String] = [],
         stdin: Stdin = .none,
         environment: [String: String] = [:],
-        timeout: Duration = .seconds(60)
+        timeout: Duration = .seconds(180)
     ) async throws -> Finished {
         let program = try start(name, arguments, stdin: stdin, environment: environment)
         defer { program.end() }
@@ -47,7 +47,7 @@ public enum Program {
         _ script: String,
         stdin: Stdin = .none,
         environment: [String: String] = [:],
-        timeout: Duration = .seconds(60)
+        timeout: Duration = .seconds(180)
     ) async throws -> Finished {
         let program = try startShell(script, stdin: stdin, environment: environment)
         defer { program.end() }

@@ -53,7 +53,7 @@ public final class RunningProgram: Sendable {
     /// Waits for its end.
     ///
     /// - Throws: ``ProgramError/timedOut(_:after:stdout:stderr:)``; the program continues.
-    public func wait(within limit: Duration = .seconds(60)) async throws -> Finished {
+    public func wait(within limit: Duration = .seconds(180)) async throws -> Finished {
         guard let status = try await child.wait(within: limit) else {
             throw ProgramError.timedOut(name, after: limit, stdout: stdout, stderr: stderr)
         }
@@ -63,7 +63,7 @@ public final class RunningProgram: Sendable {
     /// Waits until the standard error contains a text.
     ///
     /// - Throws: ``ProgramError/logMissing(text:reason:stderr:)`` if it does not in time or the program ends without.
-    public func awaitLog(containing text: String, within limit: Duration = .seconds(30)) async throws {
+    public func awaitLog(containing text: String, within limit: Duration = .seconds(120)) async throws {
         let deadline = ContinuousClock.now + limit
         while true {
             // The order matters: what an ended program has written is complete.

@@ -4,7 +4,6 @@ import PackageDescription
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
-let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let nio = ["NIOCore", "NIOHTTP1", "NIOPosix"].map { Target.Dependency.product(name: $0, package: "swift-nio") }
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 
@@ -72,7 +71,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
-        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
@@ -96,7 +94,7 @@ let package = Package(
         module("Catalog", ["Postgres", "Selection"]),
         module(
             "Supervision",
-            ["Catalog", "Observability", "Postgres", "Spool", "Threading", logging, subprocess, system]),
+            ["Catalog", "Observability", "Postgres", "Spool", "Threading", logging, system]),
         module(
             "Copying",
             [
@@ -115,7 +113,7 @@ let package = Package(
             [
                 "Apply", "Batches", "Capture", "Catalog", "Comparison", "Copying", "Failpoints", "Observability",
                 "Postgres",
-                "Selection", "Spool", "Supervision", "Threading", logging, subprocess, system,
+                "Selection", "Spool", "Supervision", "Threading", logging, system,
             ]),
         module(
             "StatusServer",

@@ -28,8 +28,10 @@ public final class ApplyMonitor: Sendable {
     private let lineSeconds: Int
     private let logger: Logger
 
-    /// Milliseconds between two looks.
+    /// Milliseconds between two looks, and where nothing was applied since the last one: each wakes a machine that may be
+    /// idle.
     private static let interval = 1_000
+    private static let idleInterval = 2_000
 
     /// A monitor that writes to the file at `path`, if given, and a line every `lineSeconds` in which something was
     /// applied. `sourcePosition` says where the source's WAL ends, as far as is known.
@@ -63,12 +65,16 @@ public final class ApplyMonitor: Sendable {
 
     private func run() {
         var last = 0
+        var lookedAt = Deadline.now
         var spoken = 0
         var catchUp = CatchUp()
         var line = Deadline.after(milliseconds: lineSeconds * 1_000)
         while true {
             let isLast = stopping.isRequested
-            var now = look(since: last, isLast: isLast)
+            let seconds = max(0.001, Deadline.now.seconds(since: lookedAt))
+            lookedAt = .now
+            var now = look(since: last, seconds: seconds, isLast: isLast)
+            let isIdle = now.changes == last
             last = now.changes
             catchUp.note(applied: now.applied, source: sourcePosition())
             (now.lagBytes, now.secondsLeft) = (catchUp.lagBytes, catchUp.secondsLeft)
@@ -79,11 +85,12 @@ public final class ApplyMonitor: Sendable {
                 if now.batches != spoken { speak(now) }
                 spoken = now.batches
             }
-            _ = Polling.wait(stopping.descriptor, until: .after(milliseconds: ApplyMonitor.interval))
+            _ = Polling.wait(
+                stopping.descriptor, until: .after(milliseconds: isIdle ? Self.idleInterval : Self.interval))
         }
     }
 
-    private func look(since last: Int, isLast: Bool) -> ApplyStatus {
+    private func look(since last: Int, seconds: Double, isLast: Bool) -> ApplyStatus {
         let state = state.withLock { $0 }
         let counts = state.counts
         var status = ApplyStatus()
@@ -103,7 +110,7 @@ public final class ApplyMonitor: Sendable {
         status.mismatches = counts.mismatches
         status.trouble = counts.trouble
         if !isLast { status.waitingFor = SessionWatch.shared.current }
-        status.changesPerSecond = Double(counts.changes - last) * 1_000 / Double(ApplyMonitor.interval)
+        status.changesPerSecond = Double(counts.changes - last) / seconds
         return status
     }
 

@@ -73,8 +73,6 @@ public struct ArchiveCommand: Sendable, Equatable {
     ///
     /// - Returns: the process; nil when none could be started.
     func start(path: String, name: String) -> pid_t? {
-        var process = pid_t()
-        // Standard output is for data.
-        return ShellCommand.start(text(path: path, name: name), output: 2, pid: &process) == 0 ? process : nil
+        try? ChildProcess.shell(text(path: path, name: name)).start()
     }
 }

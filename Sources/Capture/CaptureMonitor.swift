@@ -18,10 +18,11 @@ final class CaptureMonitor: Sendable {
     private let logger: Logger
     private let wake: WakePipe
 
-    /// Milliseconds between two looks.
+    /// Milliseconds between two looks, and where nothing has come since the last one: each wakes a machine that may be idle.
     private static let interval = 1_000
-    /// Looks between two questions to the source.
-    private static let askEvery = 5
+    private static let idleInterval = 2_000
+    /// Milliseconds between two questions to the source.
+    private static let askInterval = 5_000
 
     init(_ options: CaptureOptions, logger: Logger, wake: WakePipe) {
         self.options = options
@@ -48,7 +49,10 @@ final class CaptureMonitor: Sendable {
     private struct Look {
         var connection: Connection?
         var messages: UInt64 = 0
-        var count = 0
+        var at = Deadline.now
+        var askAt = Deadline.now
+        var isIdle = false
+        var isFirst = true
         var spokeAt = Deadline.now
         var wasHeldBack = false
     }
@@ -57,12 +61,16 @@ final class CaptureMonitor: Sendable {
         let file = StatusFile(spool.statePath + "/receive.json")
         var look = Look()
         while !stopping.isRequested {
-            if look.count % Self.askEvery == 0 { askSource(&look) }
+            if look.askAt.hasPassed {
+                askSource(&look)
+                look.askAt = .after(milliseconds: Self.askInterval)
+            }
             measure(spool, &look)
             file.write(JSON.encode(current(&look)) + [0x0A])
             speak(&look)
-            look.count += 1
-            _ = Polling.wait(stopping.descriptor, until: .after(milliseconds: Self.interval))
+            look.isFirst = false
+            let pause = look.isIdle ? Self.idleInterval : Self.interval
+            _ = Polling.wait(stopping.descriptor, until: .after(milliseconds: pause))
         }
         status.withLock { $0.state = .ended }
         file.write(JSON.encode(current(&look)) + [0x0A])
@@ -70,16 +78,18 @@ final class CaptureMonitor: Sendable {
 
     private func current(_ look: inout Look) -> CaptureStatus {
         let messages = look.messages
+        let seconds = max(0.001, Deadline.now.seconds(since: look.at))
+        look.at = .now
         let now = status.withLock { status in
             status.updated = Timestamp.now.description
             status.pid = getpid()
             status.slot = options.slot
             status.lagBytes = status.server.map { $0.rawValue - min($0.rawValue, status.received.rawValue) }
             status.messagesPerSecond =
-                Double(status.messages &- min(messages, status.messages)) * 1_000
-                / Double(Self.interval)
+                Double(status.messages &- min(messages, status.messages)) / seconds
             return status
         }
+        look.isIdle = now.messages == messages
         look.messages = now.messages
         return now
     }
@@ -140,7 +150,7 @@ final class CaptureMonitor: Sendable {
     private func speak(_ look: inout Look) {
         guard look.spokeAt.hasPassed else { return }
         look.spokeAt = .after(milliseconds: options.statusInterval * 1_000)
-        guard look.count > 0 else { return }
+        guard !look.isFirst else { return }
         let now = status.withLock { $0 }
         let lag = now.lagBytes.map { ", \(Self.size($0)) behind the source" } ?? ""
         let kept = now.retainedBytes.map { ", WAL kept there \(Self.size($0))" } ?? ""

@@ -35,14 +35,14 @@ public final class SpoolKeeper: Sendable {
     private let options: Options
     private let logger: Logger
     private let stopping = StopRequest()
-    private let finishing = Atomic<Bool>(false)
+    private let finishing = StopRequest()
 
-    /// Milliseconds between two looks.
-    private static let interval = 500
+    /// Milliseconds between two looks for sealed segments to archive.
+    private static let archiveInterval = 500
     /// Milliseconds between two looks at the target.
     private static let pruneInterval = 10_000
     /// Milliseconds between two looks at the free space of the disk.
-    private static let shortageInterval = 1_000
+    private static let shortageInterval = 2_000
     /// Milliseconds after the first failure of an archive command; doubled by each further one.
     private static let firstPause = 1_000
     private static let longestPause = 60_000
@@ -63,7 +63,7 @@ public final class SpoolKeeper: Sendable {
     func stop() { stopping.request() }
 
     /// Lets the thread end once every sealed segment was given to the archive command once more.
-    func finish() { finishing.store(true, ordering: .releasing) }
+    func finish() { finishing.request() }
 
     private func run() {
         var pause = Self.firstPause
@@ -72,11 +72,11 @@ public final class SpoolKeeper: Sendable {
         var relieveAt = Deadline.now
         if options.archive != nil { report("archiving") { try self.spool.beginArchive() } }
         while !stopping.isRequested {
-            let isLast = finishing.load(ordering: .acquiring)
+            let isLast = finishing.isRequested
             if archiveAt.hasPassed || isLast {
                 let isDone = archiveAll()
                 pause = isDone ? Self.firstPause : min(pause * 2, Self.longestPause)
-                archiveAt = .after(milliseconds: isDone ? 0 : pause)
+                archiveAt = .after(milliseconds: isDone ? Self.archiveInterval : pause)
             }
             if pruneAt.hasPassed || isLast {
                 report("pruning") { try self.prune() }
@@ -88,7 +88,9 @@ public final class SpoolKeeper: Sendable {
                 relieveAt = .after(milliseconds: hasMore ? Self.shortageInterval : Self.pruneInterval)
             }
             if isLast { return }
-            _ = Polling.wait(stopping.descriptor, until: .after(milliseconds: Self.interval))
+            var next = min(pruneAt, relieveAt)
+            if options.archive != nil { next = min(next, archiveAt) }
+            _ = Polling.wait(stopping.descriptor, finishing.descriptor, until: next)
         }
     }
 
@@ -166,10 +168,12 @@ public final class SpoolKeeper: Sendable {
 
     /// Makes room on a disk that is short of it, with what the target has.
     ///
-    /// - Returns: false when the disk is short, and nothing can be done about it for now.
+    /// - Returns: true when it is worth looking again soon: the disk is about to be short, or is, and something was done about
+    ///   it.
     @discardableResult
     public func relieve() throws -> Bool {
-        guard let shortage = options.shortage, let target = options.target, isShort(of: shortage) else { return true }
+        guard let shortage = options.shortage, let target = options.target else { return false }
+        guard isShort(of: shortage) else { return isShort(of: shortage > .max / 4 ? .max : shortage * 4) }
         let rule = SpoolDirectory.Retention(position: try position(target.string, target.stream) ?? .zero)
         let names = try spool.prunable(rule)
         guard !names.isEmpty else { return false }

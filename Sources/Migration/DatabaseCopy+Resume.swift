@@ -143,7 +143,7 @@ extension DatabaseCopy {
 
     private func run(_ name: String, _ arguments: [String]) throws {
         let (file, words) = try ProgramFolder.command(name, in: ProgramFolder.path())
-        let code = try ClientProgram(name: file.string, arguments: words + arguments)
+        let code = try ClientProgram(name: file, arguments: words + arguments)
             .run(password: try options.target.password(), stop: stop) { line in
                 logger.info("\(name): \(line)")
             }

@@ -8,8 +8,8 @@ import Logging
 import Observability
 import Postgres
 import Spool
-import Subprocess
-import SystemPackage
+import Synchronization
+import Threading
 
 /// A program of the user's that is told what happens in a migration, so that it can do its part: pause a pooler, send a
 /// message, change a name.
@@ -74,41 +74,83 @@ public struct EventHook: Sendable {
             "{"
             + all.sorted { $0.key < $1.key }.map { "\(JSONText.string($0.key)):\(JSONText.string($0.value))" }
             .joined(separator: ",") + "}\n"
-        var environment: [Environment.Key: String?] = [:]
+        var environment: [String: String?] = [:]
         for (name, value) in all where !value.utf8.contains(0) {
             // The two servers' variables hold secrets for our own programs.
             let isServer = ["source", "target"].contains(name)
-            environment[.init(stringLiteral: "WALRELAY_" + name.uppercased())] = .some(isServer ? nil : value)
+            environment["WALRELAY_" + name.uppercased()] = .some(isServer ? nil : value)
         }
         logger.info("event \(event.rawValue): running \(command)")
-        var platform = PlatformOptions()
-        platform.processGroupID = 0
-        let result = try await Subprocess.run(
-            .path("/bin/sh"), arguments: ["-c", command], environment: .inherit.updating(environment),
-            platformOptions: platform,
-            input: .fileDescriptor(try input(json), closeAfterSpawningProcess: true),
-            output: .fileDescriptor(.standardError, closeAfterSpawningProcess: false), error: .currentStandardError)
-        switch result.terminationStatus {
-        case .exited(0): return
-        case .exited(let code):
-            throw MigrationError(
-                .failure, "the program for event \(event.rawValue) (--on-event \(command)) ended with code \(code)")
-        case .signaled(let signal):
+        var child = ChildProcess.shell(command)
+        child.environment = ChildProcess.environment(environment)
+        let ending = try await run(child, json)
+        guard ending.code == 0 else {
             throw MigrationError(
                 .failure,
-                "the program for event \(event.rawValue) (--on-event \(command)) was ended by signal \(signal)")
+                "the program for event \(event.rawValue) (--on-event \(command)) ended with \(ending.words)")
+        }
+    }
+
+    /// Runs the program on a thread that waits for it. A task that is cancelled ends it.
+    private func run(_ child: ChildProcess, _ json: String) async throws -> ChildProcess.Ending {
+        let running = Running()
+        return try await withTaskCancellationHandler {
+            try await Worker.run(name: "event") {
+                var child = child
+                let input = try input(json)
+                defer { close(input) }
+                child.input = input
+                let pid: pid_t
+                do throws(ChildError) { pid = try child.start() } catch {
+                    throw MigrationError(.failure, "the program for events cannot be started: \(error)")
+                }
+                ChildProcesses.all.add(pid, isGroup: true)
+                running.begin(pid)
+                return ChildProcess.wait(for: pid) {
+                    running.end()
+                    ChildProcesses.all.remove(pid)
+                }
+            }
+        } onCancel: {
+            running.cancel()
+        }
+    }
+
+    /// The process of a program, as long as it runs.
+    private final class Running: Sendable {
+        private let state = Mutex<(pid: pid_t?, isCancelled: Bool)>((nil, false))
+
+        func begin(_ pid: pid_t) {
+            let isCancelled = state.withLock { state in
+                state.pid = pid
+                return state.isCancelled
+            }
+            if isCancelled { cancel() }
+        }
+
+        func end() { state.withLock { $0.pid = nil } }
+
+        func cancel() {
+            state.withLock { state in
+                state.isCancelled = true
+                if let pid = state.pid { kill(-pid, SIGKILL) }
+            }
         }
     }
 
     /// The facts as a file that has no name any more: through a pipe, a program that ends without reading them would be a
     /// failure.
-    private func input(_ json: String) throws -> FileDescriptor {
+    private func input(_ json: String) throws -> Int32 {
         let path = SpoolDirectory(facts["dir"] ?? ".").statePath + "/event.\(UInt32.random(in: .min ... .max)).json"
         guard StatusFile(path).replace(Array(json.utf8)) else {
             throw MigrationError(.inputOutput, "\(path) cannot be written: \(String(cString: strerror(errno)))")
         }
         defer { unlink(path) }
-        return try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw MigrationError(.inputOutput, "\(path) cannot be read: \(String(cString: strerror(errno)))")
+        }
+        return descriptor
     }
 
     /// The same where nothing depends on it: a failure is said, and passed over.

@@ -27,7 +27,7 @@ final class SwitchoverPart: Sendable {
     /// The request for which the stages end.
     private let accepted = Mutex<SwitchoverRequest?>(nil)
 
-    private static let idle = Duration.milliseconds(200)
+    private static let idleMilliseconds = 1_000
     private static let busy = Duration.milliseconds(5)
 
     init(_ options: CloneOptions, progress: CloneProgress, logger: Logger) {
@@ -49,7 +49,7 @@ final class SwitchoverPart: Sendable {
         var answered: SwitchoverAnswer?
         var trouble = ""
         while !Task.isCancelled {
-            var pause = Self.idle
+            var pause: Duration?
             do {
                 if let request = try SwitchoverRequest.read(spool) {
                     pause = Self.busy
@@ -75,8 +75,22 @@ final class SwitchoverPart: Sendable {
                 if words != trouble { logger.warning("\(words)") }
                 trouble = words
             }
-            try? await Task.sleep(for: pause)
+            if let pause { try? await Task.sleep(for: pause) } else { await awaitRequest() }
         }
+    }
+
+    /// Waits on a thread of its own until there is a request, or the task is cancelled: timers of tasks wake three threads.
+    private func awaitRequest() async {
+        let (appeared, ending) = (StopRequest(), StopRequest())
+        let worker = Worker.start(name: "switchover watch") { [spool] in
+            while !SwitchoverRequest.isThere(spool), !ending.isRequested {
+                _ = Polling.wait(ending.descriptor, until: .after(milliseconds: Self.idleMilliseconds))
+            }
+            appeared.request()
+        }
+        guard worker != nil else { return (try? await Task.sleep(for: .seconds(1))) ?? () }
+        await appeared.awaitRequest()
+        ending.request()
     }
 
     private func answer(_ request: SwitchoverRequest, _ answered: inout SwitchoverAnswer?) throws {

@@ -28,6 +28,8 @@ struct SwitchoverRequest: Codable, Sendable, Equatable {
         self.wish = wish
     }
 
+    static func isThere(_ spool: SpoolDirectory) -> Bool { FileSystem.exists(spool.statePath + "/" + file) }
+
     /// Nil when there is none.
     static func read(_ spool: SpoolDirectory) throws -> SwitchoverRequest? {
         try Self.read(file, "the request of a switchover", spool)

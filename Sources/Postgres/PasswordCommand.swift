@@ -51,18 +51,21 @@ public struct PasswordCommand: Sendable, Equatable {
         guard pipe(&ends) == 0 else { throw failure(target, "cannot be started: \(Self.words(errno))") }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         defer { close(ends[0]) }
-        var pid = pid_t()
-        let code = ShellCommand.start(text, output: ends[1], pid: &pid)
-        close(ends[1])
-        guard code == 0 else { throw failure(target, "cannot be started: \(Self.words(code))") }
+        var command = ChildProcess.shell(text)
+        command.output = ends[1]
+        let pid: pid_t
+        do throws(ChildError) {
+            defer { close(ends[1]) }
+            pid = try command.start()
+        } catch {
+            throw failure(target, "cannot be started: \(error)")
+        }
         let (output, isComplete) = read(ends[0])
         if !isComplete { kill(-pid, SIGKILL) }
-        var status: Int32 = 0
-        while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
+        let ending = ChildProcess.wait(for: pid)
         guard isComplete else { throw failure(target, "has not ended after \(Self.patienceSeconds) s") }
-        guard status == 0 else {
-            let code = status & 0x7F == 0 ? "code \(status >> 8 & 0xFF)" : "signal \(status & 0x7F)"
-            throw failure(target, "ended with \(code); what it says about it is above")
+        guard ending.code == 0 else {
+            throw failure(target, "ended with \(ending.words); what it says about it is above")
         }
         guard let line = output.split(separator: 0x0A, maxSplits: 1, omittingEmptySubsequences: false).first,
             !line.isEmpty,

@@ -7,7 +7,10 @@ public final class SessionWatch: Sendable {
     /// The watch of this process.
     public static let shared = SessionWatch()
 
+    /// Milliseconds between two looks while sessions wait, and the most while none does: each is a wake-up of a machine that
+    /// may be idle.
     private static let lookMilliseconds = 500
+    private static let idleMilliseconds = 5_000
     /// Seconds of waiting after which it is said for whom, and after which it is said again.
     private static let firstSeconds = 10
     private static let againSeconds = 60
@@ -47,8 +50,8 @@ public final class SessionWatch: Sendable {
     public func start(_ report: @escaping @Sendable (String) -> Void) {
         _ = Worker.start(name: "session watch") {
             while !self.stopping.isRequested {
-                self.look(report)
-                _ = Polling.wait(self.stopping.descriptor, until: .after(milliseconds: Self.lookMilliseconds))
+                let next = self.look(report)
+                _ = Polling.wait(self.stopping.descriptor, until: next)
             }
         }
     }
@@ -56,11 +59,12 @@ public final class SessionWatch: Sendable {
     /// Ends the thread.
     public func stop() { stopping.request() }
 
-    private func look(_ report: @escaping @Sendable (String) -> Void) {
+    /// - Returns: when to look again: in time for each wait that is known, and for one that begins now.
+    private func look(_ report: @escaping @Sendable (String) -> Void) -> Deadline {
         let activities = OpenSessions.all.activities()
         let limit = silenceLimit
         let first = limit > 0 ? min(limit, Self.firstSeconds) : Self.firstSeconds
-        let due = waits.withLock { waits in
+        let (due, next) = waits.withLock { waits in
             waits = waits.filter { activities[$0.key]?.waitingSince == $0.value.since }
             var due: [Int] = []
             for (number, activity) in activities {
@@ -76,7 +80,12 @@ public final class SessionWatch: Sendable {
                 }
                 waits[number] = wait
             }
-            return due
+            // A wait of which something was said is looked at often: it may be over.
+            let isAsked = waits.values.contains { $0.isAsking || $0.words != nil || $0.unreachableSince != nil }
+            let latest = isAsked ? Self.lookMilliseconds : min(Self.idleMilliseconds, first * 1_000 / 2)
+            let soonest = Deadline.after(milliseconds: Self.lookMilliseconds)
+            let wanted = waits.values.map(\.lookAt).min() ?? .never
+            return (due, max(soonest, min(wanted, .after(milliseconds: latest))))
         }
         for number in due {
             guard let activity = activities[number], let since = activity.waitingSince else { continue }
@@ -86,6 +95,7 @@ public final class SessionWatch: Sendable {
             }
             if worker == nil { waits.withLock { $0[number]?.isAsking = false } }
         }
+        return next
     }
 
     /// What a second session says of the first.

@@ -43,7 +43,7 @@ package struct ClientProgram {
     /// - Returns: its exit code, or 128 and the signal that ended it.
     package func run(password: String?, stop: StopRequest, line: (String) -> Void) throws -> Int32 {
         var ends: [Int32] = [-1, -1]
-        guard pipe(&ends) == 0 else { throw failure(errno) }
+        guard pipe(&ends) == 0 else { throw failure(String(cString: strerror(errno))) }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         let pid: pid_t
         do {
@@ -56,10 +56,7 @@ package struct ClientProgram {
         ChildProcesses.all.add(pid, isGroup: true)
         read(ends[0], of: pid, stop, line)
         close(ends[0])
-        var status: Int32 = 0
-        while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
-        ChildProcesses.all.remove(pid)
-        return status & 0x7F == 0 ? status >> 8 & 0xFF : 128 + status & 0x7F
+        return ChildProcess.wait(for: pid) { ChildProcesses.all.remove(pid) }.code
     }
 
     private func read(_ descriptor: Int32, of pid: pid_t, _ stop: StopRequest, _ line: (String) -> Void) {
@@ -93,70 +90,18 @@ package struct ClientProgram {
     }
 
     private func spawn(output: Int32, password: String?) throws -> pid_t {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_adddup2(&actions, output, 1)
-        posix_spawn_file_actions_adddup2(&actions, output, 2)
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        // Out of reach of a terminal's Ctrl-C, which goes to clone alone; signals as a shell would leave them.
-        posix_spawnattr_setflags(
-            &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
-        var none = sigset_t()
-        sigemptyset(&none)
-        posix_spawnattr_setsigmask(&attributes, &none)
-        var defaults = sigset_t()
-        sigemptyset(&defaults)
-        for signal in [SIGHUP, SIGINT, SIGPIPE, SIGTERM, SIGCHLD] { sigaddset(&defaults, signal) }
-        posix_spawnattr_setsigdefault(&attributes, &defaults)
-        let words = ["clone", ChildLifeline.subcommand, name] + arguments
-        var pid: pid_t = 0
-        let variables = environment(password)
-        let code = CStrings.with(words) { wordPointers in
-            CStrings.with(variables) { variablePointers in
-                posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, wordPointers, variablePointers)
-            }
-        }
-        guard code == 0 else { throw failure(code) }
-        return pid
-    }
-
-    private func environment(_ password: String?) -> [String] {
-        var own = [
-            "\(ChildLifeline.parentVariable)=\(getpid())", "PGAPPNAME=\(DatabaseSession.applicationName)",
-            "LC_MESSAGES=C",
+        var child = ChildProcess("/proc/self/exe", ["clone", ChildLifeline.subcommand, name] + arguments)
+        (child.output, child.error) = (output, output)
+        var changes: [String: String?] = [
+            ChildLifeline.parentVariable: String(getpid()), "PGAPPNAME": DatabaseSession.applicationName,
+            "LC_MESSAGES": "C", "WALRELAY_SOURCE": nil, "WALRELAY_TARGET": nil,
         ]
-        if let password { own.append("PGPASSWORD=\(password)") }
-        let names = own.map { $0.prefix { $0 != "=" } + "=" } + ["WALRELAY_SOURCE=", "WALRELAY_TARGET="]
-        return own + CStrings.environment().filter { variable in !names.contains { variable.hasPrefix($0) } }
+        if let password { changes["PGPASSWORD"] = password }
+        child.environment = ChildProcess.environment(changes)
+        do throws(ChildError) { return try child.start() } catch { throw failure("\(error)") }
     }
 
-    private func failure(_ code: Int32) -> MigrationError {
-        MigrationError(.failure, "\(name) cannot be started: \(String(cString: strerror(code)))")
-    }
-}
-
-/// Lists of words for C.
-private enum CStrings {
-    static func with<Result>(_ strings: [String], _ body: ([UnsafeMutablePointer<CChar>?]) throws -> Result) rethrows
-        -> Result
-    {
-        let pointers = strings.map { strdup($0) }
-        defer { pointers.forEach { free($0) } }
-        return try body(pointers + [nil])
-    }
-
-    /// The environment that this process was started with.
-    static func environment() -> [String] {
-        let descriptor = open("/proc/self/environ", O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return [] }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var piece = [UInt8](repeating: 0, count: 16 << 10)
-        while case let count = read(descriptor, &piece, piece.count), count > 0 { bytes += piece[..<count] }
-        return bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+    private func failure(_ words: String) -> MigrationError {
+        MigrationError(.failure, "\(name) cannot be started: \(words)")
     }
 }

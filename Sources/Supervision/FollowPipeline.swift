@@ -3,8 +3,6 @@ import Glibc
 import Logging
 import Observability
 import Postgres
-import Subprocess
-import SystemPackage
 import Threading
 
 /// Runs the three stages side by side: `receive` into the spool, `transform` behind it, `replay` into the target.
@@ -53,7 +51,7 @@ package struct FollowPipeline: Sendable {
     private let options: Options
     private let observer: any StageObserver
     private let logger: Logger
-    private let folder: FilePath
+    private let folder: String
     private let start: @Sendable () throws -> Start
 
     /// A pipeline of the programs that lie beside this one.
@@ -235,8 +233,9 @@ package struct FollowPipeline: Sendable {
     }
 
     private func appliers(at target: Start) throws -> [Stage] {
-        let pipe = try FileDescriptor.pipe()
-        for end in [pipe.readEnd, pipe.writeEnd] { _ = fcntl(end.rawValue, F_SETFD, FD_CLOEXEC) }
+        let null = try Self.null()
+        let secondNull = try Self.null()
+        let pipe = try Self.pipe()
         // An end record may be that of an earlier run, behind which receive is about to continue.
         let end: [String] =
             switch options.end {
@@ -252,17 +251,17 @@ package struct FollowPipeline: Sendable {
                 arguments: ["--follow", "--origin", options.stream, "--from", "\(target.position)"] + end
                     + Self.batchSize(roundTrip: target.roundTrip) + (jobs > 1 ? ["--lanes", "\(jobs)"] : [])
                     + filters + [options.spool],
-                input: try Self.null(), output: pipe.writeEnd),
+                input: null, output: pipe.write),
             Stage(
                 name: "replay",
                 arguments: ["--origin", options.stream, "--spool", options.spool] + filters
                     + (options.leavesTriggersLate ? ["--no-replica-role"] : [])
                     + (options.end == nil ? [] : ["--until-end"]) + (jobs > 1 ? ["--jobs", "\(jobs)"] : []),
-                input: pipe.readEnd, output: try Self.null()),
+                input: pipe.read, output: secondNull),
         ]
     }
 
-    private var environment: [Environment.Key: String?] {
+    private var environment: [String: String?] {
         [
             "WALRELAY_SOURCE": options.servers.source.secret, "WALRELAY_TARGET": options.servers.target.secret,
             "WALRELAY_SOURCE_PASSWORD_COMMAND": options.servers.source.passwordCommand?.text,
@@ -271,7 +270,20 @@ package struct FollowPipeline: Sendable {
         ]
     }
 
-    private static func null() throws -> FileDescriptor {
-        try FileDescriptor.open("/dev/null", .readWrite, options: .closeOnExec)
+    private static func null() throws -> Int32 {
+        let descriptor = open("/dev/null", O_RDWR | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure("/dev/null cannot be opened") }
+        return descriptor
+    }
+
+    private static func pipe() throws -> (read: Int32, write: Int32) {
+        var ends: [Int32] = [-1, -1]
+        guard Glibc.pipe(&ends) == 0 else { throw failure("no pipe can be made") }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        return (ends[0], ends[1])
+    }
+
+    private static func failure(_ what: String) -> MigrationError {
+        MigrationError(.failure, "\(what): \(String(cString: strerror(errno)))")
     }
 }

@@ -1,29 +1,28 @@
 import Glibc
 import Observability
-import SystemPackage
 
 /// Where the programs of the pipeline lie: beside the one that runs, or in it.
 package enum ProgramFolder {
     /// The folder of the file that runs, whatever links lead to it.
-    package static func path() throws -> FilePath {
-        try executable().removingLastComponent()
+    package static func path() throws -> String {
+        try executable().folder
     }
 
     /// The file that starts a program, and the arguments that come before the program's own: none where it has a file in
     /// the folder. Else this is the file that has all programs, and starts the one that its first argument names.
-    package static func command(_ name: String, in folder: FilePath) throws -> (file: FilePath, words: [String]) {
-        let file = folder.appending(name)
-        if access(file.string, X_OK) == 0 { return (file, []) }
+    package static func command(_ name: String, in folder: String) throws -> (file: String, words: [String]) {
+        let file = folder + "/" + name
+        if access(file, X_OK) == 0 { return (file, []) }
         let own = try executable()
-        guard own.lastComponent?.string != "clone" else {
+        guard own.name != "clone" else {
             throw MigrationError(
                 .failure,
-                "there is no program \(name) in \(folder.string), where clone lies; install all programs together")
+                "there is no program \(name) in \(folder), where clone lies; install all programs together")
         }
-        return (own, [name])
+        return (own.folder + "/" + own.name, [name])
     }
 
-    private static func executable() throws -> FilePath {
+    private static func executable() throws -> (folder: String, name: String) {
         let capacity = Int(PATH_MAX) + 1
         let path = withUnsafeTemporaryAllocation(of: CChar.self, capacity: capacity) { buffer -> String? in
             guard let base = buffer.baseAddress else { return nil }
@@ -31,9 +30,9 @@ package enum ProgramFolder {
             guard count > 0 else { return nil }
             return String(decoding: UnsafeRawBufferPointer(start: base, count: count), as: UTF8.self)
         }
-        guard let path else {
+        guard let path, let slash = path.lastIndex(of: "/") else {
             throw MigrationError(.failure, "cannot find the folder of the programs: /proc/self/exe cannot be read")
         }
-        return FilePath(path)
+        return (String(path[..<slash]), String(path[path.index(after: slash)...]))
     }
 }

@@ -1,44 +1,61 @@
 import Glibc
-import Subprocess
-import SystemPackage
+import Observability
 import Threading
 
 /// One of the pipeline's programs, run as a child process.
 struct Stage: Sendable {
     let name: String
     let arguments: [String]
-    let input: FileDescriptor
-    let output: FileDescriptor
+    /// What it reads and writes; closed here once the program has them.
+    let input: Int32
+    let output: Int32
 
-    /// Runs the program to its end and says how it exited.
+    /// Runs the program to its end, on a thread that waits for it, and says how it exited.
     ///
     /// Connection strings travel in the environment, where other users' `ps` does not see them.
     ///
     /// - Parameter started: takes the number of the process.
     func run(
-        in folder: FilePath, environment: [Environment.Key: String?], registry: StageRegistry, group: Int,
-        started: @Sendable (pid_t) -> Void
+        in folder: String, environment: [String: String?], registry: StageRegistry, group: Int,
+        started: @escaping @Sendable (pid_t) -> Void
     ) async throws -> StageFailure {
-        var options = PlatformOptions()
-        // A terminal's Ctrl-C goes to clone alone, which passes it on once.
-        options.processGroupID = 0
-        let (file, words) = try ProgramFolder.command(name, in: folder)
-        let result = try await Subprocess.run(
-            .path(file), arguments: Arguments(words + arguments),
-            environment: .inherit.updating(environment), platformOptions: options,
-            input: .fileDescriptor(input, closeAfterSpawningProcess: true),
-            output: .fileDescriptor(output, closeAfterSpawningProcess: true), error: .currentStandardError
-        ) { execution in
-            let pid = execution.processIdentifier.value
+        do {
+            return try await waitForEnd(in: folder, environment, registry, group, started)
+        } catch let error as ThreadError {
+            closeEnds()
+            throw error
+        }
+    }
+
+    private func waitForEnd(
+        in folder: String, _ environment: [String: String?], _ registry: StageRegistry, _ group: Int,
+        _ started: @escaping @Sendable (pid_t) -> Void
+    ) async throws -> StageFailure {
+        try await Worker.run(name: name) {
+            let pid = try start(in: folder, environment)
             ChildProcesses.all.add(pid, isGroup: false)
             registry.add(pid, to: group)
             started(pid)
+            let ending = ChildProcess.wait(for: pid) {
+                registry.remove(pid)
+                ChildProcesses.all.remove(pid)
+            }
+            return StageFailure(stage: name, code: ending.code)
         }
-        registry.remove(result.processIdentifier.value)
-        ChildProcesses.all.remove(result.processIdentifier.value)
-        return switch result.terminationStatus {
-        case .exited(let code): StageFailure(stage: name, code: code)
-        case .signaled(let signal): StageFailure(stage: name, code: 128 + signal)
+    }
+
+    private func start(in folder: String, _ environment: [String: String?]) throws -> pid_t {
+        defer { closeEnds() }
+        let (file, words) = try ProgramFolder.command(name, in: folder)
+        var child = ChildProcess(file, [file] + words + arguments)
+        (child.input, child.output) = (input, output)
+        child.environment = ChildProcess.environment(environment)
+        do throws(ChildError) { return try child.start() } catch {
+            throw MigrationError(.failure, "\(name) cannot be started: \(error)")
         }
+    }
+
+    private func closeEnds() {
+        for end in [input, output] { close(end) }
     }
 }

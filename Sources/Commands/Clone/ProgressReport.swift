@@ -11,7 +11,8 @@ import Threading
 /// Tells of a migration while it runs: in a status file each second, and to people. On a terminal some lines are kept up
 /// to date; elsewhere there is a line now and then.
 struct ProgressReport {
-    private let task: Task<Void, Never>
+    private let worker: Worker?
+    private let ending = StopRequest()
     private let view: TerminalView?
     private let file: StatusFile
     private let progress: CloneProgress
@@ -30,10 +31,10 @@ struct ProgressReport {
                 return StatusView.lines(status)
             }
         let (file, hasView) = (file, view != nil)
-        task = Task {
+        worker = Worker.start(name: "progress") { [ending] in
             var warned: UInt64 = 0
             var spoken = 0.0
-            while !Task.isCancelled {
+            while !ending.isRequested {
                 let now = progress.snapshot
                 if progress.ownsSpool {
                     file.write(JSON.encode(now) + [0x0A])
@@ -43,13 +44,17 @@ struct ProgressReport {
                     spoken = now.seconds
                     if let line = Self.line(now) { logger.info("\(line)") }
                 }
-                try? await Task.sleep(for: .milliseconds(1000))
+                // Following may take months, in which little happens.
+                let pause = now.step == "following" ? 2_000 : 1_000
+                _ = Polling.wait(ending.descriptor, until: .after(milliseconds: pause))
             }
         }
     }
 
     func end() {
-        task.cancel()
+        ending.request()
+        // It has only to leave its wait.
+        worker?.join(until: .after(milliseconds: 1_000))
         view?.end()
         if progress.ownsSpool { file.write(JSON.encode(progress.snapshot) + [0x0A]) }
     }

@@ -18,7 +18,7 @@ protocol TransformOutput: BatchSink {
 
 extension BatchFolder: TransformOutput {
     var isWaiting: Bool { isDue }
-    var nextLook: Deadline { .after(milliseconds: 500) }
+    var nextLook: Deadline { .after(milliseconds: 2_000) }
 
     func inputIdle() throws { try sealIfDue() }
 

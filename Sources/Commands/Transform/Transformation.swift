@@ -70,7 +70,7 @@ final class Transformation {
                     try format.inputIdle()
                     try sink.inputIdle()
                 }
-                source.wait(stop, until: isWanted ? .after(milliseconds: 500) : sink.nextLook)
+                source.wait(stop, until: isWanted ? .after(milliseconds: 2_000) : sink.nextLook)
             case .finished:
                 return true
             }

@@ -7,6 +7,8 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(240)))
 struct HostileCampaignTests {
     private enum Outcome {
+        /// Not even what the migration is for can be done.
+        case unusable(String)
         case same
         /// What the program said.
         case refused(String)
@@ -47,12 +49,18 @@ struct HostileCampaignTests {
     private func judge(_ group: [HostileValue], _ side: String, _ counts: inout (values: Int, refused: Int, wrong: Int))
         async throws
     {
-        let outcome = try await self.outcome(of: group, side)
+        let outcome: Outcome
+        do {
+            outcome = try await self.outcome(of: group, side)
+        } catch let error as ApplicationFailure {
+            outcome = .unusable(error.message)
+        }
         if case .same = outcome { return }
         guard group.count == 1 else {
             let before = (counts.refused, counts.wrong)
             try await judge(Array(group.prefix(group.count / 2)), side, &counts)
             try await judge(Array(group.dropFirst(group.count / 2)), side, &counts)
+            if case .unusable = outcome { return }
             if before == (counts.refused, counts.wrong) {
                 counts.wrong += 1
                 Issue.record("\(side): only together: \(group.map(\.description)): \(outcome)")
@@ -61,6 +69,8 @@ struct HostileCampaignTests {
         }
         switch outcome {
         case .same: break
+        case .unusable(let message):
+            print("hostile: \(side): with \(group[0]) the application cannot work either: \(message.suffix(300))")
         case .refused(let message) where names(group[0], message):
             counts.refused += 1
             print("hostile: \(side): \(group[0]) is refused: \(message.suffix(300))")
@@ -134,7 +144,11 @@ struct HostileCampaignTests {
         if rig.source.installation.major >= 17 { options += " -c transaction_timeout=0" }
         let finished = try await rig.source.psql(
             .bytes(Array(sql.utf8)), database: rig.sourceDatabase, environment: ["PGOPTIONS": options])
-        try finished.checked("psql")
+        if finished.exitCode != 0 { throw ApplicationFailure(message: finished.stderr) }
+    }
+
+    private struct ApplicationFailure: Error {
+        var message: String
     }
 
     private static let tables = [TypeCase](

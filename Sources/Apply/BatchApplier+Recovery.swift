@@ -21,9 +21,11 @@ extension BatchApplier {
     func canRecover(_ error: ApplyError) -> Bool {
         if isStopped(error) { return false }
         // What several connections cannot do together, one may.
-        if isLaned && (error.code == .lanesDepend || error.code == .conflict || error.isRefusal) { return true }
+        if state.open?.isLaned == true && (error.code == .lanesDepend || error.code == .conflict || error.isRefusal) {
+            return true
+        }
         if error.code == .straddling { return log != nil }
-        return canRecover(error, order: usualOrder, transactions: open?.transactions ?? 0)
+        return canRecover(error, order: usualOrder, transactions: state.open?.header.transactions ?? 0)
     }
 
     /// The statement was cancelled because the program is to stop.
@@ -50,8 +52,9 @@ extension BatchApplier {
     /// Brings the target to `end`, the end of the batch `header`, after `failure`, or without having tried.
     func recover(_ header: BatchHeader, to end: LSN, after failure: ApplyError?) throws {
         var failure = failure
-        if isLaned {
-            isLaned = false
+        if let open = state.open, open.isLaned {
+            // From here on it is one connection's.
+            state.open?.course = failure.map { .failed($0, isLaned: false) } ?? .withheld
             do {
                 if let failure, try applyTogether(header, to: end, after: failure) { return }
             } catch let error as ApplyError where canRecover(error) {
@@ -131,7 +134,8 @@ extension BatchApplier {
             executor.noteApplied(header, end)
             return true
         }
-        guard !isWithheld, !recordsLog, order == usualOrder, position ?? header.from == header.from,
+        guard state.open?.course.isWithheld != true, !recordsLog, order == usualOrder,
+            position ?? header.from == header.from,
             recorder.isComplete
         else { return false }
         try executor.begin(header)

@@ -18,19 +18,12 @@ public final class BatchApplier {
     var recordsLog = false
     let report: (ApplyStatistics) -> Void
     private(set) var source: BatchPreamble?
-    /// Why the open batch is not being applied though it should be; dealt with at its commit line.
-    private var failure: ApplyError?
-    private(set) var open: BatchHeader?
+    /// What the input is in the middle of.
+    var state = ApplyState.between
     /// The batch that is taken from the log.
     var logged: BatchHeader?
-    /// The open batch is not applied as it comes, but from the log, without what is to be left out.
-    private(set) var isWithheld = false
     /// The connections beside the first, where there are any.
     var lanes: LaneGroup?
-    /// The open batch is applied by the lanes.
-    var isLaned = false
-    /// The end mark, while nothing follows it.
-    private var end: BatchEnd?
 
     /// Counts so far; ``ApplyStatistics/position`` is the target's position.
     public var statistics: ApplyStatistics { executor.statistics }
@@ -79,12 +72,12 @@ public final class BatchApplier {
     private func apply(_ reader: inout BatchReader) throws -> ApplyOutcome {
         do {
             while true {
-                if open == nil, end == nil, stop?.isRequested == true { return .stopped(statistics.position) }
+                if case .between = state, stop?.isRequested == true { return .stopped(statistics.position) }
                 let event = try reader.next()
                 if let outcome = try handle(event, lane: reader.lane) { return outcome }
             }
         } catch is DescriptorSource.Stopped {
-            if let end { return try finish(end) }
+            if case .ended(let end) = state { return try finish(end) }
             abandon()
             return .stopped(statistics.position)
         } catch let error as BatchError {
@@ -115,31 +108,29 @@ public final class BatchApplier {
 
     private func abandon() {
         executor.abandon()
-        if isLaned { lanes?.abandon() }
-        isLaned = false
-        failure = nil
-        open = nil
-        isWithheld = false
+        if state.open?.isLaned == true { lanes?.abandon() }
+        state = .between
     }
 
     private func handle(_ event: BatchEvent, lane: Int) throws -> ApplyOutcome? {
-        if case .endOfInput = event, let end { return try finish(end) }
-        // An end counts only as the last thing: the stream may have been resumed.
-        end = nil
+        if case .ended(let end) = state {
+            if case .endOfInput = event { return try finish(end) }
+            // An end counts only as the last thing: the stream may have been resumed.
+            state = .between
+        }
         switch event {
         case .preamble(let preamble): try begin(preamble)
         case .preambleStatement: break
         case .batchBegin(let header):
             recordsLog = false
-            open = header
             logged = nil
-            isWithheld = header.to != nil && mayHoldSkip(header)
+            state = .open(OpenBatch(header, isWithheld: header.to != nil && mayHoldSkip(header)))
             try attempt { () throws(ApplyError) in try start(header) }
         case .statement, .copy, .copyData, .copyEnd: try perform(event, lane: lane)
         case .barrier: try barrier()
         case .commit(let end): try commit(end)
         case .rollback: abandon()
-        case .end(let end): self.end = end
+        case .end(let end): state = .ended(end)
         case .endOfInput:
             guard options.allowsOpenEnd else {
                 if isStopping { return .stopped(statistics.position) }
@@ -156,7 +147,7 @@ public final class BatchApplier {
     private func start(_ header: BatchHeader) throws(ApplyError) {
         if let lanes, !mayHoldSkip(header), try !executor.isApplied(header), lanes.wants(header) {
             recorder.begin(lanes: lanes.count)
-            isLaned = true
+            state.open?.course = .lanes
             return try lanes.begin(header)
         }
         recorder.begin()
@@ -164,46 +155,46 @@ public final class BatchApplier {
     }
 
     private func perform(_ event: BatchEvent, lane: Int) throws(ApplyError) {
-        if isWithheld { return }
-        if isLaned {
+        guard let open = state.open, !open.course.isWithheld else { return }
+        if open.isLaned {
             guard lane < lanes?.count ?? 0 else {
                 throw ApplyError(.malformedInput, "a statement is of a lane that there is not; write it with transform")
             }
-            if let part = recorder.append(event, lane: lane), failure == nil { lanes?.take(part) }
+            if let part = recorder.append(event, lane: lane), open.failure == nil { lanes?.take(part) }
             return
         }
-        if executor.isApplying || failure != nil { _ = recorder.append(event) }
+        if executor.isApplying || open.failure != nil { _ = recorder.append(event) }
         try attempt { () throws(ApplyError) in try executor.perform(event) }
     }
 
     /// What follows depends on all lanes: the batch is one connection's, once all of it has come.
     private func barrier() throws(ApplyError) {
-        guard isLaned else { return }
+        guard let open = state.open, open.isLaned else { return }
         recorder.barrier()
         try attempt { () throws(ApplyError) in
-            throw ApplyError(.lanesDepend, "changes of several lanes depend on one another", batch: open?.range)
+            throw ApplyError(.lanesDepend, "changes of several lanes depend on one another", batch: open.header.range)
         }
     }
 
     /// Does a step of the open batch. One that fails in a way that can be fixed later ends the batch for now.
     private func attempt(_ step: () throws(ApplyError) -> Void) throws(ApplyError) {
-        guard failure == nil, !isWithheld else { return }
+        guard state.open?.isApplied == true else { return }
         do throws(ApplyError) {
             try step()
         } catch {
             // A batch whose end is not known yet may turn out to be one that is to be left out.
-            guard canRecover(error) || (error.isRefusal && open.map { mayHoldSkip($0) } ?? false) else {
+            guard canRecover(error) || (error.isRefusal && state.open.map { mayHoldSkip($0.header) } ?? false) else {
                 throw advise(error)
             }
             executor.abandon()
-            if isLaned { lanes?.abandon() }
-            failure = error
+            if state.open?.isLaned == true { lanes?.abandon() }
+            state.open?.fail(error)
         }
     }
 
     /// Net changes that were refused may be right, and only their order be wrong.
     private func advise(_ error: ApplyError) -> ApplyError {
-        guard error.code == .constraint, isNet, log == nil, let open else { return error }
+        guard error.code == .constraint, isNet, log == nil, let open = state.open?.header else { return error }
         var advised = error
         advised.message +=
             "; if rows only swapped a unique value, the source's own order passes: transform --ordered --from "
@@ -212,31 +203,28 @@ public final class BatchApplier {
     }
 
     private func commit(_ end: LSN) throws {
-        guard let open else {
+        guard let open = state.open else {
             throw ApplyError(.malformedInput, "a commit comes outside any batch; write it again with transform")
         }
-        if options.skips.contains(end), !isWithheld, !executor.has(open) {
+        if options.skips.contains(end), !open.course.isWithheld, !executor.has(open.header) {
             // A transaction whose end was not known when it began.
             executor.abandon()
-            failure = nil
-            isWithheld = true
+            state.open?.course = .withheld
         }
-        try attempt { () throws(ApplyError) in try isLaned ? commitLanes(end) : executor.commit(end) }
-        if let failed = failure {
-            guard canRecover(failed) else { throw advise(failed) }
-            failure = nil
-            try recover(open, to: end, after: failed)
-        } else if isWithheld {
-            try recover(open, to: end, after: nil)
+        try attempt { () throws(ApplyError) in try open.isLaned ? commitLanes(end) : executor.commit(end) }
+        switch state.open?.course {
+        case .failed(let failure, _):
+            guard canRecover(failure) else { throw advise(failure) }
+            try recover(open.header, to: end, after: failure)
+        case .withheld: try recover(open.header, to: end, after: nil)
+        case .together, .lanes, nil: break
         }
-        isWithheld = false
-        isLaned = false
-        self.open = nil
+        state = .between
         report(statistics)
     }
 
     private func commitLanes(_ end: LSN) throws(ApplyError) {
-        guard let lanes, let open else { return }
+        guard let lanes, let open = state.open?.header else { return }
         for part in recorder.seal() { lanes.take(part) }
         let counts = try lanes.commit(end)
         executor.statistics.rows += counts.rows

@@ -109,7 +109,7 @@ extension BatchApplier {
             statement.copyRow = recorder.line(line, ofCopy: copy)
         }
         let report = FailureReport(
-            error: error, statement: statement, header: logged ?? open,
+            error: error, statement: statement, header: logged ?? state.open?.header,
             stream: streamName)
         var reported = error
         do throws(FailureReport.PathError) {

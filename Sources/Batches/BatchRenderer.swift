@@ -130,12 +130,21 @@ public final class BatchRenderer {
         guard identity != nil else {
             throw BatchError(.unexpectedMessage, "a message comes before the stream's header; the log is damaged")
         }
+        // Of a transaction that is left out, only its layouts and its end matter.
+        if open?.isSkipped == true, BatchRenderer.isRow(message) { return }
         do {
             try handle(try Message(decoding: message), message)
         } catch let error as PgOutputError {
             throw BatchError(error, lsn: open?.begin.finalLSN ?? position)
         } catch let error as BatchError {
             throw error.at(open?.begin.finalLSN ?? position)
+        }
+    }
+
+    private static func isRow(_ message: UnsafeRawBufferPointer) -> Bool {
+        switch MessageKind(rawValue: message.first ?? 0) {
+        case .insert, .update, .delete: true
+        default: false
         }
     }
 

@@ -9,8 +9,10 @@ import Spool
 extension Preflight {
     func lookAtTarget() throws {
         try lookAtText()
-        // The default of version 18, the first that has it.
-        let path = try text(target, "SELECT pg_catalog.current_setting('extension_control_path', true)")
+        // Version 18 is the first that has it. Who may not see it finds no row.
+        let path = try text(
+            target,
+            "SELECT setting FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'extension_control_path'")
         try lookForMissing(
             "extensions", "SELECT extname FROM pg_catalog.pg_extension",
             "SELECT name FROM pg_catalog.pg_available_extensions UNION SELECT extname FROM pg_catalog.pg_extension",

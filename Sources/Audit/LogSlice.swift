@@ -66,16 +66,16 @@ public struct LogSlice {
         case _ where isLayout:
             break
         case .begin:
-            guard case .begin(let begin) = try decode(record, chunk) else { break }
+            guard case .begin(let begin) = try record.message(in: chunk) else { break }
             guard cursor.begin(begin) else { break }
             try writeHeader(write)
             try write(bytes)
             try layouts.forEach(write)
             layouts.removeAll()
         case .commit:
-            guard case .commit(let commit) = try decode(record, chunk) else { break }
+            guard case .commit(let commit) = try record.message(in: chunk) else { break }
             // Without its end, the transaction counts as one that was cut off.
-            if try closing(commit, chunk) == .whole { try write(bytes) }
+            if try cursor.commit(commit, in: chunk) == .whole { try write(bytes) }
         default:
             switch cursor.state {
             case .inside: try write(bytes)
@@ -106,21 +106,5 @@ public struct LogSlice {
         buffer.removeAll()
         buffer.append(.header, lsn: header.start, payload: JSON.encode(header))
         try withExtendedLifetime(buffer) { try write(buffer.bytes) }
-    }
-
-    private mutating func closing(
-        _ commit: Message.Commit, _ chunk: Chunk
-    ) throws(SpoolError) -> TransactionCursor.Closing {
-        do throws(TransactionError) { return try cursor.commit(commit) } catch {
-            throw SpoolError(error, file: chunk.file, offset: chunk.offset)
-        }
-    }
-
-    private func decode(_ record: Record, _ chunk: Chunk) throws(SpoolError) -> Message {
-        do throws(PgOutputError) {
-            return try Message(decoding: record.payload)
-        } catch {
-            throw SpoolError(.corrupt, "\(error) (record at LSN \(record.lsn))", file: chunk.file, offset: chunk.offset)
-        }
     }
 }

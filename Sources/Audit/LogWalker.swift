@@ -101,13 +101,13 @@ public struct LogWalker {
         let kind = MessageKind(rawValue: record.payload.first ?? 0)
         switch kind {
         case .relation:
-            guard case .relation(let relation) = try decode(record, chunk) else { return }
+            guard case .relation(let relation) = try record.message(in: chunk) else { return }
             try layouts.add(relation)
             if !isLayout { try other(.relation(relation), record, chunk, visit) }
         case _ where isLayout:
             return
         case .begin:
-            guard case .begin(let begin) = try decode(record, chunk) else { return }
+            guard case .begin(let begin) = try record.message(in: chunk) else { return }
             try abandon(visit)
             let previous = cursor.lastEnd
             guard cursor.begin(begin, isSelected: range.containsTime(of: begin)) else { return }
@@ -115,8 +115,8 @@ public struct LogWalker {
             self.transaction = transaction
             try visit(.begin(transaction))
         case .commit:
-            guard case .commit(let commit) = try decode(record, chunk) else { return }
-            let closing = try closing(commit, chunk)
+            guard case .commit(let commit) = try record.message(in: chunk) else { return }
+            let closing = try cursor.commit(commit, in: chunk)
             reached = max(reached, commit.endLSN)
             switch closing {
             case .cutOff: try abandon(visit)
@@ -131,7 +131,7 @@ public struct LogWalker {
         case .origin, .type, .logicalMessage:
             try other(nil, record, chunk, visit)
         case nil:
-            throw corrupt("a message of an unknown kind", record, chunk)
+            throw record.corrupt("a message of an unknown kind", in: chunk)
         }
     }
 
@@ -139,17 +139,17 @@ public struct LogWalker {
         _ record: Record, _ chunk: Chunk, _ operation: Operations, _ visit: (LogEvent) throws -> Void
     ) throws {
         guard let transaction = try counted(record, chunk) else { return }
-        guard record.payload.count >= 5 else { throw corrupt("a change is too short", record, chunk) }
+        guard record.payload.count >= 5 else { throw record.corrupt("a change is too short", in: chunk) }
         let relation = UInt32(bigEndian: record.payload.loadUnaligned(fromByteOffset: 1, as: UInt32.self))
         guard try isSelected(relation, record, chunk), operations.contains(operation) else { return }
-        try visit(.change(try decode(record, chunk), operation, transaction, lsn: record.lsn))
+        try visit(.change(try record.message(in: chunk), operation, transaction, lsn: record.lsn))
     }
 
     private mutating func truncate(
         _ record: Record, _ chunk: Chunk, _ visit: (LogEvent) throws -> Void
     ) throws {
         guard let transaction = try counted(record, chunk), operations.contains(.truncate) else { return }
-        let message = try decode(record, chunk)
+        let message = try record.message(in: chunk)
         guard case .truncate(let truncate) = message else { return }
         var isSelected = false
         for relation in truncate.relations where try self.isSelected(relation, record, chunk) { isSelected = true }
@@ -158,7 +158,7 @@ public struct LogWalker {
 
     /// The transaction with this change counted; nil when the change is not in the range.
     private mutating func counted(_ record: Record, _ chunk: Chunk) throws -> LogTransaction? {
-        if cursor.state == .outside { throw corrupt("a change outside any transaction", record, chunk) }
+        if cursor.state == .outside { throw record.corrupt("a change outside any transaction", in: chunk) }
         guard transaction != nil else { return nil }
         transaction?.changes += 1
         if transaction?.firstChange == nil { transaction?.firstChange = record.lsn }
@@ -167,7 +167,7 @@ public struct LogWalker {
 
     private func isSelected(_ relation: UInt32, _ record: Record, _ chunk: Chunk) throws -> Bool {
         guard let isSelected = layouts.isSelected(relation) else {
-            throw corrupt("the segment lacks the layout of relation \(relation)", record, chunk)
+            throw record.corrupt("the segment lacks the layout of relation \(relation)", in: chunk)
         }
         return isSelected
     }
@@ -181,26 +181,6 @@ public struct LogWalker {
         case .resumed where range.isUnbounded: break
         case .outside, .passing, .resumed: return
         }
-        try visit(.other(try decoded ?? decode(record, chunk), lsn: record.lsn))
-    }
-
-    private mutating func closing(
-        _ commit: Message.Commit, _ chunk: Chunk
-    ) throws(SpoolError) -> TransactionCursor.Closing {
-        do throws(TransactionError) { return try cursor.commit(commit) } catch {
-            throw SpoolError(error, file: chunk.file, offset: chunk.offset)
-        }
-    }
-
-    private func decode(_ record: Record, _ chunk: Chunk) throws(SpoolError) -> Message {
-        do throws(PgOutputError) {
-            return try Message(decoding: record.payload)
-        } catch {
-            throw corrupt("\(error)", record, chunk)
-        }
-    }
-
-    private func corrupt(_ what: String, _ record: Record, _ chunk: Chunk) -> SpoolError {
-        SpoolError(.corrupt, "\(what) (record at LSN \(record.lsn))", file: chunk.file, offset: chunk.offset)
+        try visit(.other(try decoded ?? record.message(in: chunk), lsn: record.lsn))
     }
 }

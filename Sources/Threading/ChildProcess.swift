@@ -80,7 +80,10 @@ public struct ChildProcess: Sendable {
         while waitid(P_PID, UInt32(pid), &information, WEXITED | WNOWAIT) != 0 && errno == EINTR {}
         ended()
         var status: Int32 = 0
-        while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
+        while waitpid(pid, &status, 0) < 0 {
+            // Someone else has taken it, and with it how it ended: that is no success.
+            guard errno == EINTR else { return Ending(status: 1 << 8) }
+        }
         return Ending(status: status)
     }
 

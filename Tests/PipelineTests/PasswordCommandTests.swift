@@ -86,6 +86,20 @@ struct PasswordCommandTests {
         }
     }
 
+    /// Then the system keeps nothing of how children end.
+    @Test func itsEndIsSeenWhereTheParentIgnoresTheEndsOfChildren() async throws {
+        try await run { rig in
+            try rig.folder.write(
+                "ignoring.py",
+                "import os, signal, sys\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\nos.execvp(sys.argv[1], sys.argv[1:])\n"
+            )
+            let finished = try await rig.shell(
+                "python3 ignoring.py replay --position --target \"$TARGET user=token\" --target-password-command 'exit 3'"
+            )
+            #expect(finished.stderr.contains("ended with code 3"), "\(finished)")
+        }
+    }
+
     @Test func aCommandThatHangsIsStopped() async throws {
         try await run { rig in
             let replay = try rig.start(

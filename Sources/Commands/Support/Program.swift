@@ -24,6 +24,8 @@ public enum Program {
         StandardDescriptors.fill()
         let name = name ?? Command._commandName
         if reportsBrokenPipe { signal(SIGPIPE, SIG_IGN) }
+        // Whoever started this may ignore the ends of children: then nobody would learn how ours ended.
+        signal(SIGCHLD, SIG_DFL)
         if let group = getenv(FileAccess.variable) { _ = FileAccess.share(with: String(cString: group)) }
         do {
             try FileLimit.raise()

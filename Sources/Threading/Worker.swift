@@ -116,7 +116,7 @@ public enum ThreadError: Error, CustomStringConvertible {
     public var description: String {
         switch self {
         case .cannotStart(let code):
-            "cannot start a thread: \(String(cString: strerror(code))); check the limits on processes (ulimit -u)"
+            "cannot start a thread: \(String(cString: strerror(code))); check the limits on processes and memory (ulimit -u, ulimit -v)"
         }
     }
 }

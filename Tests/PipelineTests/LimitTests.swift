@@ -74,4 +74,14 @@ struct LimitTests {
             }
         }
     }
+
+    /// Each thread of the C library keeps 64 MiB of addresses to itself, unless it is told not to.
+    @Test(arguments: [300, 500]) func aMigrationNeedsLittleRoomForAddresses(megabytes: Int) async throws {
+        try await Rig.run(publication: nil, createsSlot: false) { rig in
+            try await rig.onSource(Rig.wholeSchema + Rig.wholeRows)
+            let finished = try await rig.shell(
+                "ulimit -v \(megabytes << 10); " + rig.cloneCommand("--follow --endpos current"))
+            #expect(finished.succeeded, "\(finished)")
+        }
+    }
 }

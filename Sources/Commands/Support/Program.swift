@@ -21,6 +21,7 @@ public enum Program {
     public static func main<Command: AsyncParsableCommand>(
         _ command: Command.Type, name: String? = nil, reportsBrokenPipe: Bool = true
     ) async -> Never {
+        ProcessLimits.saveAddresses()
         StandardDescriptors.fill()
         let name = name ?? Command._commandName
         if reportsBrokenPipe { signal(SIGPIPE, SIG_IGN) }
@@ -28,7 +29,7 @@ public enum Program {
         signal(SIGCHLD, SIG_DFL)
         if let group = getenv(FileAccess.variable) { _ = FileAccess.share(with: String(cString: group)) }
         do {
-            try FileLimit.raise()
+            try ProcessLimits.raiseFiles()
             var parsed = try Command.parseAsRoot()
             if var runnable = parsed as? any AsyncParsableCommand {
                 try await runnable.run()

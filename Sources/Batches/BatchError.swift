@@ -55,7 +55,7 @@ public struct BatchError: Error, Sendable, Equatable {
             lsn: lsn)
     }
 
-    package init(_ error: TransactionError) {
+    fileprivate init(_ error: TransactionError) {
         switch error {
         case .around: self.init(.gap, "\(error)")
         case .outside: self.init(.unexpectedMessage, "\(error); verify the log with `inspect verify`")
@@ -79,5 +79,18 @@ extension BatchError: CustomStringConvertible {
         if let lsn { place.append("LSN \(lsn)") }
         if let table { place.append("table \(table)") }
         return place.isEmpty ? message : "\(place.joined(separator: ", ")): \(message)"
+    }
+}
+
+extension TransactionCursor {
+    /// A transaction ends, for whoever renders it.
+    ///
+    /// - Throws: ``BatchError``: `gap`, `unexpectedMessage` or `malformedMessage`.
+    package mutating func closing(_ commit: Message.Commit) throws(BatchError) -> Closing {
+        do throws(TransactionError) {
+            return try self.commit(commit)
+        } catch {
+            throw BatchError(error)
+        }
     }
 }

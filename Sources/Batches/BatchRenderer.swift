@@ -246,7 +246,7 @@ extension BatchRenderer {
     }
 
     private func commit(_ commit: Message.Commit) throws {
-        switch try closing(commit) {
+        switch try cursor.closing(commit) {
         case .whole: break
         case .passed:
             open = nil
@@ -268,10 +268,6 @@ extension BatchRenderer {
         pending.changes += transaction.changes
         pending.end = commit.endLSN
         if pending.changes >= options.maxChanges || strategy.byteCount >= options.maxBytes { try writePending() }
-    }
-
-    private func closing(_ commit: Message.Commit) throws(BatchError) -> TransactionCursor.Closing {
-        do throws(TransactionError) { return try cursor.commit(commit) } catch { throw BatchError(error) }
     }
 
     /// Counts a change and returns its table; nil when it is left out.

@@ -149,17 +149,13 @@ public final class ParallelRenderer {
             _ = cursor.begin(begin)
         case .commit:
             guard case .commit(let commit) = try decode(record) else { break }
-            if try closing(commit) == .cutOff { endLimit = commit.commitLSN }
+            if try cursor.closing(commit) == .cutOff { endLimit = commit.commitLSN }
             if !cursor.isPast { position = cursor.lastEnd }
         case .relation, .type: try layouts.keep(record, whole, file: chunk.file)
         case .insert, .update, .delete, .truncate: changes += 1
         default: break
         }
         return !cursor.isPast
-    }
-
-    private func closing(_ commit: Message.Commit) throws(BatchError) -> TransactionCursor.Closing {
-        do throws(TransactionError) { return try cursor.commit(commit) } catch { throw BatchError(error) }
     }
 
     private func decode(_ record: Record) throws -> Message {

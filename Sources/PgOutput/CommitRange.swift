@@ -29,18 +29,23 @@ public struct CommitRange: Sendable, Equatable {
 
     /// Where a transaction lies, as far as its beginning tells.
     public func place(of begin: Message.Begin) -> Place {
-        if let to, begin.finalLSN >= to { return .after }
         if let from, begin.finalLSN < from { return .before }
+        if let to, begin.finalLSN >= to { return .after }
         return .inside
     }
 
     /// True when the range ends inside the commit record: the transaction is not a part of it then.
     public func cutsOff(_ commit: Message.Commit) -> Bool {
-        to.map { commit.commitLSN < $0 && $0 < commit.endLSN } ?? false
+        to.map(commit.isAround) ?? false
     }
 
     /// True when something outside transactions, such as a watermark, is in the range.
     public func contains(_ position: LSN) -> Bool {
         position > from ?? .zero && position <= to ?? LSN(rawValue: .max)
     }
+}
+
+extension Message.Commit {
+    /// The position lies inside the commit record, where no transaction ends.
+    func isAround(_ position: LSN) -> Bool { commitLSN < position && position < endLSN }
 }

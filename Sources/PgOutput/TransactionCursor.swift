@@ -100,11 +100,8 @@ public struct TransactionCursor: Sendable {
         guard commit.endLSN > commit.commitLSN, begin?.finalLSN ?? commit.commitLSN == commit.commitLSN else {
             throw .ofAnother(commit, begin: begin?.finalLSN ?? commit.commitLSN)
         }
-        let isRead = begin != nil && commit.commitLSN < lastEnd && lastEnd < commit.endLSN
-        if let start = range.from.map({ commit.commitLSN < $0 && $0 < commit.endLSN ? $0 : nil }) ?? nil {
-            throw .around(commit, start: start)
-        }
-        if isRead { throw .around(commit, start: lastEnd) }
+        if let start = range.from, commit.isAround(start) { throw .around(commit, start: start) }
+        if begin != nil, commit.isAround(lastEnd) { throw .around(commit, start: lastEnd) }
         lastEnd = max(lastEnd, commit.endLSN)
         state = .outside
         guard range.cutsOff(commit) else { return isWanted ? .whole : .passed }

@@ -36,7 +36,7 @@ struct TransactionCursorTests {
             (100, 1, nil, nil, CommitRange.Place.inside), (100, 1, 100, nil, .inside), (100, 1, 101, nil, .before),
             (100, 1, nil, 100, .after), (100, 1, nil, 101, .inside), (100, 1, 90, 110, .inside),
             (100, 1, 120, 110, .before),
-            (120, 1, 110, 115, .after),
+            (120, 1, 110, 115, .after), (100, 1, 120, 90, .before),
         ] as [(UInt64, Int, UInt64?, UInt64?, CommitRange.Place)])
     func aBeginTellsThePlace(final: UInt64, _: Int, from: UInt64?, to: UInt64?, place: CommitRange.Place) {
         #expect(range(from, to).place(of: begin(final)) == place)

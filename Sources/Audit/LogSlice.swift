@@ -31,8 +31,7 @@ public struct LogSlice {
         if role == .resumed { cursor.resume() }
         var records = RecordCursor(chunk)
         while let record = try records.next() {
-            let size = Record.headerSize + record.payload.count
-            let bytes = UnsafeRawBufferPointer(rebasing: chunk.bytes[record.offset..<record.offset + size])
+            let bytes = chunk.bytes(of: record)
             switch record.kind {
             case .header:
                 let header = try SegmentHeader(payload: record.payload, file: chunk.file)

@@ -97,7 +97,7 @@ public struct LogWalker {
     private mutating func change(
         _ record: Record, _ chunk: Chunk, isLayout: Bool, _ visit: (LogEvent) throws -> Void
     ) throws {
-        transaction?.bytes += UInt64(Record.headerSize + record.payload.count)
+        transaction?.bytes += UInt64(record.size)
         let kind = MessageKind(rawValue: record.payload.first ?? 0)
         switch kind {
         case .relation:

@@ -227,7 +227,10 @@ public final class Capture {
         if bufferSince == .never { bufferSince = .now }
         guard options.spool != nil, !writer.isRotating,
             writer.segmentBytes >= options.segmentSize || isSegmentOld
-        else { return }
+        else {
+            if writer.isIndexDue { submit() }
+            return
+        }
         rotate()
     }
 

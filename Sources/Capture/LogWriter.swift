@@ -39,6 +39,7 @@ final class LogWriter: Sendable {
     private let syncIntervalMilliseconds: Int
     private let durable: Atomic<UInt64>
     private let segmentSize = Atomic<UInt64>(0)
+    private let wantsBoundary = Atomic<Bool>(false)
     private let rotationsDone = Atomic<Int>(0)
     /// Only the capture's thread asks for rotations.
     nonisolated(unsafe) private var rotationsAsked = 0
@@ -80,6 +81,9 @@ final class LogWriter: Sendable {
 
     /// Bytes in the segment that is being written.
     var segmentBytes: UInt64 { segmentSize.load(ordering: .relaxed) }
+
+    /// It is time to index the segment: a chunk is to end with a commit.
+    var isIndexDue: Bool { wantsBoundary.load(ordering: .relaxed) }
 
     /// Bytes written to disk since the start.
     var totalBytes: UInt64 { bytesWritten.load(ordering: .relaxed) }
@@ -201,7 +205,7 @@ final class LogWriter: Sendable {
         switch destination {
         case .spool(let spool, let recovered):
             if let recovered { return try spool.resume(recovered) }
-            return try SegmentWriter(directory: spool.segmentsPath, header: header)
+            return try spool.begin(header)
         case .pipe(let descriptor):
             return try SegmentWriter(pipe: descriptor, header: header)
         }
@@ -212,7 +216,7 @@ final class LogWriter: Sendable {
         var next = header
         next.start = start
         next.previous = previous
-        return try SegmentWriter(directory: spool.segmentsPath, header: next)
+        return try spool.begin(next)
     }
 
     private func write(
@@ -226,7 +230,9 @@ final class LogWriter: Sendable {
         buffer.removeAll()
         free.push(buffer)
         if state.syncAt == .never { state.syncAt = .after(milliseconds: syncIntervalMilliseconds) }
-        if state.syncAt.hasPassed { try makeDurable(&state) }
+        let isIndexDue = state.segment.isIndexDue
+        wantsBoundary.store(isIndexDue, ordering: .relaxed)
+        if state.syncAt.hasPassed || isIndexDue && state.segment.isAtBoundary { try makeDurable(&state) }
         // The capture may wait for a free buffer.
         wake.wake()
     }
@@ -257,6 +263,8 @@ final class LogWriter: Sendable {
         try state.segment.sync()
         durable.store(state.written.rawValue, ordering: .releasing)
         wake.wake()
+        state.segment.saveIndexIfDue()
+        wantsBoundary.store(state.segment.isIndexDue, ordering: .relaxed)
     }
 
     private func publish(_ state: State) {

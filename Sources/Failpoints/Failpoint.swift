@@ -17,6 +17,10 @@ public enum Failpoint: String, CaseIterable, Sendable {
     case beforeSync = "before-fdatasync"
     /// A segment's file is durable; nobody was told yet.
     case afterSync = "after-fdatasync"
+    /// A segment is durable up to a commit, of which its index does not know.
+    case beforeIndex = "before-index"
+    /// A segment's index is durable.
+    case afterIndex = "after-index"
     /// The source is about to be told a position.
     case beforeAck = "before-ack"
     /// The source was told a position.

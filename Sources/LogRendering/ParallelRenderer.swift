@@ -95,9 +95,9 @@ public final class ParallelRenderer {
         var cursor = RecordCursor(chunk)
         var start = 0
         while let record = try cursor.next() {
-            let end = record.offset + Record.headerSize + record.payload.count
+            let end = record.offset + record.size
             try beginPiece()
-            let whole = UnsafeRawBufferPointer(rebasing: chunk.bytes[record.offset..<end])
+            let whole = chunk.bytes(of: record)
             endMark = nil
             guard try take(record, whole, chunk) else {
                 try hand(on: chunk, start..<record.offset)

@@ -31,21 +31,15 @@ public final class RangeReader {
         case pipe(StreamReader)
     }
 
-    /// A run of chunks to read.
-    private struct Piece {
-        var start: UInt64
-        /// Where the next one begins; nil for the end of the file.
-        var end: UInt64?
-        var role: Role
-    }
-
     private struct Current {
         var file: SegmentFile
-        var pieces: [Piece]
+        var pieces: [LogPiece]
         var isSeeking = true
         /// A `.partial` file of a spool, which may still be written.
         var isOpen: Bool
         var isOfSpool: Bool
+        /// Before this offset nothing is torn: what cannot be read there is damaged.
+        var soundSize: UInt64 = 0
         var sawFooter = false
     }
 
@@ -138,7 +132,7 @@ public final class RangeReader {
             pipeIsBegun = false
             segmentsRead += 1
         case .file(let path):
-            try plan(path, isOpen: false, isOfSpool: false)
+            try plan(path, isOfSpool: false)
         case .segment(let spool, let name):
             if let expected { try name.check(continues: expected, in: spool) }
             expected = nil
@@ -146,7 +140,11 @@ public final class RangeReader {
             // One that was open when the folder was listed may be sealed by now.
             let found = FileSystem.exists(path + name.fileName) ? name : name.sealed
             if !found.isPartial { try checkName(found, path + found.fileName) }
-            try plan(path + found.fileName, isOpen: found.isPartial, isOfSpool: true)
+            if found.isPartial {
+                try planOpen(found, path + found.fileName, in: spool)
+            } else {
+                try plan(path + found.fileName, isOfSpool: true)
+            }
         }
     }
 
@@ -155,17 +153,29 @@ public final class RangeReader {
         try SegmentFile(path).header().check(is: name, file: path)
     }
 
-    /// Decides what to read of a segment.
-    private func plan(_ path: String, isOpen: Bool, isOfSpool: Bool) throws(SpoolError) {
-        let whole = [Piece(start: 0, end: nil, role: .records)]
-        var pieces = whole
-        if !isOpen, let footer = try index(path) {
+    /// Decides what to read of a sealed segment, or of a file.
+    private func plan(_ path: String, isOfSpool: Bool) throws(SpoolError) {
+        var pieces = LogPiece.whole
+        if let footer = try index(path) {
             if isOfSpool { expected = footer.end }
-            pieces = needs(footer) ? RangeReader.pieces(footer, range.neededParts(footer)) : []
+            pieces = needs(footer) ? LogPiece.needed(of: footer, for: range) : []
             guard !pieces.isEmpty else { return }
         }
         segmentsRead += 1
-        current = Current(file: try SegmentFile(path), pieces: pieces, isOpen: isOpen, isOfSpool: isOfSpool)
+        current = Current(file: try SegmentFile(path), pieces: pieces, isOpen: false, isOfSpool: isOfSpool)
+    }
+
+    /// Decides what to read of an open one, by the index that its writer has kept of most of it.
+    private func planOpen(_ name: SegmentName, _ path: String, in spool: SpoolDirectory) throws(SpoolError) {
+        segmentsRead += 1
+        let file = try SegmentFile(path)
+        var opened = Current(file: file, pieces: LogPiece.whole, isOpen: true, isOfSpool: true)
+        if let checkpoint = SegmentCheckpoint.usable(name, file.frames.input, in: spool) {
+            opened.pieces = LogPiece.needed(of: checkpoint, for: range)
+            opened.soundSize = checkpoint.size
+        }
+        try file.frames.seek(to: 0)
+        current = opened
     }
 
     /// The footer, if it is the index of the file from its first byte on. Without one, or with a damaged one, the file
@@ -181,23 +191,6 @@ public final class RangeReader {
             if case .io = error.code { throw error }
             return nil
         }
-    }
-
-    private static func pieces(_ footer: SegmentFooter, _ needed: [Bool]) -> [Piece] {
-        guard let last = needed.lastIndex(of: true) else { return [] }
-        if needed.allSatisfy({ $0 }) { return [Piece(start: 0, end: nil, role: .records)] }
-        // The header has a frame of its own.
-        var pieces = needed[0] || footer.parts[0].hasRelations ? [] : [Piece(start: 0, end: 1, role: .layouts)]
-        for index in 0...last where needed[index] || footer.parts[index].hasRelations {
-            let end = index + 1 < footer.parts.count ? footer.parts[index + 1].offset : nil
-            let role: Role = needed[index] ? .records : .layouts
-            if let previous = pieces.last, previous.end == footer.parts[index].offset, previous.role == role {
-                pieces[pieces.count - 1].end = end
-            } else {
-                pieces.append(Piece(start: footer.parts[index].offset, end: end, role: role))
-            }
-        }
-        return pieces
     }
 
     /// The next chunk of the segment; nil at its end.
@@ -249,7 +242,7 @@ public final class RangeReader {
     private func step(_ it: Current) throws(SpoolError) -> FrameReader.Step {
         do throws(SpoolError) {
             return try it.file.frames.next()
-        } catch  where error.code == .corrupt && it.isOpen {
+        } catch  where error.code == .corrupt && it.isOpen && error.offset ?? .max >= it.soundSize {
             // The tail of the open file may be torn; its writer will replace it.
             return .unfinished(offset: error.offset ?? it.file.frames.input.position)
         }

@@ -22,6 +22,9 @@ public struct Record {
     /// Where the record begins in its chunk, in bytes.
     public let offset: Int
 
+    /// Bytes of the whole record.
+    public var size: Int { Record.headerSize + payload.count }
+
     /// Bytes before the payload.
     public static let headerSize = 14
     /// The largest length that is accepted: PostgreSQL's messages stay below 1 GiB.

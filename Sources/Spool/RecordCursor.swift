@@ -60,4 +60,9 @@ public struct Chunk {
         self.file = file
         self.offset = offset
     }
+
+    /// A record with what stands before its payload.
+    public func bytes(of record: Record) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: bytes[record.offset..<record.offset + record.size])
+    }
 }

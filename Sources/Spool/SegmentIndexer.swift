@@ -12,6 +12,8 @@ public struct SegmentIndexer: Sendable {
     public var hasEnd: Bool { footer.hasEnd }
     /// The last transaction's commit time.
     public private(set) var lastCommitTime: Timestamp?
+    /// The last record ended a transaction, or stood between two.
+    public private(set) var isAtBoundary = false
 
     private var cursor: TransactionCursor
     private static let partSize: UInt64 = 128 << 10
@@ -66,6 +68,7 @@ public struct SegmentIndexer: Sendable {
         beginChunk(offset: offset)
         footer.rawBytes += UInt64(summary.rawBytes)
         footer.hasEnd = false
+        isAtBoundary = false
         for table in summary.tables { count(table.relation, changes: table.counts.total) { $0.add(table.counts) } }
     }
 
@@ -74,7 +77,14 @@ public struct SegmentIndexer: Sendable {
     /// - Throws: ``SpoolError`` with `corrupt` when a message cannot be decoded or the order is broken.
     @discardableResult
     public mutating func consume(_ record: Record, file: String) throws(SpoolError) -> Boundary {
-        footer.rawBytes += UInt64(Record.headerSize + record.payload.count)
+        isAtBoundary = false
+        let boundary = try follow(record, file: file)
+        isAtBoundary = boundary == .commit
+        return boundary
+    }
+
+    private mutating func follow(_ record: Record, file: String) throws(SpoolError) -> Boundary {
+        footer.rawBytes += UInt64(record.size)
         footer.hasEnd = false
         switch record.kind {
         case .header, .relation:
@@ -185,17 +195,66 @@ public struct SegmentIndexer: Sendable {
         return part
     }
 
-    /// The complete footer of what was consumed.
-    public func finished() -> SegmentFooter {
+    /// The footer with the part that is open.
+    private var closed: SegmentFooter {
         var footer = self.footer
         if let part {
             footer.parts.append(closed(part))
             footer.lastCommit = footer.parts.last?.last ?? footer.lastCommit
         }
+        return footer
+    }
+
+    /// The complete footer of what was consumed.
+    public func finished() -> SegmentFooter {
+        var footer = closed
         for (relation, counted) in counts {
             footer.relations[names[relation] ?? "OID \(relation)", default: SegmentFooter.Counts()].add(counted)
         }
         return footer
+    }
+}
+
+// What is kept of it beside an open segment.
+extension SegmentIndexer {
+    /// All that an index is made of, at a boundary.
+    struct Snapshot: Codable {
+        /// The footer, all its parts closed, without its counts by table.
+        var footer: SegmentFooter
+        /// The tables' names and counts by OID: a table may get another name later on.
+        var names: [UInt32: String]
+        var counts: [UInt32: SegmentFooter.Counts]
+        /// The end of the last commit.
+        var lastEnd: LSN
+    }
+
+    /// What to keep; nil in the middle of something.
+    var snapshot: Snapshot? {
+        guard isAtBoundary else { return nil }
+        return Snapshot(footer: closed, names: names, counts: counts, lastEnd: cursor.lastEnd)
+    }
+
+    /// Goes on where a snapshot was made; nil when that says what no index can.
+    init?(_ snapshot: Snapshot) {
+        self.init(start: snapshot.footer.start)
+        footer = snapshot.footer
+        isAtBoundary = true
+        (names, counts) = (snapshot.names, snapshot.counts)
+        cursor = TransactionCursor(after: snapshot.lastEnd)
+        if let last = footer.lastCommit {
+            guard let time = Timestamp(last.time) else { return nil }
+            lastCommitTime = time
+        }
+        // The last part goes on, as ``closed(_:)`` found it.
+        guard let part = footer.parts.popLast() else { return nil }
+        self.part = part
+        if let last = part.last {
+            guard let time = Timestamp(last.time), let earliest = part.earliest.flatMap({ Timestamp($0) }),
+                let latest = part.latest.flatMap({ Timestamp($0) })
+            else { return nil }
+            (lastOfPart, timesOfPart) = ((last.lsn, time), (earliest, latest))
+        }
+        footer.lastCommit = footer.parts.last { $0.last != nil }?.last
     }
 }
 

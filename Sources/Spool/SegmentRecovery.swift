@@ -20,6 +20,8 @@ public struct RecoveredSegment: Sendable {
     let hasFooter: Bool
     let fileSize: UInt64
     let indexer: SegmentIndexer
+    /// How much of the file the index beside it covers.
+    let indexedSize: UInt64
 }
 
 /// Brings the `.partial` file of a spool into a state that can be appended to.
@@ -27,7 +29,7 @@ public struct RecoveredSegment: Sendable {
 /// The file is never changed in place: what is kept is copied beside it and put in its place by a rename, so that a
 /// crash in the middle loses nothing, and readers see by the file's identity that they must look again.
 struct SegmentRecovery {
-    private let directory: String
+    private let spool: SpoolDirectory
     private let name: SegmentName
     private let path: String
 
@@ -40,17 +42,19 @@ struct SegmentRecovery {
     private var hasFooter = false
     private var damage: SpoolError?
     private var indexer: SegmentIndexer
+    /// What comes before is not read: it has an index, and was durable when that was made.
+    private var indexedSize: UInt64 = 0
 
-    init(directory: String, name: SegmentName) {
-        self.directory = directory
+    init(_ spool: SpoolDirectory, _ name: SegmentName) {
+        self.spool = spool
         self.name = name
         indexer = SegmentIndexer(start: name.start)
-        path = directory + "/" + name.fileName
+        path = spool.segmentsPath + "/" + name.fileName
     }
 
     /// Scans and, where needed, repairs the file. Nil when it holds no whole header: nothing in it was acknowledged.
-    static func run(directory: String, name: SegmentName) throws(SpoolError) -> RecoveredSegment? {
-        var recovery = SegmentRecovery(directory: directory, name: name)
+    static func run(_ spool: SpoolDirectory, _ name: SegmentName) throws(SpoolError) -> RecoveredSegment? {
+        var recovery = SegmentRecovery(spool, name)
         let size = try FileSystem.size(recovery.path)
         try recovery.findCut()
         guard let header = recovery.header else { return nil }
@@ -71,11 +75,13 @@ struct SegmentRecovery {
         return RecoveredSegment(
             name: name, header: header, end: indexer.footer.end, cutBytes: size > kept ? size - kept : 0,
             putAside: putAside, hasEnd: indexer.hasEnd, hasFooter: recovery.hasFooter, fileSize: kept,
-            indexer: indexer)
+            indexer: indexer, indexedSize: recovery.indexedSize)
     }
 
     private mutating func findCut() throws(SpoolError) {
+        try beginBehindIndex()
         let frames = FrameReader(try ByteInput.openRegular(path))
+        try frames.seek(to: indexedSize)
         while true {
             do throws(SpoolError) {
                 switch try frames.next() {
@@ -96,6 +102,16 @@ struct SegmentRecovery {
         }
     }
 
+    /// Takes over the index that the writer kept, if it is this file's.
+    private mutating func beginBehindIndex() throws(SpoolError) {
+        let file = try SegmentFile(path)
+        guard let header = try? file.header(), (try? header.check(is: name, file: path)) != nil else { return }
+        (indexer, indexedSize) = try file.frames.begin(name, in: spool)
+        guard indexedSize > 0 else { return }
+        self.header = header
+        (frameStart, frameEnd) = (indexedSize, indexedSize)
+    }
+
     private mutating func follow(
         _ bytes: UnsafeRawBufferPointer, offset: UInt64, end: UInt64
     ) throws(SpoolError) {
@@ -106,7 +122,7 @@ struct SegmentRecovery {
             guard try indexer.consume(record, file: path) == .commit || record.kind == .header else { continue }
             frameStart = offset
             frameEnd = end
-            keptRecords = record.offset + Record.headerSize + record.payload.count
+            keptRecords = record.offset + record.size
             frameRecords = bytes.count
         }
     }
@@ -132,7 +148,7 @@ struct SegmentRecovery {
             try copy(from: source, to: output, file: repaired)
         } else {
             try copy(from: source, upTo: frameStart, to: output, file: repaired)
-            try copyCutFrame(to: output, file: repaired)
+            if keptRecords > 0 { try copyCutFrame(to: output, file: repaired) }
         }
         try FileSystem.syncData(output, file: repaired)
         var aside: String?
@@ -144,7 +160,7 @@ struct SegmentRecovery {
         }
         Failpoint.beforeRepair.reach()
         try FileSystem.rename(repaired, to: path)
-        try FileSystem.syncDirectory(directory)
+        try FileSystem.syncDirectory(spool.segmentsPath)
         Failpoint.afterRepair.reach()
         return aside
     }
@@ -179,7 +195,7 @@ struct SegmentRecovery {
 
     private mutating func indexAgain() throws(SpoolError) {
         let frames = FrameReader(try ByteInput.openRegular(path))
-        indexer = SegmentIndexer(start: name.start)
+        (indexer, indexedSize) = try frames.begin(name, in: spool)
         while case .frame(let bytes, let offset) = try frames.next() {
             try indexer.consume(Chunk(bytes: bytes, file: path, offset: offset))
         }

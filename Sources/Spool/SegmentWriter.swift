@@ -6,7 +6,7 @@ import Postgres
 ///
 /// Nothing it wrote may be acknowledged before ``sync()`` returned.
 public final class SegmentWriter {
-    private let directory: String?
+    private let spool: SpoolDirectory?
     private let name: SegmentName
     private let path: String
     private let descriptor: Int32
@@ -18,15 +18,17 @@ public final class SegmentWriter {
     public private(set) var isDirty = false
     /// Up to here the file is on disk, or on its way.
     private var writtenBack: UInt64 = 0
+    /// Up to here the file has an index beside it.
+    private var indexedSize: UInt64 = 0
 
     /// Bytes after which the disk is set to work.
     private static let writebackStep: UInt64 = 4 << 20
 
     /// Creates the segment's `.partial` file with its header, durable before the first chunk.
-    public init(directory: String, header: SegmentHeader) throws(SpoolError) {
-        self.directory = directory
+    init(in spool: SpoolDirectory, header: SegmentHeader) throws(SpoolError) {
+        self.spool = spool
         name = header.name
-        path = directory + "/" + name.fileName
+        path = spool.segmentsPath + "/" + name.fileName
         descriptor = try FileSystem.create(path, flags: O_WRONLY | O_EXCL)
         fileSize = 0
         indexer = SegmentIndexer(start: header.start)
@@ -34,7 +36,7 @@ public final class SegmentWriter {
             Failpoint.beforeHeader.reach()
             try write(header: header)
             try sync()
-            try FileSystem.syncDirectory(directory)
+            try FileSystem.syncDirectory(spool.segmentsPath)
             Failpoint.afterHeader.reach()
         } catch {
             // A full disk may have room later: the next try must find the name free.
@@ -45,7 +47,7 @@ public final class SegmentWriter {
 
     /// Writes to a descriptor that is no spool file, such as standard output. Never synced, never sealed by renaming.
     public init(pipe descriptor: Int32, header: SegmentHeader) throws(SpoolError) {
-        directory = nil
+        spool = nil
         name = header.name
         path = "standard output"
         self.descriptor = descriptor
@@ -55,19 +57,20 @@ public final class SegmentWriter {
     }
 
     /// Continues with an open segment that was recovered.
-    init(recovered: RecoveredSegment, directory: String) throws(SpoolError) {
-        self.directory = directory
+    init(recovered: RecoveredSegment, in spool: SpoolDirectory) throws(SpoolError) {
+        self.spool = spool
         name = recovered.name
-        path = directory + "/" + name.fileName
+        path = spool.segmentsPath + "/" + name.fileName
         descriptor = try FileSystem.create(path, flags: O_WRONLY | O_APPEND)
         fileSize = recovered.fileSize
         writtenBack = fileSize
+        indexedSize = recovered.indexedSize
         indexer = recovered.indexer
     }
 
     deinit {
         compressor.deallocate()
-        if directory != nil { close(descriptor) }
+        if spool != nil { close(descriptor) }
     }
 
     /// The end of the last commit or watermark written.
@@ -128,23 +131,50 @@ public final class SegmentWriter {
         do throws(SpoolError) {
             try FileSystem.write(frame, to: descriptor, file: path)
         } catch {
-            if directory != nil { FileSystem.takeBack(descriptor, to: fileSize) }
+            if spool != nil { FileSystem.takeBack(descriptor, to: fileSize) }
             throw error
         }
         fileSize += UInt64(frame.count)
-        guard directory != nil, fileSize - writtenBack >= SegmentWriter.writebackStep else { return }
+        guard spool != nil, fileSize - writtenBack >= SegmentWriter.writebackStep else { return }
         // The disk works while the next chunks are made, and the sync has less to wait for.
         writtenBack = Writeback.start(descriptor, from: writtenBack, to: fileSize)
     }
 
     /// Makes everything written durable. After an error nothing may be written or acknowledged any more.
     public func sync() throws(SpoolError) {
-        guard isDirty, directory != nil else { return }
+        guard isDirty, spool != nil else { return }
         Failpoint.beforeSync.reach()
         try UnsyncedMark.sync(descriptor, file: path)
         Failpoint.afterSync.reach()
         isDirty = false
         writtenBack = fileSize
+    }
+
+    /// So much was written since the index beside the file was made that it is time for the next.
+    public var isIndexDue: Bool {
+        guard let spool else { return false }
+        return fileSize - indexedSize >= max(spool.indexStep, fileSize / 16)
+    }
+
+    /// What was written last ends a transaction: an index can be made here.
+    public var isAtBoundary: Bool { indexer.isAtBoundary }
+
+    /// Makes the index from which a reader or a later writer goes on, when it is time and everything is synced. The log does
+    /// without: a disk that has no room for it is no error.
+    public func saveIndexIfDue() {
+        guard let spool, isIndexDue, !isDirty else { return }
+        do throws(SpoolError) {
+            guard
+                let checkpoint = try SegmentCheckpoint(indexer, timeline: name.timeline, size: fileSize, path: path)
+            else { return }
+            Failpoint.beforeIndex.reach()
+            try checkpoint.save(to: spool)
+            Failpoint.afterIndex.reach()
+        } catch {
+            FileSystem.unlink(spool.openIndexPath + ".new")
+        }
+        // Also after a failure: not again at once.
+        indexedSize = fileSize
     }
 
     /// Completes the segment: footer, file sync, rename, directory sync. Returns the sealed file's name.
@@ -154,15 +184,16 @@ public final class SegmentWriter {
         Failpoint.beforeFooter.reach()
         try footer.withBytes { bytes throws(SpoolError) in try write(bytes) }
         Failpoint.afterFooter.reach()
-        guard let directory else { return path }
+        guard let spool else { return path }
         try sync()
         let sealed = name.sealed.fileName
         Failpoint.beforeRename.reach()
-        try FileSystem.rename(path, to: directory + "/" + sealed)
+        try FileSystem.rename(path, to: spool.segmentsPath + "/" + sealed)
         Failpoint.afterRename.reach()
         Failpoint.beforeDirectorySync.reach()
-        try FileSystem.syncDirectory(directory)
+        try FileSystem.syncDirectory(spool.segmentsPath)
         Failpoint.afterDirectorySync.reach()
+        FileSystem.unlink(spool.openIndexPath)
         return sealed
     }
 }

@@ -46,6 +46,8 @@ public struct SpoolIdentity: Codable, Sendable, Equatable {
 public struct SpoolDirectory: Sendable {
     /// The spool's folder.
     public let path: String
+    /// So many bytes of an open segment may be without an index, or a sixteenth of them.
+    package var indexStep: UInt64 = 4 << 20
 
     /// Names the spool at `path`; touches nothing.
     public init(_ path: String) {
@@ -54,6 +56,8 @@ public struct SpoolDirectory: Sendable {
 
     /// The folder of the segments.
     public var segmentsPath: String { path + "/segments" }
+    /// The index of the open segment.
+    var openIndexPath: String { statePath + "/open.index" }
     /// The folder of the status files.
     public var statePath: String { path + "/state" }
     private var identityPath: String { path + "/spool.json" }
@@ -152,7 +156,7 @@ public struct SpoolDirectory: Sendable {
             throw SpoolError(
                 .corrupt, "\(open.count) segments are open; only one can be: \(open.map(\.fileName))", file: path)
         }
-        guard let recovered = try SegmentRecovery.run(directory: segmentsPath, name: name) else {
+        guard let recovered = try SegmentRecovery.run(self, name) else {
             // Its header is synced before any commit can be acknowledged, so a file without one holds nothing needed;
             // it is kept all the same, for whoever wants to look.
             let path = segmentsPath + "/" + name.fileName
@@ -168,15 +172,20 @@ public struct SpoolDirectory: Sendable {
         return nil
     }
 
+    /// Begins a segment.
+    public func begin(_ header: SegmentHeader) throws(SpoolError) -> SegmentWriter {
+        try SegmentWriter(in: self, header: header)
+    }
+
     /// Continues writing a recovered segment.
     public func resume(_ recovered: RecoveredSegment) throws(SpoolError) -> SegmentWriter {
-        try SegmentWriter(recovered: recovered, directory: segmentsPath)
+        try SegmentWriter(recovered: recovered, in: self)
     }
 
     /// Seals a recovered segment where it ends, because what follows is on another timeline. One without any commit is
     /// sealed, too: the next begins at the same position, but the timeline tells their names apart.
     public func seal(_ recovered: RecoveredSegment) throws(SpoolError) {
-        try SegmentWriter(recovered: recovered, directory: segmentsPath).seal()
+        try resume(recovered).seal()
     }
 
     /// The header and footer of a sealed segment, or the header alone of an open one.
@@ -208,15 +217,15 @@ public struct SpoolDirectory: Sendable {
         if !last.isPartial { return try summary(of: last).footer?.end }
         let path = segmentsPath + "/" + last.fileName
         do throws(SpoolError) {
-            return try end(ofOpen: path, start: last.start)
+            return try end(ofOpen: last, path)
         } catch  where error.code == .io(errno: ENOENT) {
             return try summary(of: last.sealed).footer?.end
         }
     }
 
-    private func end(ofOpen path: String, start: LSN) throws(SpoolError) -> LSN {
-        var indexer = SegmentIndexer(start: start)
+    private func end(ofOpen name: SegmentName, _ path: String) throws(SpoolError) -> LSN {
         let frames = FrameReader(try ByteInput.openRegular(path))
+        var indexer = try frames.begin(name, in: self).indexer
         while case .frame(let bytes, let offset) = try frames.next() {
             try indexer.consume(Chunk(bytes: bytes, file: path, offset: offset))
         }

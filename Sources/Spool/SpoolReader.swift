@@ -1,4 +1,5 @@
 import Glibc
+import PgOutput
 import Postgres
 import Threading
 
@@ -26,9 +27,17 @@ public final class SpoolReader: ChunkSource {
         var name: SegmentName
         let frames: FrameReader
         let identity: FileIdentity?
+        /// Follows the records from `indexedSize` on.
         var indexer: SegmentIndexer
+        var indexedSize: UInt64 = 0
+        /// Before this offset nothing is torn: what cannot be read there is damaged.
+        var soundSize: UInt64 = 0
         /// At least its header was read.
         var isBegun = false
+        /// Records that are handed out in place of a chunk: header and layouts of what is left out; what is left of a chunk.
+        var substitute: ChunkBuffer?
+        /// Something was left out before the next chunk, which may begin inside a transaction.
+        var isResumed = false
     }
 
     /// Opens the spool at the segment that holds `from`, or at its first.
@@ -53,7 +62,7 @@ public final class SpoolReader: ChunkSource {
         let first = try SpoolReader.first(of: segments, from: from, spool: spool)
         expected = first?.start ?? from ?? .zero
         listed = segments[...]
-        if let first { current = try open(first) }
+        if let first { current = try open(first, after: from) }
     }
 
     private static func first(
@@ -71,7 +80,11 @@ public final class SpoolReader: ChunkSource {
         return holding
     }
 
-    private func open(_ name: SegmentName) throws(SpoolError) -> OpenSegment {
+    /// Opens a segment.
+    ///
+    /// - Parameter position: what ends at or before it is not wanted. It is left out where the writer's index tells where
+    ///   that is.
+    private func open(_ name: SegmentName, after position: LSN? = nil) throws(SpoolError) -> OpenSegment {
         let path = spool.segmentsPath + "/" + name.fileName
         let input: ByteInput
         do throws(SpoolError) {
@@ -80,9 +93,51 @@ public final class SpoolReader: ChunkSource {
             // It was sealed between the listing and now.
             return try open(name.sealed)
         }
-        return OpenSegment(
+        var segment = OpenSegment(
             name: name, frames: FrameReader(input), identity: input.fileIdentity(),
             indexer: SegmentIndexer(start: name.start))
+        try skip(to: position ?? .zero, &segment)
+        return segment
+    }
+
+    /// Goes to the part of an open segment that holds what comes after a position.
+    private func skip(to position: LSN, _ segment: inout OpenSegment) throws(SpoolError) {
+        let frames = segment.frames
+        if let checkpoint = SegmentCheckpoint.usable(segment.name, frames.input, in: spool),
+            let indexer = SegmentIndexer(checkpoint.index)
+        {
+            let pieces = LogPiece.needed(of: checkpoint, for: LogRange(from: .position(position)))
+            segment.soundSize = checkpoint.size
+            if let last = pieces.last, last.start > 0 {
+                segment.substitute = try opening(segment, pieces.dropLast())
+                (segment.indexer, segment.indexedSize) = (indexer, checkpoint.size)
+                segment.isResumed = true
+                return try frames.seek(to: last.start)
+            }
+        }
+        try frames.seek(to: 0)
+    }
+
+    /// The header and the layouts of pieces.
+    private func opening(_ segment: OpenSegment, _ pieces: ArraySlice<LogPiece>) throws(SpoolError) -> ChunkBuffer {
+        let opening = ChunkBuffer(capacity: 64 << 10)
+        var layouts = LayoutRecords()
+        let frames = segment.frames
+        for piece in pieces {
+            try frames.seek(to: piece.start)
+            while frames.input.position < piece.end ?? .max, case .frame(let bytes, let offset) = try frames.next() {
+                let chunk = Chunk(bytes: bytes, file: segment.name.fileName, offset: offset)
+                if offset == 0 { try checkHeader(chunk, segment.name) }
+                var cursor = RecordCursor(chunk)
+                while let record = try cursor.next() {
+                    let whole = chunk.bytes(of: record)
+                    if record.kind == .header { opening.append(whole) }
+                    if LayoutRecords.isLayout(record) { try layouts.keep(record, whole, file: chunk.file) }
+                }
+            }
+        }
+        layouts.forEach { opening.append($0) }
+        return opening
     }
 
     /// The next chunk; at the end of what is written `idle` when following, else `finished`.
@@ -90,6 +145,10 @@ public final class SpoolReader: ChunkSource {
     /// - Throws: ``SpoolError``: `corrupt` for damage in a sealed segment, `gap` when the next segment does not begin
     ///   where the last one ended.
     public func next() throws(SpoolError) -> ChunkStep {
+        if let opening = current?.substitute, current?.isBegun == false {
+            current?.isBegun = true
+            return .chunk(Chunk(bytes: opening.bytes, file: current?.name.fileName ?? "", offset: 0))
+        }
         while !isFinished {
             guard current != nil else {
                 guard try openNext() else { return atEnd() }
@@ -148,6 +207,7 @@ public final class SpoolReader: ChunkSource {
             return try segment.frames.next()
         } catch  where error.code == .corrupt && isOpenForWriting(segment) {
             // The tail of the open file may be torn; its writer will replace it. Until then, there is no more.
+            if let offset = error.offset, offset < segment.soundSize { throw error }
             return .unfinished(offset: error.offset ?? 0)
         }
     }
@@ -163,8 +223,25 @@ public final class SpoolReader: ChunkSource {
         let chunk = Chunk(bytes: bytes, file: current?.name.fileName ?? "", offset: offset)
         if let segment = current, !segment.isBegun { try checkHeader(chunk, segment.name) }
         current?.isBegun = true
-        try current?.indexer.consume(chunk)
-        return chunk
+        if let indexed = current?.indexedSize, offset >= indexed { try current?.indexer.consume(chunk) }
+        guard current?.isResumed == true else { return chunk }
+        return try wanted(of: chunk)
+    }
+
+    /// Of chunks behind something that was left out, the layouts, and all from where a transaction begins.
+    private func wanted(of chunk: Chunk) throws(SpoolError) -> Chunk {
+        let kept = ChunkBuffer(capacity: chunk.bytes.count)
+        var cursor = RecordCursor(chunk)
+        while let record = try cursor.next() {
+            let kind = record.kind == .change ? MessageKind(rawValue: record.payload.first ?? 0) : nil
+            if kind == .begin { current?.isResumed = false }
+            if current?.isResumed == false || record.kind != .change || LayoutRecords.isLayout(record) {
+                kept.append(chunk.bytes(of: record))
+            }
+            if kind == .commit { current?.isResumed = false }
+        }
+        current?.substitute = kept
+        return Chunk(bytes: kept.bytes, file: chunk.file, offset: chunk.offset)
     }
 
     /// The end of the file, without a footer.
@@ -208,7 +285,7 @@ public final class SpoolReader: ChunkSource {
             }
             throw SpoolError(.gap, "the segment was removed while it was read", file: path + segment.name.fileName)
         }
-        current = try open(segment.name)
+        current = try open(segment.name, after: max(from ?? .zero, segment.indexer.footer.end))
         return true
     }
 
@@ -219,7 +296,7 @@ public final class SpoolReader: ChunkSource {
             guard let first = try SpoolReader.first(of: segments, from: from, spool: spool) else { return false }
             expected = first.start
             listed = segments[...]
-            current = try open(first)
+            current = try open(first, after: from)
             return true
         }
         // One listing serves for all segments that it has: a spool may have tens of thousands.

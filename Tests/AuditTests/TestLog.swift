@@ -59,7 +59,7 @@ final class TestLog {
             systemIdentifier: "7001", timeline: 1, database: "app", slot: "relay", pluginOptions: [:],
             publications: ["all"], serverVersion: 150_000, encoding: "UTF8", start: LSN(rawValue: position),
             previous: previous, tool: "tests")
-        let made = try SegmentWriter(directory: spool.segmentsPath, header: header)
+        let made = try spool.begin(header)
         writer = made
         return made
     }

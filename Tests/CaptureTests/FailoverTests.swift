@@ -29,7 +29,7 @@ import Threading
             publications: ["all"], serverVersion: 170_000, encoding: "UTF8", start: LSN(rawValue: 0x4000),
             history: history((1, 0x3000)),
             tool: "tests")
-        let writer = try SegmentWriter(directory: spool.segmentsPath, header: header)
+        let writer = try spool.begin(header)
         let buffer = ChunkBuffer(capacity: 4096)
         buffer.append(.end, lsn: LSN(rawValue: 0x5000), payload: Array(#"{"reason":"endpos","endpos":"0/5000"}"#.utf8))
         try withExtendedLifetime(buffer) { try writer.append(buffer.bytes) }

@@ -19,7 +19,7 @@ final class History {
         case machine
     }
 
-    let spool: SpoolDirectory
+    private(set) var spool: SpoolDirectory
     let source: ModelSource
     let target: TargetModel
     let disk: SimulatedDisk
@@ -59,6 +59,7 @@ final class History {
         let path = folder + "/"
         target = TargetModel(abortMovesPosition: options.abortMovesPosition)
         spool = SpoolDirectory(folder)
+        spool.indexStep = [100, 1_000, 1 << 20][Int(options.seed % 3)]
         segmentSize = [600, 3_000, 20_000, 1 << 30][Int(random.next() % 4)]
         streaming = random.next() % 4 != 0
         order = random.next() % 4 == 0 ? .source : .net

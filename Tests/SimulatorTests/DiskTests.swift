@@ -31,7 +31,7 @@ import Testing
             // It dies in the sync of the folder, behind opening, writing and syncing the file.
             disk.operationsUntilCrash = 3
             #expect(throws: SpoolError.self) {
-                try SegmentWriter(directory: spool.segmentsPath, header: Self.header())
+                try spool.begin(Self.header())
             }
             try disk.revive()
             let writer = try spool.resume(try #require(try spool.recover()))
@@ -50,7 +50,7 @@ import Testing
         let disk = SimulatedDisk(path: folder.path, random: SeededRandom(seed: 1))
         try DiskInUse.run(on: disk) {
             try disk.makeDirectory(spool.segmentsPath)
-            let writer = try SegmentWriter(directory: spool.segmentsPath, header: Self.header())
+            let writer = try spool.begin(Self.header())
             try Self.watermark(0x200, into: writer)
             // It dies in the sync behind the footer.
             disk.operationsUntilCrash = 1
@@ -81,7 +81,7 @@ import Testing
         let folder = try TemporaryFolder()
         let spool = SpoolDirectory(folder.path)
         try FileSystem.makeDirectory(spool.segmentsPath)
-        let first = try SegmentWriter(directory: spool.segmentsPath, header: Self.header())
+        let first = try spool.begin(Self.header())
         try Self.watermark(0x200, into: first)
         let path = spool.segmentsPath + "/" + first.fileName
         let damaged = try FileSystem.read(path) + Array("no frame".utf8)
@@ -109,7 +109,7 @@ import Testing
             let disk = SimulatedDisk(path: folder.path, random: SeededRandom(seed: seed))
             try DiskInUse.run(on: disk) {
                 try disk.makeDirectory(spool.segmentsPath)
-                let writer = try SegmentWriter(directory: spool.segmentsPath, header: Self.header())
+                let writer = try spool.begin(Self.header())
                 try Self.watermark(0x200, into: writer)
                 try writer.sync()
                 try Self.watermark(0x300, into: writer)

@@ -12,7 +12,7 @@ import Threading
         let reader = try SpoolReader(it.spool, from: nil, follows: true)
         let consumer = Consumer()
         #expect(try consumer.drain(reader) == .idle)
-        let writer = try SegmentWriter(directory: it.spool.segmentsPath, header: Sample.header())
+        let writer = try it.spool.begin(Sample.header())
         #expect(try consumer.drain(reader) == .idle)
         #expect(consumer.headers.count == 1)
         for number in 0..<5 {
@@ -192,7 +192,7 @@ import Threading
 
     @Test func anEmptySegmentIsReadOnce() throws {
         let it = try TestSpool()
-        try SegmentWriter(directory: it.spool.segmentsPath, header: Sample.header()).seal()
+        try it.spool.begin(Sample.header()).seal()
         #expect(try contents(it.spool).headers.count == 1)
         let reader = try SpoolReader(it.spool, from: nil, follows: true)
         let consumer = Consumer()

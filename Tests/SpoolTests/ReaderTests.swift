@@ -54,7 +54,7 @@ import Threading
             state ^= state << 17
             return letters[Int(state >> 58)]
         }
-        let writer = try SegmentWriter(directory: it.spool.segmentsPath, header: Sample.header())
+        let writer = try it.spool.begin(Sample.header())
         let buffer = ChunkBuffer(capacity: 4096)
         buffer.append(.change, lsn: .zero, payload: Build.begin(0x10F8))
         Sample.appendLayout(to: buffer)

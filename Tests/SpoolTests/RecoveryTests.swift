@@ -15,7 +15,7 @@ import Testing
     /// The header, a chunk with transactions 0 and 1, one with 2 and the beginning of 3, one with the rest of 3 and 4.
     init() throws {
         it = try TestSpool()
-        let writer = try SegmentWriter(directory: it.spool.segmentsPath, header: Sample.header())
+        let writer = try it.spool.begin(Sample.header())
         var marks = [(Int(writer.fileSize), 0)]
         try writer.write(Sample.chunk(0..<2, layout: true))
         marks.append((Int(writer.fileSize), 2))
@@ -217,7 +217,7 @@ import Testing
         try clean()
         var header = Sample.header()
         header.format = 2
-        try SegmentWriter(directory: it.spool.segmentsPath, header: header).sync()
+        try it.spool.begin(header).sync()
         let before = try it.read(name)
         let error = try #require(#expect(throws: SpoolError.self) { try it.spool.recover() })
         #expect(error.code == .unsupported)

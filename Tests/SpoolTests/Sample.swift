@@ -81,8 +81,7 @@ enum Sample {
 
     /// Writes a segment of two transactions a chunk and leaves it open.
     static func open(_ numbers: Range<Int>, in spool: SpoolDirectory, previous: String? = nil) throws -> SegmentWriter {
-        let writer = try SegmentWriter(
-            directory: spool.segmentsPath, header: header(start: end(numbers.lowerBound - 1), previous: previous))
+        let writer = try spool.begin(header(start: end(numbers.lowerBound - 1), previous: previous))
         for first in stride(from: numbers.lowerBound, to: numbers.upperBound, by: 2) {
             let some = first..<min(first + 2, numbers.upperBound)
             try writer.write(chunk(some, layout: first == numbers.lowerBound))

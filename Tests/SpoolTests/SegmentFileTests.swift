@@ -20,7 +20,7 @@ import Testing
 
     @Test func aChunkIsOneFrameWithItsSizeAndChecksum() throws {
         let it = try TestSpool()
-        let writer = try SegmentWriter(directory: it.spool.segmentsPath, header: Sample.header())
+        let writer = try it.spool.begin(Sample.header())
         let begin = Int(writer.fileSize)
         let chunk = Sample.chunk(0..<2, layout: true)
         try writer.write(chunk)
@@ -110,7 +110,7 @@ import Testing
 
     @Test func theFooterCountsCommittedChangesByTableAndOperation() throws {
         let it = try TestSpool()
-        let writer = try SegmentWriter(directory: it.spool.segmentsPath, header: Sample.header())
+        let writer = try it.spool.begin(Sample.header())
         let buffer = ChunkBuffer(capacity: 4096)
         for (id, name) in [(1 as UInt32, "a"), (2, "b")] {
             buffer.append(.change, lsn: .zero, payload: Build.relation(id, name))
@@ -143,7 +143,7 @@ import Testing
 
     @Test func theFooterTellsWhereToSeek() throws {
         let it = try TestSpool()
-        let writer = try SegmentWriter(directory: it.spool.segmentsPath, header: Sample.header())
+        let writer = try it.spool.begin(Sample.header())
         var random = SystemRandomNumberGenerator()
         // Chunks of about 50 KiB that do not compress: three make a part. The fifth has a layout, the last no commit.
         for number in 0..<10 {
@@ -186,7 +186,7 @@ import Testing
 
     @Test func aWatermarkInsideATransactionIsAnError() throws {
         let it = try TestSpool()
-        let writer = try SegmentWriter(directory: it.spool.segmentsPath, header: Sample.header())
+        let writer = try it.spool.begin(Sample.header())
         let buffer = ChunkBuffer(capacity: 100)
         Sample.appendHead(0, to: buffer, layout: true)
         buffer.append(.watermark, lsn: LSN(rawValue: 0x1180), payload: [])

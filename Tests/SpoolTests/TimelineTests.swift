@@ -16,7 +16,7 @@ import Testing
         _ numbers: Range<Int>, _ timeline: UInt32, _ history: [TimelineEnd]?, in spool: SpoolDirectory
     ) throws {
         let header = Sample.header(start: Sample.end(numbers.lowerBound - 1), timeline: timeline, history: history)
-        let writer = try SegmentWriter(directory: spool.segmentsPath, header: header)
+        let writer = try spool.begin(header)
         if !numbers.isEmpty { try writer.write(Sample.chunk(numbers, layout: true)) }
         try writer.seal()
     }

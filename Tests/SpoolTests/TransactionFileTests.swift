@@ -31,7 +31,7 @@ import Testing
     /// Writes the transaction into a segment as the log does. Returns the sealed file, and how many chunks were taken
     /// as they are.
     private func splice(without aborted: Set<UInt32> = []) throws -> (path: String, whole: Int) {
-        let writer = try SegmentWriter(directory: it.spool.segmentsPath, header: Sample.header())
+        let writer = try it.spool.begin(Sample.header())
         let buffer = ChunkBuffer(capacity: 4096)
         buffer.append(.change, lsn: LSN(rawValue: 0x1010), payload: Build.begin(0x10F8))
         Sample.appendLayout(to: buffer)

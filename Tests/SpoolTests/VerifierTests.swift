@@ -50,8 +50,7 @@ import Testing
     @Test func aSegmentOfAnotherSourceIsForeign() throws {
         let it = try TestSpool()
         try Sample.segment(0..<2, in: it.spool)
-        let other = try SegmentWriter(
-            directory: it.spool.segmentsPath, header: Sample.header(start: Sample.end(1), system: "8"))
+        let other = try it.spool.begin(Sample.header(start: Sample.end(1), system: "8"))
         try other.write(Sample.chunk(2..<3, layout: true))
         try other.seal()
         #expect(try states(it) == [.ok, .foreign])
@@ -67,8 +66,7 @@ import Testing
     @Test func anotherTimelineIsReported() throws {
         let it = try TestSpool()
         try Sample.segment(0..<2, in: it.spool)
-        let other = try SegmentWriter(
-            directory: it.spool.segmentsPath, header: Sample.header(start: Sample.end(1), timeline: 2))
+        let other = try it.spool.begin(Sample.header(start: Sample.end(1), timeline: 2))
         try other.write(Sample.chunk(2..<3, layout: true))
         try other.seal()
         #expect(try states(it) == [.ok, .timelineSwitch])
@@ -159,8 +157,7 @@ import Testing
         let it = try TestSpool()
         let names = try [0..<2, 2..<4, 4..<5].map { try Sample.segment($0, in: it.spool) }
         let other = try TestSpool()
-        let foreign = try SegmentWriter(
-            directory: other.spool.segmentsPath, header: Sample.header(start: Sample.end(1), system: "8"))
+        let foreign = try other.spool.begin(Sample.header(start: Sample.end(1), system: "8"))
         try foreign.write(Sample.chunk(2..<4, layout: true))
         try it.write(names[1], try other.read(try foreign.seal()))
         let reports = try SegmentVerifier().verify(it.spool)

@@ -19,7 +19,7 @@ struct CaptureStart {
 
     init(_ options: CaptureOptions, source: CapturedSource, stop: StopRequest, logger: Logger) throws {
         let confirmed = source.confirmed
-        guard let spool = options.spool else {
+        guard var spool = options.spool else {
             lock = nil
             destination = .pipe(1)
             header = CaptureStart.header(options, source: source, start: confirmed, previous: nil, logID: nil)
@@ -28,6 +28,7 @@ struct CaptureStart {
             hasEnded = false
             return
         }
+        spool.indexStep = min(spool.indexStep, options.segmentSize / 8)
         lock = try spool.open(
             for: SpoolIdentity(
                 systemIdentifier: source.systemIdentifier, database: source.database,

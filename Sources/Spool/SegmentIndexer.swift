@@ -228,9 +228,9 @@ extension SegmentIndexer {
         var lastEnd: LSN
     }
 
-    /// What to keep; nil in the middle of something.
+    /// What to keep; nil in the middle of something, and at an end record, which whoever begins here must see.
     var snapshot: Snapshot? {
-        guard isAtBoundary else { return nil }
+        guard isAtBoundary, !hasEnd else { return nil }
         return Snapshot(footer: closed, names: names, counts: counts, lastEnd: cursor.lastEnd)
     }
 

@@ -147,6 +147,17 @@ import Testing
         #expect(try spool.end().map { $0 < Sample.end(9) } == true)
     }
 
+    @Test("who begins at the end of the log sees that it is the end")
+    func endRecord() throws {
+        let writer = try write(9)
+        let buffer = ChunkBuffer(capacity: 4096)
+        buffer.append(.end, lsn: Sample.end(8), payload: JSON.encode(EndMark(reason: "endpos")))
+        try writer.write(buffer)
+        try writer.sync()
+        writer.saveIndexIfDue()
+        for from in 3..<9 { #expect(try contents(spool, from: Sample.end(from)).hasEnd) }
+    }
+
     @Test("a reader that follows goes on where it was when the file was replaced")
     func replaced() throws {
         let writer = try write(20)

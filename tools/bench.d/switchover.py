@@ -1,8 +1,11 @@
 """How long an application cannot write during a switchover: from the last commit on the old server to the first on the new
-one. Two workers commit every 20 ms, and try again for ever. Beside it the same switch by hand, of a native subscription."""
+one. Two workers commit every 20 ms, and try again for ever. Once they connect to the servers, once to a pgbouncer that
+docs/examples/pgbouncer.sh pauses, where they must see no error. Beside it the same switch by hand, of a native
+subscription."""
 
 import glob
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -25,6 +28,8 @@ CREATE TABLE beats (id bigserial PRIMARY KEY, worker int, at timestamptz DEFAULT
 CREATE TABLE items (id int PRIMARY KEY, v text); INSERT INTO items SELECT i, md5(i::text) FROM generate_series(1, 20000) i;
 CREATE TABLE bulk (id bigserial PRIMARY KEY, v text);
 """
+HOOK = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "docs", "examples", "pgbouncer.sh")
 LOAD = "\\set i random(1, 20000)\n" + "UPDATE items SET v = md5(random()::text) WHERE id = :i;\n" * 4
 STEPS = ("waiting for open", "making the source", "taking the end", "applying what", "definitions", "ending the stages",
          "the rest", "sequences", "looking for late", "event released")
@@ -56,12 +61,52 @@ class Pair:
             cluster.stop()
 
 
-class Worker(threading.Thread):
-    """Commits, and tries again for ever, on the server that a file names."""
+class Pooler:
+    """A pgbouncer in front of the old server."""
 
-    def __init__(self, pair, number, flag):
+    def __init__(self, bench, pair):
+        self.folder = os.path.join(bench.folder, "pooler")
+        os.makedirs(self.folder, exist_ok=True)
+        # For its socket: pgbouncer refuses to run as root, as the servers do.
+        os.chmod(self.folder, 0o777)
+        self.ini = os.path.join(self.folder, "pgbouncer.ini")
+        self.pair = pair
+        with open(self.ini, "w", encoding="utf-8") as file:
+            file.write(f"[databases]\n{DATABASE} = {pair.source.conninfo(DATABASE)}\n[pgbouncer]\nlisten_addr =\n"
+                       f"unix_socket_dir = {self.folder}\nlisten_port = 6432\nauth_type = any\nadmin_users = app\n"
+                       "pool_mode = transaction\n")
+        program = shutil.which("pgbouncer", path=os.environ["PATH"] + ":/usr/sbin")
+        if not program:
+            raise BenchError("there is no pgbouncer; tools/setup installs it")
+        self.process = subprocess.Popen(
+            [program, "--quiet", self.ini], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            preexec_fn=die_with_parent, user=pair.source.user, extra_groups=[] if pair.source.user else None)
+        patience = time.monotonic() + 10
+        while subprocess.run(["psql", "-Xqc", "", self.conninfo(DATABASE)], capture_output=True, check=False).returncode:
+            if time.monotonic() > patience:
+                raise BenchError("pgbouncer does not start")
+            time.sleep(0.05)
+
+    def conninfo(self, database):
+        return f"host={self.folder} port=6432 user=app dbname={database}"
+
+    def environment(self):
+        """What docs/examples/pgbouncer.sh asks for."""
+        return {"PGBOUNCER_CONSOLE": self.conninfo("pgbouncer"), "PGBOUNCER_DATABASE": DATABASE, "PGBOUNCER_INI": self.ini,
+                "NEW_SERVER": self.pair.target.conninfo(DATABASE)}
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+        shutil.rmtree(self.folder)
+
+
+class Worker(threading.Thread):
+    """Commits, and tries again for ever, on the server that a file names, or where a pooler takes it."""
+
+    def __init__(self, pair, number, flag, pooler=None):
         super().__init__(daemon=True)
-        self.pair, self.number, self.flag = pair, number, flag
+        self.pair, self.number, self.flag, self.pooler = pair, number, flag, pooler
         self.commits = {"old": [], "new": []}
         self.errors = 0
         self.ends = threading.Event()
@@ -69,11 +114,12 @@ class Worker(threading.Thread):
     def run(self):
         session, where = None, None
         while not self.ends.is_set():
-            wanted = "new" if os.path.exists(self.flag) else "old"
-            if wanted != where or session is None or session.poll() is not None:
+            wanted = self._wanted()
+            moved = wanted != where and not self.pooler
+            if moved or session is None or session.poll() is not None:
                 session, where = self._connect(wanted, session), wanted
             if self._commit(session):
-                self.commits[where].append(time.monotonic())
+                self.commits[self._wanted() if self.pooler else where].append(time.monotonic())
                 time.sleep(EVERY_S)
             else:
                 self.errors += 1
@@ -84,11 +130,14 @@ class Worker(threading.Thread):
         if session:
             session.kill()
 
+    def _wanted(self):
+        return "new" if os.path.exists(self.flag) else "old"
+
     def _connect(self, wanted, old):
         if old:
             old.kill()
             old.wait()
-        server = self.pair.target if wanted == "new" else self.pair.source
+        server = self.pooler or (self.pair.target if wanted == "new" else self.pair.source)
         return subprocess.Popen(
             ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", server.conninfo(DATABASE)], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1)
@@ -102,8 +151,8 @@ class Worker(threading.Thread):
             return False
 
 
-def measure(bench, pair, switch):
-    """Has the application continue while `switch` is made, and returns the pause in seconds."""
+def measure(bench, pair, switch, pooler=None):
+    """Has the application continue while `switch` is made, and returns the pause in seconds, and the errors that it saw."""
     flag = os.path.join(bench.folder, "flag")
     if os.path.exists(flag):
         os.unlink(flag)
@@ -114,7 +163,7 @@ def measure(bench, pair, switch):
     load = subprocess.Popen(
         ["pgbench", "-n", "-c", "2", "-R", str(RATE), "-T", "600", "-f", script, pair.source.conninfo(DATABASE)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)
-    workers = [Worker(pair, number, flag) for number in range(WORKERS)]
+    workers = [Worker(pair, number, flag, pooler) for number in range(WORKERS)]
     for worker in workers:
         worker.start()
     time.sleep(2)
@@ -141,7 +190,7 @@ def measure(bench, pair, switch):
         raise BenchError(f"the application made {committed} commits, and the new server has {rows}")
     if pair.source.checksums(DATABASE).split("\n")[1:] != pair.target.checksums(DATABASE).split("\n")[1:]:
         raise BenchError("the new server's rows differ from the old one's")
-    return first - last
+    return first - last, sum(worker.errors for worker in workers)
 
 
 def fill(pair, megabytes):
@@ -152,8 +201,9 @@ def fill(pair, megabytes):
             " GROUP BY i / 25")
 
 
-def ours(bench, megabytes):
+def ours(bench, megabytes, pooled=False):
     pair = Pair(bench)
+    pooler = None
     spool = os.path.join(bench.folder, "spool-switchover")
     clone = f"{bench.binaries}/clone"
     servers = ["--source", pair.source.conninfo(DATABASE), "--target", pair.target.conninfo(DATABASE), "--dir", spool]
@@ -163,12 +213,16 @@ def ours(bench, megabytes):
                        capture_output=True)
         fill(pair, megabytes)
         steps = {}
+        if pooled:
+            pooler = Pooler(bench, pair)
 
         def switch(flag):
             event = f"test $WALRELAY_EVENT != released || touch {flag}"
+            if pooled:
+                event += f"; sh {HOOK}"
             done = subprocess.run(
                 [clone, "switchover", "--fence", "--on-event", event, "--lag-timeout", "120", *servers],
-                capture_output=True, text=True, check=False)
+                env={**os.environ, **(pooler.environment() if pooler else {})}, capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 raise BenchError(f"the switchover failed:\n{done.stderr[-2000:]}")
             for line in done.stdout.split("\n"):
@@ -176,10 +230,14 @@ def ours(bench, megabytes):
                     name, seconds = line.rsplit(None, 1)
                     steps[name.strip()] = float(seconds)
 
-        pause = measure(bench, pair, switch)
+        pause, errors = measure(bench, pair, switch, pooler)
         follower.wait()
+        if pooled and errors:
+            raise BenchError(f"the application saw {errors} errors behind pgbouncer")
         return pause, steps, pair.title()
     finally:
+        if pooler:
+            pooler.stop()
         pair.stop()
         subprocess.run(["rm", "-rf", spool], check=True)
 
@@ -215,7 +273,7 @@ def by_hand(bench, megabytes):
             with open(flag, "w", encoding="utf-8"):
                 pass
 
-        return measure(bench, pair, switch), pair.title()
+        return measure(bench, pair, switch)[0], pair.title()
     finally:
         pair.stop()
 
@@ -232,21 +290,34 @@ def _await(pair, patience):
 
 def run(bench, _, pairs):
     megabytes = 8 if bench.scale < 1 else SEGMENT_MB
+    busy = [subprocess.Popen(["sh", "-c", "while :; do :; done"], preexec_fn=die_with_parent)
+            for _ in range(bench.busy * (os.cpu_count() or 1))]
     print(f"\nswitchover: {WORKERS} workers commit every {EVERY_S * 1000:.0f} ms, beside {4 * RATE} changes a second; "
-          f"{megabytes} MB in the log's open segment; load average {os.getloadavg()[0]:.1f}")
+          f"{megabytes} MB in the log's open segment; {len(busy)} busy processes; load average {os.getloadavg()[0]:.1f}")
+    try:
+        _contest(bench, megabytes, pairs)
+    finally:
+        for process in busy:
+            process.kill()
+
+
+def _contest(bench, megabytes, pairs):
     clone = Series(NAME, "-", "clone switchover --fence", 1)
+    pooled = Series(NAME, "-", "the same behind pgbouncer", 1)
     hand = Series(NAME, "-", "by hand, native subscription", 1)
-    steps = []
+    contestants = [clone, pooled, hand]
+    runs = [lambda: ours(bench, megabytes), lambda: ours(bench, megabytes, pooled=True), lambda: by_hand(bench, megabytes)]
+    steps = [[], [], []]
     for number in range(pairs):
-        for contestant in (clone, hand) if number % 2 == 0 else (hand, clone):
-            if contestant is clone:
-                pause, seen, title = ours(bench, megabytes)
-                steps.append((pause, seen))
-            else:
-                pause, title = by_hand(bench, megabytes)
-            contestant.add(Measured(pause))
-            print(f"  {contestant.contestant:30} {title:14} {pause * 1000:6.0f} ms", flush=True)
-    bench.results.report([clone, hand], hand)
-    pause, seen = sorted(steps, key=lambda step: step[0])[len(steps) // 2]
-    print(f"  the median's steps ({pause * 1000:.0f} ms): "
-          + ", ".join(f"{name} {seconds * 1000:.0f}" for name, seconds in seen.items() if seconds))
+        for index in ((number + turn) % len(runs) for turn in range(len(runs))):
+            pause, *seen, title = runs[index]()
+            steps[index].append((pause, *seen))
+            contestants[index].add(Measured(pause))
+            print(f"  {contestants[index].contestant:30} {title:14} {pause * 1000:6.0f} ms", flush=True)
+    bench.results.report(contestants, hand)
+    for contestant, taken in zip(contestants[:2], steps):
+        pause, seen = sorted(taken, key=lambda step: step[0])[len(taken) // 2]
+        listed = ", ".join(f"{name} {seconds * 1000:.0f}" for name, seconds in seen.items() if seconds)
+        print(f"  {contestant.contestant}: the median's steps ({pause * 1000:.0f} ms): {listed}; "
+              f"together {sum(seen.values()) * 1000:.0f}")
+    print("  errors seen by the application behind pgbouncer: 0")

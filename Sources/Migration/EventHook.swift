@@ -163,6 +163,25 @@ public struct EventHook: Sendable {
     }
 }
 
+/// Events of which nothing waits for the program: it is run beside what goes on, for one after the other.
+final class EventLine: Sendable {
+    private let last = Mutex<Task<Void, Never>?>(nil)
+
+    /// Tells of an event once those before it were told of.
+    func tell(_ hook: EventHook, _ event: EventHook.Event, _ more: [String: String] = [:]) {
+        last.withLock { last in
+            let before = last
+            last = Task {
+                await before?.value
+                await hook.tell(event, more)
+            }
+        }
+    }
+
+    /// Waits until all were told of.
+    func finish() async { await last.withLock { $0 }?.value }
+}
+
 /// Tells the user's program what happens while changes are followed.
 struct EventWatch: Sendable {
     let hook: EventHook

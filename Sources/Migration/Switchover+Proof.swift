@@ -10,8 +10,7 @@ import Threading
 // What must be true beside the position, before a switchover says that the target has everything.
 extension Switchover {
     /// Both sides have the same definitions; nobody can change those of the source any more where it is fenced.
-    func checkDefinitions(_ journal: CloneJournal) throws {
-        let drift = try DriftWatch.look(options, journal)
+    @Sendable func checkDefinitions(_ drift: Drift) throws {
         guard !drift.serious.isEmpty else { return }
         let words = "definitions changed since the copy: \(Figures.some(drift.serious.map(\.sentence)))"
         guard wishes.acceptsDrift else { throw MigrationError(.drift, "\(words). \(Drift.remedyAsSentence)") }
@@ -91,12 +90,6 @@ extension Switchover {
 
     private static func isBehind(_ position: LSN, _ end: LSN) -> MigrationError {
         MigrationError(.incomplete, "the target is at \(position), before the last transaction up to \(end)")
-    }
-
-    /// What the stream of changes does not carry.
-    func planRest(_ journal: CloneJournal) throws -> RestPlan {
-        try RestPlan.make(
-            options, journal, on: SourceFence.connect(options.source), TargetDatabase(options.target).connection)
     }
 
     /// Brings it over.

@@ -27,7 +27,10 @@ extension Switchover {
             try await Worker.run(name: "releasing") { try noteRelease(end) }
             Failpoint.beforeRelease.reach()
         }
-        try await step("event released", &steps) { try await tellReleased(end) }
+        try await step("event released", &steps) {
+            await events.finish()
+            try await tellReleased(end)
+        }
         Failpoint.beforeSwitchIsDone.reach()
         outcome.steps = steps
         let noted = await attempt { [steps] in

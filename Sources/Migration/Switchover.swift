@@ -21,6 +21,8 @@ public struct Switchover: Sendable {
     let spool: SpoolDirectory
     /// What the switchover is doing.
     public let progress = CloneProgress()
+    /// Events between the fence and the release, for which the application does not wait.
+    let events = EventLine()
 
     /// How a switchover went.
     public struct Outcome: Sendable {
@@ -129,7 +131,10 @@ public struct Switchover: Sendable {
         }
         try goOn(stop)
         Failpoint.afterTakeOver.reach()
-        guard wishes.fences else { return try await drain(try self.journal(), follower, stop, steps) }
+        let looks = looks(try self.journal())
+        defer { looks.giveUp() }
+        try await step("rehearsing", &steps) { await looks.rehearsed() }
+        guard wishes.fences else { return try await drain(try self.journal(), looks, follower, stop, steps) }
         // Who pauses the application's connections does it here.
         try await step("event before-fence", &steps) { try await hook.fire(.beforeFence) }
         let raised = await attempt {
@@ -139,8 +144,8 @@ public struct Switchover: Sendable {
         }
         let made = await attempt {
             _ = try raised.get()
-            await hook.tell(.fenced)
-            return try await drain(try self.journal(), follower, stop, steps)
+            events.tell(hook, .fenced)
+            return try await drain(try self.journal(), looks, follower, stop, steps)
         }
         guard case .failure(let error) = made, !(error is ReleaseIsDone) else { return try made.get() }
         // The application can continue where it was.
@@ -151,6 +156,7 @@ public struct Switchover: Sendable {
                 try SourceFence.lowerLeftover(options.source, spool, logger)
             }
         }
+        await events.finish()
         await hook.tell(.undone, ["message": "\(error)"])
         throw error
     }
@@ -175,7 +181,8 @@ public struct Switchover: Sendable {
 
     /// Waits until the target has what the source has by now, verifies it, and sets what no change brings.
     private func drain(
-        _ journal: CloneJournal, _ follower: SwitchoverFollower, _ stop: StopRequest, _ before: [CloneJournal.Step]
+        _ journal: CloneJournal, _ looks: Looks, _ follower: SwitchoverFollower, _ stop: StopRequest,
+        _ before: [CloneJournal.Step]
     ) async throws -> Outcome {
         var steps = before
         let options = self.options
@@ -186,24 +193,24 @@ public struct Switchover: Sendable {
                     .await(seconds: wishes.inFlightSeconds, stop, logger)
             }
         }
+        // Nobody can change definitions or take values of sequences any more where the source is fenced: both are done while
+        // changes are applied.
+        let early = wishes.fences ? Task { try await looks.look() } : nil
         let end = try await step("taking the end position", &steps) {
             try await Worker.run(name: "source") { try endPosition() }
         }
         logger.info("the end position is \(end.position)")
-        // Nobody can change definitions or take values of sequences any more where the source is fenced: both are done while
-        // changes are applied.
-        let (looks, sets) = (look(journal), setSequences())
-        let early = wishes.fences ? Task { try await looks() } : nil
+        let sets = setSequences()
         let earlySequences = wishes.fences ? Task { try await sets() } : nil
         try await step("applying what is left", &steps) {
             try await Worker.run(name: "applying") { try awaitApplied(end, follower, stop) }
         }
         Failpoint.afterDrain.reach()
-        await hook.tell(.drained, ["end": "\(end.position)"])
+        events.tell(hook, .drained, ["end": "\(end.position)"])
         try goOn(stop)
         try follower.requestRest()
         let plan = try await step("definitions", &steps) {
-            if let early { try await early.value } else { try await looks() }
+            if let early { try await early.value } else { try await looks.look() }
         }
         let position = try await step("ending the stages", &steps) {
             try await Worker.run(name: "resting") { try awaitRest(end, follower, stop) }
@@ -253,12 +260,34 @@ public struct Switchover: Sendable {
     }
 
     /// Compares the definitions, and lists what the stream does not carry.
-    private func look(_ journal: CloneJournal) -> @Sendable () async throws -> RestPlan {
-        {
-            async let plan = Worker.run(name: "rest plan") { try planRest(journal) }
-            try await Worker.run(name: "drift") { try checkDefinitions(journal) }
+    private struct Looks: Sendable {
+        let drift: RehearsedLook<Drift>
+        let rest: RehearsedLook<RestPlan>
+        let check: @Sendable (Drift) throws -> Void
+
+        func rehearsed() async {
+            await drift.rehearsed()
+            await rest.rehearsed()
+        }
+
+        func look() async throws -> RestPlan {
+            async let plan = rest.look()
+            try check(try await drift.look())
             return try await plan
         }
+
+        func giveUp() {
+            drift.giveUp()
+            rest.giveUp()
+        }
+    }
+
+    private func looks(_ journal: CloneJournal) -> Looks {
+        let options = self.options
+        return Looks(
+            drift: RehearsedLook(options, name: "drift") { try DriftWatch.look(options, journal, $0, $1) },
+            rest: RehearsedLook(options, name: "rest plan") { try RestPlan.make(options, journal, on: $0, $1) },
+            check: checkDefinitions)
     }
 
     var hook: EventHook { EventHook(options, logger: logger) }

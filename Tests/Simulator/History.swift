@@ -73,6 +73,7 @@ final class History {
                 tell("disk: " + $0.split(separator: path, omittingEmptySubsequences: false).joined())
             }
             source.tell = { [unowned self] in tell($0) }
+            target.tell = { [unowned self] in tell($0) }
         }
         clock.onWait = { [unowned self] in waited() }
     }

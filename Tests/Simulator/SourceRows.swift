@@ -33,7 +33,9 @@ struct SourceRows {
 
     /// True when nobody else is at work in the table.
     func isFree(_ table: Int, for owner: Int) -> Bool {
-        owners[table].values.allSatisfy { $0 == owner } && held[table].allSatisfy { $0.owner == owner }
+        // Also when there is no row in it: a second TRUNCATE would wait for the first one's transaction.
+        (locks[table] ?? owner) == owner && owners[table].values.allSatisfy { $0 == owner }
+            && held[table].allSatisfy { $0.owner == owner }
     }
 
     /// True when the row can be there, beside all others but `id`.

@@ -29,6 +29,8 @@ final class TargetModel {
     /// A rollback moves the position all the same, as it did with replication origins from PostgreSQL 16 on.
     let abortMovesPosition: Bool
     /// Called after each commit.
+    /// Is told of each statement, for who repeats a history.
+    var tell: ((String) -> Void)?
     var committed: (TargetState) throws -> Void = { _ in }
     var counts = HistoryCounts()
 
@@ -80,7 +82,8 @@ final class TargetModel {
 
     /// Runs one statement without its semicolon. A refusal ends the transaction.
     func execute(_ statement: [UInt8]) throws -> Int? {
-        try running {
+        tell?("target: " + String(decoding: statement, as: UTF8.self))
+        return try running {
             if statement == Array("BEGIN".utf8) {
                 guard working == nil else { throw SQLScanner(statement).unknown("BEGIN inside a transaction") }
                 working = state
@@ -101,7 +104,8 @@ final class TargetModel {
     }
 
     func copy(_ statement: [UInt8], _ lines: [UInt8]) throws -> Int {
-        try running {
+        tell?("target: " + String(decoding: statement + [0x0A] + lines, as: UTF8.self))
+        return try running {
             guard var now = working else { throw SQLScanner(statement).unknown("a COPY outside a transaction") }
             working = nil
             defer { working = now }

@@ -23,10 +23,15 @@ struct ColumnPlan {
     var arrayForm: BuiltInType.ArrayForm
     /// What follows an array of the column's values, such as `::pg_catalog.int4[]`.
     var arrayCast: Range<Int>
-    /// What follows an element of that array where it is text: `::public.mood`, or nothing.
+    /// What follows an element of that array where it is text: `::pg_catalog.point`, or nothing. Only for built-in types:
+    /// for another, the cast might be a function of its owner's.
     var elementCast: Range<Int>
-    /// The type's name is known, so that values can be sent as an array.
+    /// The type is built in, so that values can be sent as an array.
     var fitsArray: Bool
+    /// What follows a literal to make it the column's type: `::public.mood`. A literal is read by the type's input function.
+    var valueCast: Range<Int>
+    /// The type's name is known, so that values of many rows can stand in one statement.
+    var hasTypeName: Bool
     /// The column holds integers, for sorting keys as the target's index does.
     var isInteger: Bool
 }

@@ -52,11 +52,11 @@ extension NetWriter {
         }
     }
 
-    /// `n.c3`, with the cast that the column's values need.
-    func writeElementName(_ plan: TablePlan, _ columns: ContiguousArray<Int>, _ number: Int) {
+    /// `n.c3`, with the cast that an array's element needs.
+    func writeElementName(_ plan: TablePlan, _ columns: ContiguousArray<Int>, _ number: Int, isArray: Bool) {
         text.append("n.c")
         text.append(decimal: number + 1)
-        plan.write(plan.columns[columns[number]].elementCast, to: text)
+        if isArray { plan.write(plan.columns[columns[number]].elementCast, to: text) }
     }
 
     /// `(SELECT pg_catalog.unnest(E'{…}'::…[]) AS c1,…) AS n WHERE t."id" = n.c1; -- rows:9`
@@ -70,11 +70,71 @@ extension NetWriter {
             text.append(decimal: number + 1)
         }
         text.append(") AS n WHERE ")
+        finishManyStatement(plan, columns: columns, rows: rows, isArray: true)
+    }
+
+    /// `t."id" = n.c1; -- rows:9`
+    private func finishManyStatement(_ plan: TablePlan, columns: ContiguousArray<Int>, rows: Int, isArray: Bool) {
         for number in plan.netKey.indices {
             text.append(number == 0 ? "t." : " AND t.")
             plan.write(plan.columns[plan.netKey[number]].equals, to: text)
-            writeElementName(plan, columns, number)
+            writeElementName(plan, columns, number, isArray: isArray)
         }
         finish(rows: rows)
+    }
+}
+
+// Statements over a list of rows: `(VALUES ('1'::…,'low'::…),('2','high')) AS n (c1,c2) WHERE t."id" = n.c1; -- rows:2`
+extension NetWriter {
+    /// Writes statements about the entries in `order`, each with `head` up to the list.
+    func writeValues(
+        _ table: NetTable, _ order: ContiguousArray<SortKey>, columns: ContiguousArray<Int>, _ head: () -> Void
+    ) {
+        var rows = 0
+        var bytes = 0
+        for sorted in order {
+            let entry = table.entries[sorted.index]
+            if rows == 0 { head() }
+            text.append(rows == 0 ? "(VALUES (" : ",(")
+            writeValues(table, entry, columns, isFirst: rows == 0)
+            text.append(")")
+            rows += 1
+            bytes += entry.row.count + entry.key.count
+            guard rows >= NetWriter.valuesRowsMax || bytes >= NetWriter.arrayBytesMax else { continue }
+            finishValues(table.plan, columns, rows)
+            (rows, bytes) = (0, 0)
+        }
+        if rows > 0 { finishValues(table.plan, columns, rows) }
+    }
+
+    /// The values of one row. The first row's say what type each column has.
+    private func writeValues(
+        _ table: NetTable, _ entry: NetTable.Entry, _ columns: ContiguousArray<Int>, isFirst: Bool
+    ) {
+        let plan = table.plan
+        var written = 0
+        let write = { [text] (value: ColumnValue, index: Int) in
+            if written > 0 { text.append(UInt8(ascii: ",")) }
+            written += 1
+            RowWriter.literal(value, to: text)
+            if isFirst { plan.write(plan.columns[index].valueCast, to: text) }
+        }
+        table.forEachKeyValue(entry) { index, value in write(.text(value), index) }
+        var cursor = table.row(entry).columns
+        for index in plan.columns.indices where written < columns.count {
+            guard let value = cursor.next() else { break }
+            // The key came first, the others come in their order.
+            if index == columns[written] { write(value, index) }
+        }
+    }
+
+    private func finishValues(_ plan: TablePlan, _ columns: ContiguousArray<Int>, _ rows: Int) {
+        text.append(") AS n (")
+        for number in columns.indices {
+            text.append(number == 0 ? "c" : ",c")
+            text.append(decimal: number + 1)
+        }
+        text.append(") WHERE ")
+        finishManyStatement(plan, columns: columns, rows: rows, isArray: false)
     }
 }

@@ -8,12 +8,19 @@ import PgOutput
 /// DELETE FROM "s"."t" AS t USING (SELECT pg_catalog.unnest(E'{1,2}'::pg_catalog.int4[]) AS c1) AS n WHERE t."id" = n.c1; -- rows:2
 /// UPDATE "s"."t" AS t SET "v" = n.c2 FROM (SELECT unnest(…) AS c1,unnest(…) AS c2) AS n WHERE t."id" = n.c1; -- rows:2
 /// ```
+/// Where a type is not built in, the rows stand as a list of VALUES instead: whoever owns a type can make a cast from text to it,
+/// which a statement over arrays would call. A literal is read by the type's own input function.
+/// ```
+/// UPDATE "s"."t" AS t SET "m" = n.c2 FROM (VALUES ('1'::pg_catalog.int4,'low'::"s".mood),('2','high')) AS n (c1,c2) WHERE …
+/// ```
 final class NetWriter {
     /// Groups of fewer rows become plain statements.
     static let arrayThreshold = 4
     /// A statement over arrays has at most so many rows, and so many bytes of values.
     static let arrayRowsMax = 10_000
     static let arrayBytesMax = 1 << 20
+    /// A list of VALUES has at most so many rows.
+    static let valuesRowsMax = 1_000
     /// Updates of one table that set differing columns (values that were not sent) are told apart into at most so many
     /// groups; what is left becomes plain statements.
     static let groupsMax = 16
@@ -55,15 +62,14 @@ final class NetWriter {
     private func writeDeletes(_ table: NetTable) {
         collect(table) { $0.state.deletes }
         let plan = table.plan
-        guard order.count >= NetWriter.arrayThreshold, plan.netKey.allSatisfy({ plan.columns[$0].fitsArray }) else {
+        guard order.count >= NetWriter.arrayThreshold, plan.netKey.allSatisfy({ plan.columns[$0].hasTypeName }) else {
             for sorted in order { writeDelete(table, table.entries[sorted.index]) }
             return
         }
-        writeArrays(table, order, columns: plan.netKey) { rows in
+        writeMany(table, order, columns: plan.netKey) { _ in
             text.append("DELETE FROM ")
             plan.write(plan.target, to: text)
             text.append(" AS t USING ")
-            finishArrayStatement(plan, columns: plan.netKey, rows: rows)
         }
     }
 
@@ -110,19 +116,32 @@ final class NetWriter {
         // Only the key is there, or nothing was sent of the rest: nothing to set.
         guard !sets.isEmpty else { return }
         let columns = plan.netKey + sets
-        guard order.count >= NetWriter.arrayThreshold, columns.allSatisfy({ plan.columns[$0].fitsArray }) else {
+        guard order.count >= NetWriter.arrayThreshold, columns.allSatisfy({ plan.columns[$0].hasTypeName }) else {
             for sorted in order { writeUpdate(table, table.entries[sorted.index]) }
             return
         }
-        writeArrays(table, order, columns: columns) { rows in
+        writeMany(table, order, columns: columns) { isArray in
             plan.write(plan.arrayUpdate, to: text)
             for (number, column) in sets.enumerated() {
                 if number > 0 { text.append(", ") }
                 plan.write(plan.columns[column].assignment, to: text)
-                writeElementName(plan, columns, number + plan.netKey.count)
+                writeElementName(plan, columns, number + plan.netKey.count, isArray: isArray)
             }
             text.append(" FROM ")
-            finishArrayStatement(plan, columns: columns, rows: rows)
+        }
+    }
+
+    /// Writes statements about all rows in `order`, each with `head` up to where the values come, which is told whether they
+    /// come as arrays.
+    private func writeMany(
+        _ table: NetTable, _ order: ContiguousArray<SortKey>, columns: ContiguousArray<Int>, _ head: (Bool) -> Void
+    ) {
+        guard columns.allSatisfy({ table.plan.columns[$0].fitsArray }) else {
+            return writeValues(table, order, columns: columns) { head(false) }
+        }
+        writeArrays(table, order, columns: columns) { rows in
+            head(true)
+            finishArrayStatement(table.plan, columns: columns, rows: rows)
         }
     }
 

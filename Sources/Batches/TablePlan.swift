@@ -187,8 +187,9 @@ private struct PreparedText {
             keyCast: add(type.map { "::\($0)" } ?? ""), comparison: ValueComparison(typeOID: column.typeOID),
             isKey: column.isKey || isFull, isPrimaryKey: isPrimaryKey, isGenerated: fact?.isGenerated ?? false,
             isAlwaysIdentity: fact?.identity == "a", arrayForm: form,
-            arrayCast: add("::\(form == .text ? "pg_catalog.text" : fullType ?? "pg_catalog.text")[]"),
-            elementCast: add(form == .text ? fullType.map { "::\($0)" } ?? "" : ""),
-            fitsArray: fullType != nil, isInteger: [20, 21, 23, 26].contains(column.typeOID))
+            arrayCast: add("::\(form == .text ? "pg_catalog.text" : builtIn ?? "pg_catalog.text")[]"),
+            elementCast: add(form == .text ? builtIn.map { "::\($0)" } ?? "" : ""),
+            fitsArray: builtIn != nil, valueCast: add(fullType.map { "::\($0)" } ?? ""), hasTypeName: fullType != nil,
+            isInteger: [20, 21, 23, 26].contains(column.typeOID))
     }
 }

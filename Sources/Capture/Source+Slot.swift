@@ -39,12 +39,16 @@ extension Source {
         try SlotState.read(slot, on: catalog) != nil
     }
 
-    /// Drops a slot; with `ifExists`, its absence is fine. False when there was none.
+    /// Drops a slot of this database; with `ifExists`, its absence is fine. False when there was none.
+    ///
+    /// - Throws: ``CaptureError`` with `slotMismatch` for one that somebody else has made: names of slots are the server's, and
+    ///   ours is the same by default in each of its databases.
     public func dropSlot(_ slot: String, ifExists: Bool) throws -> Bool {
-        guard try SlotState.read(slot, on: catalog) != nil else {
+        guard let state = try SlotState.read(slot, on: catalog) else {
             guard ifExists else { throw missing(slot) }
             return false
         }
+        try checkIsOfDatabase(state)
         do {
             try replication.dropSlot(slot)
         } catch {
@@ -113,11 +117,17 @@ extension Source {
                 "slot \"\(state.name)\" sends prepared transactions at PREPARE (two_phase); receive takes them at COMMIT "
                     + "PREPARED: make the slot without that option, or choose another name with --slot")
         }
-        guard state.database == catalog.database else {
-            throw CaptureError(
-                .slotMismatch,
-                "slot \"\(state.name)\" belongs to database \"\(state.database ?? "")\", not \"\(catalog.database)\"")
-        }
+        try checkIsOfDatabase(state)
+    }
+
+    private func checkIsOfDatabase(_ state: SlotState) throws {
+        guard state.database != catalog.database else { return }
+        throw CaptureError(
+            .slotMismatch,
+            "slot \"\(state.name)\" belongs to "
+                + (state.database.map { "database \"\($0)\", not \"\(catalog.database)\"" }
+                    ?? "no database: it is a physical slot")
+                + "; nothing was changed")
     }
 
     /// The server's refusal of a slot command, with what to do about it.

@@ -174,6 +174,7 @@ extension Preflight {
         try attempt(.target, "role") { try lookAtTargetRole() }
         try attempt(.target, "writing") { try lookAtWriting() }
         try attempt(.source, "fence") { try lookAtFence() }
+        try attempt(.target, "other migrations") { try lookForOtherMigrations() }
         lookAtDisk()
     }
 }

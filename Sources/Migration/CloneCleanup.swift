@@ -44,6 +44,8 @@ public struct CloneCleanup {
                 "\(options.spool) belongs to a migration with slot \"\(journal.slot)\" and position \"\(journal.stream)\"; "
                     + "name them with --slot-name and --origin")
         }
+        // Of other servers, what has the same names is somebody else's.
+        if journal.phase != .done { try MigrationIdentity.check(options) }
         try WayBack(options, logger: logger).remove()
         journal = try CloneJournal.read(spool) ?? journal
         try CloneEnd(options, logger: logger).dropSlotAndPosition(follows: journal.follows)

@@ -63,6 +63,7 @@ public struct CloneEnd: Sendable {
     func dropSlotAndPosition(follows: Bool) throws {
         if follows {
             let source = try Source(options.source)
+            let hasJournal = try CloneJournal.read(SpoolDirectory(options.spool)) != nil
             // The walsender of a receive that was killed takes a moment to see it.
             let patience = Deadline.after(milliseconds: 15_000)
             while true {
@@ -70,6 +71,10 @@ public struct CloneEnd: Sendable {
                     if try source.dropSlot(options.slot, ifExists: true) {
                         logger.info("dropped slot \"\(options.slot)\"")
                     }
+                    break
+                } catch let error as CaptureError where error.code == .slotMismatch && hasJournal {
+                    // Ours is gone, and another migration has the name.
+                    logger.warning("\(error)")
                     break
                 } catch let error as CaptureError where error.code == .slotActive && !patience.hasPassed {
                     try endMaking(options.slot, source.catalog)

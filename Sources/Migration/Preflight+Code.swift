@@ -4,7 +4,7 @@ import Postgres
 
 // Code of others that runs when rows are written.
 extension Preflight {
-    /// CHECK constraints, expressions and triggers that fire always call functions with the rights of whoever writes the
+    /// CHECK constraints, expressions, partition keys, ranges, rules and triggers that fire always call functions with the rights of whoever writes the
     /// row. Where that is a superuser, the functions' owners have these rights.
     func lookAtCode() throws {
         guard try text(target, DatabaseSession.isSuperuserQuery) == "t" else { return }
@@ -27,6 +27,20 @@ extension Preflight {
               SELECT d.refclassid, d.refobjid, i.indrelid::pg_catalog.regclass::pg_catalog.text
                 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_depend d ON d.objid OPERATOR(pg_catalog.=) i.indexrelid
                  AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+               UNION ALL
+              SELECT d.refclassid, d.refobjid, t.partrelid::pg_catalog.regclass::pg_catalog.text
+                FROM pg_catalog.pg_partitioned_table t JOIN pg_catalog.pg_depend d
+                  ON d.objid OPERATOR(pg_catalog.=) t.partrelid
+                 AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+               UNION ALL
+              SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, f.routine, g.rngtypid::pg_catalog.regtype::pg_catalog.text
+                FROM pg_catalog.pg_range g CROSS JOIN LATERAL (VALUES (g.rngsubdiff::pg_catalog.oid),
+                     (g.rngcanonical::pg_catalog.oid)) f (routine)
+               UNION ALL
+              SELECT d.refclassid, d.refobjid, w.ev_class::pg_catalog.regclass::pg_catalog.text
+                FROM pg_catalog.pg_rewrite w JOIN pg_catalog.pg_depend d ON d.objid OPERATOR(pg_catalog.=) w.oid
+                 AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+               WHERE w.ev_enabled IN ('A', 'R') AND w.ev_type OPERATOR(pg_catalog.<>) '1'
                UNION ALL
               SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, t.tgfoid, t.tgrelid::pg_catalog.regclass::pg_catalog.text
                 FROM pg_catalog.pg_trigger t WHERE t.tgenabled IN ('A', 'R') AND NOT t.tgisinternal),

@@ -18,7 +18,7 @@ struct TargetMark {
         case switched
     }
 
-    private static let table = "\"walrelay\".\"migration\""
+    static let table = "\"walrelay\".\"migration\""
     private static let doing = "writing down which migration fills the target"
 
     private let connection: Connection
@@ -81,7 +81,8 @@ struct TargetMark {
         }
     }
 
-    private func isThere() throws(PostgresError) -> Bool {
+    /// The target has marks.
+    func isThere() throws(PostgresError) -> Bool {
         let found = try connection.execute(
             """
             SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n

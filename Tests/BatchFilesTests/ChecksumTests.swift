@@ -23,7 +23,9 @@ struct ChecksumTests {
             BatchPreamble(
                 identity: identity, from: NameTests.lsn(0x10), stream: "walrelay", order: .net, isSelection: false,
                 tool: "test"))
-        var text = "-- a batch, as far as a file is concerned\nSELECT 1;\n"
+        var text =
+            "-- a batch, as far as a file is concerned\nSELECT 1;\n"
+            + "-- walrelay commit {\"to\":\"0/20\"}\n"
         try text.withUTF8 { try folder.write(UnsafeRawBufferPointer($0)) }
         try folder.completed(to: NameTests.lsn(0x20))
         try folder.finish()
@@ -58,6 +60,16 @@ struct ChecksumTests {
             try temporary.write(name, Array(bytes[..<count]))
             #expect(throws: (any Error).self, "\(count) of \(bytes.count) bytes") { try BatchFileChecksum.check(path) }
         }
+    }
+
+    /// Files are read or passed over by their names.
+    @Test(arguments: [(0x10, 0x30), (0x0, 0x20), (0x20, 0x30), (0x0, 0xFF), (0x10, 0x18)])
+    func anotherFilesNameIsFound(_ from: Int, _ to: Int) throws {
+        let (_, bytes) = try sealed(isCompressed: false)
+        let name = BatchFileName(from: NameTests.lsn(from), to: NameTests.lsn(to), isCompressed: false).fileName
+        try temporary.write(name, bytes)
+        let error = #expect(throws: SpoolError.self) { try BatchFileChecksum.check(temporary.path(name)) }
+        #expect(error?.code == .corrupt, "\(name)")
     }
 
     @Test func aRedirectedOutputNeedsNoChecksum() throws {

@@ -254,6 +254,20 @@ struct CloneCheckTests {
                 #expect(line.contains("code.\(name)("), "\(name): \(found)")
             }
             #expect(!line.contains("quiet"), "\(found)")
+            try await rig.onSource(
+                """
+                DROP TABLE code.t; SET ROLE \(role);
+                CREATE FUNCTION code.measures(int, int) RETURNS float8 IMMUTABLE LANGUAGE sql AS 'SELECT 1.0::float8';
+                CREATE TYPE code.span AS RANGE (subtype = int4, subtype_diff = code.measures);
+                CREATE FUNCTION code.divides(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1; END';
+                CREATE TABLE code.parted (v int) PARTITION BY LIST (code.divides(v));
+                CREATE FUNCTION code.rules(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'; CREATE TABLE code.t ();
+                CREATE RULE always AS ON DELETE TO code.t DO ALSO SELECT code.rules(1); ALTER TABLE code.t ENABLE ALWAYS RULE always;
+                """)
+            let more = try await rig.shell(rig.cloneCommand("check"))
+            for name in ["measures", "divides", "rules"] {
+                #expect(more.output.contains("code.\(name)("), "\(name): \(more)")
+            }
             try await rig.onSource("DROP SCHEMA code CASCADE")
             for side in [rig.source, rig.target] { try await side.sql("DROP ROLE \(role)", database: "postgres") }
         }

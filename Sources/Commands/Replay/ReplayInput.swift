@@ -41,6 +41,10 @@ final class ReplayInput: ByteSource {
 
     private func open(_ path: String) throws -> any ByteSource {
         if FileSystem.isRegular(path) {
+            guard try !isEmpty(path) else {
+                throw ProgramFailure(
+                    .incomplete, "\(path) is empty: not even a preamble; did the program that wrote it fail?")
+            }
             try BatchFileChecksum.check(path)
             return try BatchFileSource(path)
         }
@@ -50,5 +54,10 @@ final class ReplayInput: ByteSource {
             throw ProgramFailure(.inputOutput, "\(path): \(String(cString: strerror(errno)))")
         }
         return DescriptorSource(descriptor: descriptor, stop: stop)
+    }
+
+    private func isEmpty(_ path: String) throws -> Bool {
+        var first: UInt8 = 0
+        return try withUnsafeMutableBytes(of: &first) { try BatchFileSource(path).read(into: $0) } == 0
     }
 }

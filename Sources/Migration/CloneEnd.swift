@@ -55,6 +55,20 @@ public struct CloneEnd: Sendable {
             """, [slot], doing: "ending the session that still makes slot \"\(slot)\"")
     }
 
+    /// Names are not enough: where no journal says what is ours, the target's row says whose position it is.
+    private func checkRow(of source: Source) throws {
+        guard let row = try TargetDatabase(options.target).connection.progressRows(options.stream).first else { return }
+        let isOurs =
+            row.systemIdentifier == source.identity.systemIdentifier && row.database == source.catalog.database
+            && row.slot == options.slot
+        guard !isOurs else { return }
+        throw MigrationError(
+            .foreign,
+            "the target's position \"\(options.stream)\" is of database \"\(row.database)\" of system \(row.systemIdentifier) by slot "
+                + "\"\(row.slot)\", not of this source and slot: nothing was changed. Name the right server, --slot-name and "
+                + "--origin, or the folder of the migration with --dir")
+    }
+
     /// Drops the slot, the publications that were made with it, and the target's position. What is not there is fine.
     public func dropSlotAndPosition() throws {
         try dropSlotAndPosition(follows: true)
@@ -64,6 +78,7 @@ public struct CloneEnd: Sendable {
         if follows {
             let source = try Source(options.source)
             let hasJournal = try CloneJournal.read(SpoolDirectory(options.spool)) != nil
+            if !hasJournal { try checkRow(of: source) }
             // The walsender of a receive that was killed takes a moment to see it.
             let patience = Deadline.after(milliseconds: 15_000)
             while true {

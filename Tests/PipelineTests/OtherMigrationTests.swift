@@ -62,7 +62,9 @@ struct OtherMigrationTests {
             _ = try await follower.wait()
             let servers = "--source \"$SOURCE\" --target \"$TARGET\" --slot-name \"$NAME\" --origin \"$NAME\""
             for (command, code) in [
-                ("clone cleanup --dir \"$FOLDER/none\" \(servers)", ExitStatus.slotMismatch),
+                ("clone cleanup --dir \"$FOLDER/none\" \(servers)", ExitStatus.foreign),
+                ("clone cleanup --dir \"$FOLDER/none\" \(servers) --origin none", .slotMismatch),
+                ("clone cleanup --dir \"$FOLDER/none\" \(servers) --slot-name none", .foreign),
                 (rig.cloneCommand("cleanup"), .foreign),
                 ("receive --drop-slot --source \"$SOURCE\" --slot \"$NAME\"", .slotMismatch),
             ] {

@@ -35,7 +35,7 @@ public enum BatchFileChecksum {
             let known = held.count - lineBytes
             guard known > 0 else { continue }
             held.withUnsafeBytes { sum.update(UnsafeRawBufferPointer(rebasing: $0[..<known])) }
-            tail = Array((tail + held[..<known]).suffix(tailBytes))
+            tail = Array((tail + held[..<known].suffix(tailBytes)).suffix(tailBytes))
             held.removeFirst(known)
         }
         guard held.starts(with: opening.utf8) else { return try checkNeedsNone(path) }

@@ -5,8 +5,10 @@ struct ColumnPlan {
     var name: Range<Int>
     /// `"a" = `, as SET and plain predicates need it.
     var assignment: Range<Int>
-    /// `"a" = ` or `"a" OPERATOR("schema".=) `, for a key.
+    /// `"a" = ` or `"a" OPERATOR("schema".=) `, for a key; `pg_catalog.concat("a") COLLATE "C" = ` where ``comparesText``.
     var equals: Range<Int>
+    /// A key's values are compared by their output text, because nobody knows what `=` between them would call.
+    var comparesText: Bool
     /// What follows a key's literal: nothing, or a cast such as `::public.citext`.
     var keyCast: Range<Int>
     /// How the value is compared when the whole row identifies it.

@@ -76,8 +76,18 @@ extension NetWriter {
     /// `t."id" = n.c1; -- rows:9`
     private func finishManyStatement(_ plan: TablePlan, columns: ContiguousArray<Int>, rows: Int, isArray: Bool) {
         for number in plan.netKey.indices {
-            text.append(number == 0 ? "t." : " AND t.")
-            plan.write(plan.columns[plan.netKey[number]].equals, to: text)
+            if number > 0 { text.append(" AND ") }
+            let column = plan.columns[plan.netKey[number]]
+            guard !column.comparesText else {
+                text.append("pg_catalog.concat(t.")
+                plan.write(column.name, to: text)
+                text.append(") COLLATE \"C\" = pg_catalog.concat(")
+                writeElementName(plan, columns, number, isArray: isArray)
+                text.append(")")
+                continue
+            }
+            text.append("t.")
+            plan.write(column.equals, to: text)
             writeElementName(plan, columns, number, isArray: isArray)
         }
         finish(rows: rows)

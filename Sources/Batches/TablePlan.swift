@@ -175,16 +175,23 @@ private struct PreparedText {
         _ column: Relation.Column, _ fact: RelationFacts.Column?, isFull: Bool, isPrimaryKey: Bool
     ) -> ColumnPlan {
         let name = SQLText.identifier(column.name)
-        let equals = fact?.equalitySchema.map { "\(name) OPERATOR(\(SQLText.identifier($0)).=) " } ?? "\(name) = "
         // Composite types have no `=` for an untyped literal. OIDs below this are built in and need no cast.
         let firstUserOID: UInt32 = 16_384
         let type = column.typeOID >= firstUserOID ? fact.flatMap { SQLText.typeName($0.type) } : nil
+        // An untyped literal would be compared as text, through a cast that whoever owns the type has made.
+        let comparesText =
+            column.typeOID >= firstUserOID && (type == nil || fact?.hasAmbiguousEquality == true)
+        let equals =
+            comparesText
+            ? "pg_catalog.concat(\(name)) COLLATE \"C\" = "
+            : fact?.equalitySchema.map { "\(name) OPERATOR(\(SQLText.identifier($0)).=) " } ?? "\(name) = "
         let form = BuiltInType.arrayForm(column.typeOID)
         let builtIn = BuiltInType.name(column.typeOID).map { "pg_catalog." + $0 }
         let fullType = type ?? builtIn
         return ColumnPlan(
             name: add(name), assignment: add("\(name) = "), equals: add(equals),
-            keyCast: add(type.map { "::\($0)" } ?? ""), comparison: ValueComparison(typeOID: column.typeOID),
+            comparesText: comparesText, keyCast: add(comparesText ? "" : type.map { "::\($0)" } ?? ""),
+            comparison: ValueComparison(typeOID: column.typeOID),
             isKey: column.isKey || isFull, isPrimaryKey: isPrimaryKey, isGenerated: fact?.isGenerated ?? false,
             isAlwaysIdentity: fact?.identity == "a", arrayForm: form,
             arrayCast: add("::\(form == .text ? "pg_catalog.text" : builtIn ?? "pg_catalog.text")[]"),

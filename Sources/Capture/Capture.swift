@@ -36,6 +36,8 @@ public final class Capture {
     private var publishAt = Deadline.now
     let collector: StreamCollector?
     var splice: Splice?
+    /// Nil without a spool.
+    private var names: RelationNames?
     var buffer: ChunkBuffer?
     var bufferPosition: LSN?
     private var bufferSince = Deadline.never
@@ -85,6 +87,7 @@ public final class Capture {
             logger: logger)
         monitor = CaptureMonitor(options, logger: logger, wake: wake)
         hasEnded = start.hasEnded
+        names = try options.spool.map { spool throws(SpoolError) in try RelationNames(spool) }
         acknowledger = try options.acknowledgingTarget.map {
             try TargetAcknowledger(
                 $0.string, stream: $0.stream, source: start.source, from: start.durable, wake: wake, logger: logger)
@@ -249,7 +252,7 @@ public final class Capture {
     func submit() {
         guard let full = buffer, full.count > 0 else { return }
         buffer = nil
-        writer.submit(full, position: bufferPosition)
+        writer.submit(full, position: bufferPosition, names: names?.takeUnwritten())
         bufferPosition = nil
         bufferSince = .never
     }
@@ -260,7 +263,15 @@ public final class Capture {
     ///
     /// - Throws: ``PostgresError``.
     private func facts(of relation: Relation) throws -> RelationFacts? {
-        try source.facts(relation.id)
+        let facts = try source.facts(relation.id)
+        if let before = names?.note(relation) {
+            logger.warning(
+                """
+                \(Quoting.qualified(before.schema, before.table)) was renamed, or its columns were: the source sends it as \
+                \(Quoting.qualified(relation.namespace, relation.name)) now. Its changes go to what has these names on the target
+                """)
+        }
+        return facts
     }
 
     /// Hands over what has waited long enough, and tells the source where the log is.

@@ -59,7 +59,10 @@ struct CatalogReader {
                      'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
                      'identity', NULLIF(a.attidentity, ''),
                      'isGenerated', COALESCE(NULLIF(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') IS NOT NULL, false),
-                     'equalitySchema', NULLIF(on_.nspname, 'pg_catalog')) ORDER BY a.attnum)
+                     'equalitySchema', NULLIF(on_.nspname, 'pg_catalog'),
+                     'hasAmbiguousEquality', NULLIF(o.oid IS NULL AND EXISTS (
+                       SELECT FROM pg_catalog.pg_cast k WHERE k.castsource = base.oid AND k.castcontext = 'i'), false))
+                     ORDER BY a.attnum)
               FROM pg_catalog.pg_attribute a
               CROSS JOIN LATERAL (
                 WITH RECURSIVE type AS (

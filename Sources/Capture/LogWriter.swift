@@ -12,8 +12,8 @@ import Threading
 final class LogWriter: Sendable {
     /// What the thread is to do.
     enum Command: Sendable {
-        /// Write the chunk; its last commit or watermark ends at `position`, if it has one.
-        case write(ChunkBuffer, position: LSN?)
+        /// Write the chunk; its last commit or watermark ends at `position`, if it has one. Beside it, new names of tables.
+        case write(ChunkBuffer, position: LSN?, names: [UInt8]?)
         /// Write a compressed chunk of changes, in which no commit and no watermark lies.
         case copy(ChunkBuffer, ChunkSummary)
         /// Make everything durable now.
@@ -102,7 +102,9 @@ final class LogWriter: Sendable {
     /// A buffer to fill; nil when the disk holds all of them.
     func takeBuffer() -> ChunkBuffer? { free.popIfAny() }
 
-    func submit(_ buffer: ChunkBuffer, position: LSN?) { commands.push(.write(buffer, position: position)) }
+    func submit(_ buffer: ChunkBuffer, position: LSN?, names: [UInt8]?) {
+        commands.push(.write(buffer, position: position, names: names))
+    }
     func submit(frame: ChunkBuffer, _ summary: ChunkSummary) { commands.push(.copy(frame, summary)) }
     func sync() { commands.push(.sync) }
     func rotate(at position: LSN) {
@@ -137,6 +139,8 @@ final class LogWriter: Sendable {
     /// The thread's own state.
     struct State {
         fileprivate var segment: SegmentWriter
+        /// Nil without a spool.
+        fileprivate let names: RelationNamesFile?
         fileprivate var written: LSN
         fileprivate var syncAt = Deadline.never
         fileprivate var hasEnded = false
@@ -151,7 +155,9 @@ final class LogWriter: Sendable {
 
     /// Opens the segment.
     func begin() throws -> State {
-        let state = State(segment: try openSegment(), written: durablePosition)
+        var names: RelationNamesFile?
+        if case .spool(let spool, _) = destination { names = try RelationNamesFile(spool) }
+        let state = State(segment: try openSegment(), names: names, written: durablePosition)
         publish(state)
         return state
     }
@@ -175,7 +181,8 @@ final class LogWriter: Sendable {
             try makeDurable(&state)
         case .closed:
             state.hasEnded = true
-        case .element(.write(let buffer, let position)):
+        case .element(.write(let buffer, let position, let names)):
+            if let names { try waitingForSpace { try state.names?.append(names) } }
             try write(buffer, position: position, &state) { try $0.append(buffer.bytes) }
         case .element(.copy(let buffer, let summary)):
             try write(buffer, position: nil, &state) { try $0.append(frame: buffer.bytes, summary) }
@@ -260,6 +267,7 @@ final class LogWriter: Sendable {
     private func makeDurable(_ state: inout State) throws {
         state.syncAt = .never
         guard case .spool = destination else { return }
+        try state.names?.sync()
         try state.segment.sync()
         durable.store(state.written.rawValue, ordering: .releasing)
         wake.wake()

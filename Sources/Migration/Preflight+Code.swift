@@ -67,4 +67,26 @@ extension Preflight {
                 + "target: \(Figures.some(found))",
             "look at what they do; or use a role on the target that is no superuser (docs/managed-services.md)")
     }
+
+    /// Where `=` of a key's type is ambiguous, rows are found by the key's text.
+    func lookAtKeyCasts() throws {
+        let found = try column(
+            source,
+            """
+            SELECT pg_catalog.format('%s of %s', pg_catalog.quote_ident(a.attname), i.indrelid::pg_catalog.regclass)
+              FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) i.indrelid
+               AND a.attnum OPERATOR(pg_catalog.=) ANY (i.indkey)
+              JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
+             WHERE (i.indisprimary OR i.indisreplident) AND t.oid OPERATOR(pg_catalog.>=) 16384 AND EXISTS (
+                     SELECT FROM pg_catalog.pg_cast k WHERE k.castsource OPERATOR(pg_catalog.=) t.oid AND k.castcontext = 'i')
+               AND NOT EXISTS (SELECT FROM pg_catalog.pg_opclass o WHERE o.opcintype OPERATOR(pg_catalog.=) t.oid)
+             ORDER BY 1
+            """)
+        guard !found.isEmpty else { return }
+        warn(
+            .source, "keys",
+            "somebody made implicit casts from the types of these keys, so = is ambiguous and each statement about their rows reads the "
+                + "whole table on the target: \(Figures.some(found))",
+            "drop the cast, or make it again AS ASSIGNMENT, before the copy")
+    }
 }

@@ -47,17 +47,21 @@ public struct RelationFacts: Codable, Sendable, Equatable {
         public var isGenerated: Bool
         /// The schema of the type's own `=`, where that is not `pg_catalog` (extension types such as citext).
         public var equalitySchema: String?
+        /// `=` between two values of the type may mean another type's, or nothing: it has none of its own, only the one for all
+        /// enums, ranges, arrays or rows, and somebody made an implicit cast from it. Nil counts as false.
+        public var hasAmbiguousEquality: Bool?
 
         /// A column of the given type.
         public init(
             name: String, type: String, identity: String? = nil, isGenerated: Bool = false,
-            equalitySchema: String? = nil
+            equalitySchema: String? = nil, hasAmbiguousEquality: Bool? = nil
         ) {
             self.name = name
             self.type = type
             self.identity = identity
             self.isGenerated = isGenerated
             self.equalitySchema = equalitySchema
+            self.hasAmbiguousEquality = hasAmbiguousEquality
         }
     }
 

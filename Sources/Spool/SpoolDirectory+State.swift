@@ -74,6 +74,7 @@ extension SpoolDirectory {
             try FileSystem.syncDirectory(folder)
         }
         try removeCatchUp()
+        unlink(statePath + "/" + NamedRelation.file)
         unlink(path + "/spool.json")
         try FileSystem.syncDirectory(path)
         withExtendedLifetime(lock) {}

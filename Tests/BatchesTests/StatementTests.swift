@@ -147,7 +147,19 @@ import Testing
         for hostile in ["a;b", "a) or (true", "\"a\"(1", "a or b", "x'", "\"open", ""] {
             let lines = try render(
                 facts([.init(name: "k", type: hostile)]), layout, Build.delete(1, key: ["a"]))
-            #expect(lines == ["DELETE FROM \"public\".\"t\" WHERE \"k\" = 'a'; -- rows:1"], "\(hostile)")
+            #expect(lines == [Self.byText], "\(hostile)")
+        }
+    }
+
+    private static let byText =
+        "DELETE FROM \"public\".\"t\" WHERE pg_catalog.concat(\"k\") COLLATE \"C\" = 'a'; -- rows:1"
+
+    /// Otherwise `=` with an untyped literal is that of text, by a cast that the type's owner made.
+    @Test func keysWithoutAnEqualityOfTheirOwnAreComparedByTheirText() throws {
+        let layout = Build.relation(1, "public", "t", "d", [.init(name: "k", isKey: true, type: 20_000)])
+        let mood = facts([.init(name: "k", type: "public.mood", hasAmbiguousEquality: true)])
+        for facts in [mood, facts([.init(name: "renamed", type: "public.mood")])] {
+            #expect(try render(facts, layout, Build.delete(1, key: ["a"])) == [Self.byText])
         }
     }
 

@@ -29,10 +29,11 @@ public struct SourceFence: Sendable {
     /// Makes the database read-only, and ends all other sessions in it but ours, by which changes are still received.
     ///
     /// The journal says so first: what a switchover that is killed leaves is known to be ours.
+    /// - Parameter connection: a session with the source, by ``connect(_:)``.
     static func raise(
-        _ source: ConnectionString, _ spool: SpoolDirectory, _ logger: Logger, side: String = "source"
+        _ source: ConnectionString, on connection: Connection, _ spool: SpoolDirectory, _ logger: Logger,
+        side: String = "source"
     ) throws -> SourceFence {
-        let connection = try connect(source)
         let doing = "making the \(side) read-only"
         let before = try connection.execute(
             """

@@ -28,8 +28,7 @@ extension Switchover {
     }
 
     /// A transaction of ours is the last that the target must have: when its position is past that, it has all before.
-    func endPosition() throws -> End {
-        let source = try Connection(options.source, applicationName: DatabaseSession.applicationName)
+    @Sendable func endPosition(_ source: Connection) throws -> End {
         let writers = try OtherSessions(source: source).list(besidesOurs: true).count
         if writers > 0 {
             logger.warning("\(writers) other sessions are connected to the source; what they write from now on is lost")
@@ -57,8 +56,7 @@ extension Switchover {
     }
 
     /// Waits until the target's position is past the end, durably.
-    func awaitApplied(_ end: End, _ follower: SwitchoverFollower, _ stop: StopRequest) throws {
-        let target = try TargetDatabase(options.target).connection
+    func awaitApplied(_ end: End, _ follower: SwitchoverFollower, _ stop: StopRequest, _ target: Connection) throws {
         var spoken = Deadline.after(milliseconds: 5_000)
         var isKnown = false
         while true {
@@ -83,7 +81,9 @@ extension Switchover {
     /// - Returns: up to where the target has everything.
     func awaitRest(_ end: End, _ follower: SwitchoverFollower, _ stop: StopRequest) throws -> LSN {
         try follower.awaitRest(stop)
-        let position = try TargetDatabase.settledPosition(options, stop: stop, logger: logger).position
+        let position = try target.use {
+            try TargetDatabase.settledPosition(options, on: $0, stop: stop, logger: logger)
+        }
         guard position >= end.marker else { throw Self.isBehind(position, end.position) }
         return position
     }
@@ -107,9 +107,8 @@ extension Switchover {
     ///
     /// - Parameter position: up to where the target has everything. What was committed between our own transaction and the
     ///   end position is late, too, when it was not applied before the stages ended.
-    func checkLateChanges(_ journal: CloneJournal, after position: LSN, _ end: End) throws {
+    func checkLateChanges(_ journal: CloneJournal, after position: LSN, _ end: End, on source: Connection) throws {
         let position = min(position, end.position)
-        let source = try SourceFence.connect(options.source)
         // Otherwise the log since then must be read, and what the slot has be decoded.
         if let xid = end.xid, try LateWrites.isQuiet(since: xid, source) { return }
         let count: Int

@@ -180,7 +180,10 @@ extension Switchover {
 
     private func checkNothingCameLate(_ end: LSN) throws {
         do {
-            try checkLateChanges(try journal(), after: end, End(marker: end, position: end, xid: nil))
+            let journal = try journal()
+            try source.use {
+                try checkLateChanges(journal, after: end, End(marker: end, position: end, xid: nil), on: $0)
+            }
         } catch let error as MigrationError where error.exitStatus == .conflict {
             throw MigrationError(
                 .conflict,

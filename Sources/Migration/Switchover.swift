@@ -23,6 +23,9 @@ public struct Switchover: Sendable {
     public let progress = CloneProgress()
     /// Events between the fence and the release, for which the application does not wait.
     let events = EventLine()
+    /// Opened before the fence, so that it may write under it.
+    let source: HeldSession
+    let target: HeldSession
 
     /// How a switchover went.
     public struct Outcome: Sendable {
@@ -52,6 +55,8 @@ public struct Switchover: Sendable {
         self.wishes = wishes
         self.logger = logger
         spool = SpoolDirectory(options.spool)
+        source = HeldSession { [server = options.source] in try SourceFence.connect(server) }
+        target = HeldSession { [server = options.target] in try TargetDatabase(server).connection }
     }
 
     /// Says whether a switchover could be made now, and changes nothing.
@@ -133,13 +138,18 @@ public struct Switchover: Sendable {
         Failpoint.afterTakeOver.reach()
         let looks = looks(try self.journal())
         defer { looks.giveUp() }
-        try await step("rehearsing", &steps) { await looks.rehearsed() }
+        try await step("rehearsing", &steps) {
+            try await Worker.run(name: "sessions") { for session in [source, target] { session.prepare() } }
+            await looks.rehearsed()
+        }
         guard wishes.fences else { return try await drain(try self.journal(), looks, follower, stop, steps) }
         // Who pauses the application's connections does it here.
         try await step("event before-fence", &steps) { try await hook.fire(.beforeFence) }
         let raised = await attempt {
             try await step("making the source read-only", &steps) {
-                try await Worker.run(name: "fence") { try SourceFence.raise(options.source, spool, logger) }
+                try await Worker.run(name: "fence") {
+                    try source.use { try SourceFence.raise(options.source, on: $0, spool, logger) }
+                }
             }
         }
         let made = await attempt {
@@ -189,21 +199,22 @@ public struct Switchover: Sendable {
         try goOn(stop)
         try await step("waiting for open transactions", &steps) {
             try await Worker.run(name: "in flight") {
-                try InFlight(source: SourceFence.connect(options.source))
-                    .await(seconds: wishes.inFlightSeconds, stop, logger)
+                try source.use { try InFlight(source: $0).await(seconds: wishes.inFlightSeconds, stop, logger) }
             }
         }
         // Nobody can change definitions or take values of sequences any more where the source is fenced: both are done while
         // changes are applied.
         let early = wishes.fences ? Task { try await looks.look() } : nil
         let end = try await step("taking the end position", &steps) {
-            try await Worker.run(name: "source") { try endPosition() }
+            try await Worker.run(name: "source") { try source.use(endPosition) }
         }
         logger.info("the end position is \(end.position)")
         let sets = setSequences()
         let earlySequences = wishes.fences ? Task { try await sets() } : nil
         try await step("applying what is left", &steps) {
-            try await Worker.run(name: "applying") { try awaitApplied(end, follower, stop) }
+            try await Worker.run(name: "applying") {
+                try target.use { try awaitApplied(end, follower, stop, $0) }
+            }
         }
         Failpoint.afterDrain.reach()
         events.tell(hook, .drained, ["end": "\(end.position)"])
@@ -234,7 +245,9 @@ public struct Switchover: Sendable {
             }
         }
         try await step("looking for late changes", &steps) {
-            try await Worker.run(name: "late") { try checkLateChanges(journal, after: position, end) }
+            try await Worker.run(name: "late") {
+                try source.use { try checkLateChanges(journal, after: position, end, on: $0) }
+            }
         }
         try goOn(stop)
         if journal.late != nil {

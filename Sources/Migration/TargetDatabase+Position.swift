@@ -30,7 +30,14 @@ extension TargetDatabase {
     static func settledPosition(
         _ options: CloneOptions, stop: StopRequest? = nil, logger: Logger
     ) throws -> (position: LSN, roundTrip: Duration) {
-        let target = try TargetDatabase(options.target)
+        let target = try TargetDatabase(options.target).connection
+        return (try settledPosition(options, on: target, stop: stop, logger: logger), try target.roundTrip())
+    }
+
+    /// The same position, by a session that there is.
+    static func settledPosition(
+        _ options: CloneOptions, on target: Connection, stop: StopRequest?, logger: Logger
+    ) throws -> LSN {
         guard let journal = try CloneJournal.read(SpoolDirectory(options.spool)) else {
             throw MigrationError(.failure, "the journal is gone from \(SpoolDirectory(options.spool).statePath)")
         }
@@ -38,16 +45,14 @@ extension TargetDatabase {
         let claim = TargetPosition.Claim(
             stream: options.stream, source: try journal.progressSource(options, timeline: 0), start: nil,
             tool: options.tool)
-        let position: LSN
         do throws(ApplyError) {
             let wait = PositionWait(seconds: 30, stop: stop, logger: logger)
-            position = try TargetPosition(claim, target.connection, wait: wait).position()
+            return try TargetPosition(claim, target, wait: wait).position()
         } catch {
             if error.code == .connectionLost, let cause = error.cause { throw cause }
             guard error.code == .positionBusy else { throw error }
             throw MigrationError(.positionBusy, error.message)
         }
-        return (position, try target.connection.roundTrip())
     }
 
     /// Has the server flush everything that was committed, whatever settings it was committed with.

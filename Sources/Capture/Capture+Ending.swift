@@ -5,29 +5,32 @@ import Threading
 
 // How a capture comes to its end.
 extension Capture {
-    /// With `--until-idle`: after some silence, the end is where the source's WAL ends then. What it still decodes, or
-    /// what commits meanwhile, lies before that position and is waited for.
-    func endIfIdle(_ stream: some ChangeStream) throws {
-        guard options.end == .idle, end == nil, isBetweenTransactions || options.spool == nil,
-            (lastActivity + CaptureOptions.idleAfter * 1_000).hasPassed,
+    /// Does what it takes to come to the end, where the source is idle.
+    func approachEnd(_ stream: some ChangeStream) throws {
+        switch goal.step(.now) {
+        case .nothing: break
+        case .endHere: try endHere(stream)
+        case .nudge: try nudge(stream)
+        }
+    }
+
+    /// With `--until-idle`: the end is where the source's WAL ends now. What it still decodes, or what commits meanwhile,
+    /// lies before that position and is waited for.
+    private func endHere(_ stream: some ChangeStream) throws {
+        guard isBetweenTransactions || options.spool == nil,
             // What has come may not have been read yet, after a wait for the disk or a sleep of the whole machine.
             !Polling.wait(stream.socket, until: .now).first
-        else { return }
+        else { return goal.heard(.now) }
         let position = try source.currentPosition()
         logger.info("the source is idle; ending at \(position)")
         assembler.end(at: position)
-        end = position
-        // From here on it has some time before it is nudged.
-        lastActivity = .now
+        goal.ends(at: position, .now)
         try sendStatus(stream, replyRequested: true)
     }
 
-    /// An end position inside WAL that decodes to nothing is only reached when something is written after it.
-    func nudgeIfSilent(_ stream: some ChangeStream) throws {
-        guard end != nil, !hasNudged, (lastActivity + CaptureOptions.nudgeAfter * 1_000).hasPassed,
-            !assembler.isInTransaction
-        else { return }
-        hasNudged = true
+    private func nudge(_ stream: some ChangeStream) throws {
+        guard !assembler.isInTransaction else { return goal.heard(.now) }
+        goal.wasNudged()
         logger.info("the source is idle before the end position; nudging it with a logical message")
         do {
             try source.nudge()
@@ -41,7 +44,7 @@ extension Capture {
     package func complete(_ stream: (some ChangeStream)?) throws -> Outcome {
         let last = try waitForBuffer()
         assembler.appendEnd(reason: "endpos", into: last)
-        bufferPosition = assembler.position
+        chunk.reached(assembler.position, .now)
         submit()
         try close(stream, seals: true)
         return .reachedEnd(assembler.position)

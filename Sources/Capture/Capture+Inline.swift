@@ -1,17 +1,25 @@
 import Threading
 
-// The disk's part without a thread of its own, for tests that decide which of the two is how far.
+/// Who does the disk's part of a capture.
+enum DiskPart {
+    case nobody
+    /// A thread of its own.
+    case thread(Worker)
+    /// The capture's own thread, for tests that decide which of the two is how far.
+    case inline(LogWriter.State)
+}
+
 extension Capture {
     /// Opens the log's segment on the calling thread, instead of ``run()``.
     package func beginInline() throws {
-        inline = try writer.begin()
+        disk = .inline(try writer.begin())
     }
 
     /// Does one step of the disk's part. False when it has nothing to do.
     package func stepInline() throws -> Bool {
-        guard var state = inline else { return false }
-        inline = nil
-        defer { inline = state }
+        guard case .inline(var state) = disk else { return false }
+        disk = .nobody
+        defer { disk = .inline(state) }
         return try writer.step(&state)
     }
 
@@ -20,7 +28,7 @@ extension Capture {
 
     /// Waits until the disk's part has ended.
     func joinWriter() throws {
-        worker?.join()
+        if case .thread(let worker) = disk { worker.join() }
         while try stepInline() {}
     }
 }

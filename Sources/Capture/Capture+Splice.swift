@@ -38,21 +38,14 @@ extension Capture {
             } else {
                 try splice.takeChunk(into: buffer)
                 assembler.took(summary)
-                submit(frame: summary)
+                self.chunk.submit(frame: summary, to: writer)
             }
         case .done:
             Failpoint.afterSplice.reach()
             assembler.endSkipping()
             self.splice = nil
         }
-        if buffer !== self.buffer { Failpoint.duringSplice.reach() }
+        if buffer !== chunk.buffer { Failpoint.duringSplice.reach() }
         return isAtEnd
-    }
-
-    /// Hands over a buffer that holds a compressed chunk.
-    private func submit(frame summary: ChunkSummary) {
-        guard let full = buffer else { return }
-        buffer = nil
-        writer.submit(frame: full, summary)
     }
 }

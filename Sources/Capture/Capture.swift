@@ -23,31 +23,24 @@ public final class Capture {
     let stop: StopRequest
     let source: CapturedSource
     private let server: Source?
-    var assembler: StreamAssembler
     let writer: LogWriter
     let wake: WakePipe
     private let hasEnded: Bool
-    var worker: Worker?
-    /// The disk's part, where a test does it on the capture's own thread.
-    var inline: LogWriter.State?
     private let lock: SpoolLock?
     private let acknowledger: TargetAcknowledger?
     private let monitor: CaptureMonitor
-    private var publishAt = Deadline.now
     let collector: StreamCollector?
+    var assembler: StreamAssembler
+    var disk = DiskPart.nobody
+    var chunk: OpenChunk
+    /// A transaction that was collected while it was in progress, and now comes into the log.
     var splice: Splice?
-    /// Nil without a spool.
-    private var names: RelationNames?
-    var buffer: ChunkBuffer?
-    var bufferPosition: LSN?
-    private var bufferSince = Deadline.never
-    private var segmentSince = Deadline.now
-    private var statusAt = Deadline.now
+    var goal: CaptureGoal
+    private var confirmation: Confirmation
     private var pacer = ReadPacer()
     var silence: SilenceWatch
-    private var acknowledged = LSN.zero
-    var lastActivity = Deadline.now
-    var hasNudged = false
+    private var segmentSince = Deadline.now
+    private var publishAt = Deadline.now
 
     /// Connects unless a source is given, checks the slot against the spool and recovers the spool's open segment.
     ///
@@ -87,26 +80,26 @@ public final class Capture {
             logger: logger)
         monitor = CaptureMonitor(options, logger: logger, wake: wake)
         hasEnded = start.hasEnded
-        names = try options.spool.map { spool throws(SpoolError) in try RelationNames(spool) }
+        chunk = OpenChunk(names: try options.spool.map { spool throws(SpoolError) in try RelationNames(spool) })
         acknowledger = try options.acknowledgingTarget.map {
             try TargetAcknowledger(
                 $0.string, stream: $0.stream, source: start.source, from: start.durable, wake: wake, logger: logger)
         }
-        let end: LSN? =
+        goal =
             switch options.end {
-            case .none: nil
-            case .at(let position): position
-            case .current: try source.currentPosition()
-            case .idle: nil
+            case .none: .none
+            case .at(let position): .position(position, since: .now)
+            case .current: .position(try source.currentPosition(), since: .now)
+            case .idle: .silence(since: .now)
             }
+        let end = goal.end
         assembler = StreamAssembler(position: start.position, end: end)
-        self.end = end
-        acknowledged = start.durable
+        confirmation = Confirmation(start.durable)
         logger.info("streaming from slot \"\(options.slot)\" at \(start.position)\(end.map { ", up to \($0)" } ?? "")")
     }
 
     /// The end position, if there is one yet.
-    public internal(set) var end: LSN?
+    public var end: LSN? { goal.end }
 
     /// The position up to which the source may forget.
     private var durable: LSN { acknowledger?.position ?? writer.durablePosition }
@@ -128,7 +121,7 @@ public final class Capture {
         } catch {
             // The disk's thread must have released the spool before anybody opens it again.
             writer.abandon()
-            worker?.join()
+            if case .thread(let worker) = disk { worker.join() }
             throw error
         }
     }
@@ -142,7 +135,7 @@ public final class Capture {
 
     private func capture() throws -> Outcome {
         if isComplete { return .reachedEnd(assembler.position) }
-        worker = try writer.start()
+        disk = .thread(try writer.start())
         if assembler.isAtEnd { return try complete(nil as ReplicationStream?) }
         let stream = try startStream()
         var reachedEnd = false
@@ -181,7 +174,7 @@ public final class Capture {
             if splice != nil {
                 if try spliceMore(into: buffer) { return true }
                 // A chunk is full: time to see whether the source wants an answer.
-                if self.buffer == nil { return false }
+                if chunk.buffer == nil { return false }
                 continue
             }
             switch try stream.next() {
@@ -218,16 +211,15 @@ public final class Capture {
     func takeBuffer() throws -> ChunkBuffer? {
         if let collector, collector.isDiskFull, try !collector.retry() { return nil }
         // The quota holds back reading, not the rest of what was begun.
-        if let buffer, buffer.count > 0 || !monitor.isHeldBack { return buffer }
-        if monitor.isHeldBack { return nil }
-        try writer.checkFailure()
-        buffer = writer.takeBuffer()
-        return buffer
+        if monitor.isHeldBack && !chunk.isBegun { return nil }
+        return try chunk.take {
+            try writer.checkFailure()
+            return writer.takeBuffer()
+        }
     }
 
     private func committed() throws {
-        bufferPosition = assembler.position
-        if bufferSince == .never { bufferSince = .now }
+        chunk.reached(assembler.position, .now)
         guard options.spool != nil, !writer.isRotating,
             writer.segmentBytes >= options.segmentSize || isSegmentOld
         else {
@@ -249,13 +241,7 @@ public final class Capture {
         options.segmentAge > 0 && (segmentSince + options.segmentAge * 1_000).hasPassed
     }
 
-    func submit() {
-        guard let full = buffer, full.count > 0 else { return }
-        buffer = nil
-        writer.submit(full, position: bufferPosition, names: names?.takeUnwritten())
-        bufferPosition = nil
-        bufferSince = .never
-    }
+    func submit() { chunk.submit(to: writer) }
 
     /// What the catalog says of a table. A layout without it could be applied otherwise than it was meant: a TRUNCATE ONLY
     /// would empty the children, too. So no layout is recorded without: a lost session is made again with the whole capture,
@@ -264,7 +250,7 @@ public final class Capture {
     /// - Throws: ``PostgresError``.
     private func facts(of relation: Relation) throws -> RelationFacts? {
         let facts = try source.facts(relation.id)
-        if let before = names?.note(relation) {
+        if let before = chunk.note(relation) {
             logger.warning(
                 """
                 \(Quoting.qualified(before.schema, before.table)) was renamed, or its columns were: the source sends it as \
@@ -278,14 +264,13 @@ public final class Capture {
     private func housekeeping(_ stream: some ChangeStream) throws {
         try writer.checkFailure()
         if publishAt.hasPassed { publish() }
-        if bufferPosition != nil, (bufferSince + CaptureOptions.chunkDelay).hasPassed { submit() }
-        if durable > acknowledged || statusAt.hasPassed {
-            if statusAt.hasPassed { try markIdle() }
+        if chunk.dueAt.hasPassed { submit() }
+        if durable > confirmation.position || confirmation.dueAt.hasPassed {
+            if confirmation.dueAt.hasPassed { try markIdle() }
             try sendStatus(stream)
         }
         if let rotation = options.rotation, isBetweenTransactions, rotation.take() { rotate() }
-        try endIfIdle(stream)
-        try nudgeIfSilent(stream)
+        try approachEnd(stream)
         try checkSilence(stream)
     }
 
@@ -296,9 +281,9 @@ public final class Capture {
     /// Lets the monitor know how far the capture is.
     private func publish() {
         publishAt = .after(milliseconds: 200)
-        let acknowledged = self.acknowledged
+        let acknowledged = confirmation.position
         let durable = self.durable
-        let isBlocked = buffer == nil && !monitor.isHeldBack
+        let isBlocked = chunk.buffer == nil && !monitor.isHeldBack
         monitor.update { status in
             status.received = assembler.position
             status.durable = durable
@@ -322,7 +307,7 @@ public final class Capture {
         try sendStatus(stream)
         // To a pipe nothing is durable by our doing. Who names no durable position may end the source's wait by what has
         // arrived, and its slot stays where it is.
-        if options.spool == nil && acknowledged < walEnd {
+        if options.spool == nil && confirmation.position < walEnd {
             try stream.sendStatus(written: walEnd, flushed: .zero, replyRequested: false)
         }
     }
@@ -330,7 +315,7 @@ public final class Capture {
     /// Writes down that the server is further than the last commit, so that the position can be acknowledged.
     private func markIdle() throws {
         guard let buffer = try takeBuffer(), assembler.appendWatermark(into: buffer) else { return }
-        bufferPosition = assembler.position
+        chunk.reached(assembler.position, .now)
         submit()
         writer.sync()
     }
@@ -341,19 +326,11 @@ public final class Capture {
         try stream.sendStatus(
             written: max(assembler.position, position), flushed: position, replyRequested: replyRequested)
         Failpoint.afterAck.reach()
-        acknowledged = position
-        statusAt = .after(milliseconds: options.statusInterval * 1_000)
+        confirmation.sent(position, nextIn: options.statusInterval)
     }
 
     private func waitForInput(_ stream: ReplicationStream) throws {
-        var deadline = statusAt
-        if bufferPosition != nil { deadline = min(deadline, bufferSince + CaptureOptions.chunkDelay) }
-        if end == nil && options.end == .idle {
-            deadline = min(deadline, lastActivity + CaptureOptions.idleAfter * 1_000)
-        }
-        if end != nil && !hasNudged {
-            deadline = min(deadline, lastActivity + CaptureOptions.nudgeAfter * 1_000)
-        }
+        var deadline = min(confirmation.dueAt, chunk.dueAt, goal.nextLook)
         let isBlocked = try takeBuffer() == nil
         if isBlocked { silence.heard(.now) } else { deadline = min(deadline, silence.nextLook) }
         if collector?.isDiskFull == true { deadline = min(deadline, .after(milliseconds: 500)) }
@@ -363,13 +340,11 @@ public final class Capture {
             case .wait: break
             case .pause(let microseconds):
                 // Something was taken in, however little.
-                lastActivity = .now
-                silence.heard(lastActivity)
+                heard()
                 usleep(UInt32(microseconds))
                 return try stream.readSocket()
             case .read:
-                lastActivity = .now
-                silence.heard(lastActivity)
+                heard()
                 return try stream.readSocket()
             }
         }
@@ -379,5 +354,10 @@ public final class Capture {
         guard ready.first else { return }
         silence.heard(.now)
         try stream.readSocket()
+    }
+    private func heard() {
+        let now = Deadline.now
+        goal.heard(now)
+        silence.heard(now)
     }
 }

@@ -54,7 +54,7 @@ public struct DataComparison: Sendable {
     /// - Parameters:
     ///   - isFollowed: changes are being applied: a table that differs is looked at again when the target has caught up.
     ///   - report: called for each table, in the order in which they are done.
-    /// - Throws: `PostgresError`; ``MigrationError`` when it is stopped.
+    /// - Throws: `PostgresError`; ``ProgramFailure`` when it is stopped.
     public func run(
         isFollowed: Bool, stop: StopRequest, report: @escaping @Sendable (Result) -> Void
     ) throws -> [Result] {

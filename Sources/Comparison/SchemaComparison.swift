@@ -20,7 +20,7 @@ public struct SchemaComparison: Sendable {
 
     /// Compares both sides.
     ///
-    /// - Throws: ``MigrationError`` when pg_dump fails; its own message is in it.
+    /// - Throws: ``ProgramFailure`` when pg_dump fails; its own message is in it.
     public func run(stop: StopRequest) throws -> Outcome {
         let target = try Connection(options.servers.target, applicationName: DatabaseSession.applicationName)
         // A copy needs a pg_dump of the source's version, and this must not need another.
@@ -83,7 +83,7 @@ public struct SchemaComparison: Sendable {
         var parser = DumpParser()
         let code = try archive.write(options: options.restoreOptions) { parser.take($0) }
         try stop.check()
-        guard code == 0 else { throw MigrationError(.failure, "pg_restore ended with code \(code)") }
+        guard code == 0 else { throw ProgramFailure(.failure, "pg_restore ended with code \(code)") }
         // A plain dump of definitions has no contents of materialized views.
         return parser.definitions.filter { !$0.key.hasPrefix("MATERIALIZED VIEW DATA ") }
     }
@@ -104,7 +104,7 @@ public struct SchemaComparison: Sendable {
         }
         try stop.check()
         guard code == 0 else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .unsuitableServer,
                 "pg_dump ended with code \(code): \(last); it must be of the newer server's version or a later one")
         }

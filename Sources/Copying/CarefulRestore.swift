@@ -117,7 +117,7 @@ package struct CarefulRestore {
         if roles.contains(role) { return true }
         let name = role.replacing("\"", with: "")
         guard skipsMissingRoles || Provider.isReserved(name, on: provider) else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .unsuitableServer,
                 "\(entry.name): the target has no role \(role); make it there, or give --roles or --skip-missing-roles, and "
                     + "run the same command again")
@@ -132,7 +132,7 @@ package struct CarefulRestore {
         } catch {
             guard error.isOfStatement else { throw error }
             guard error.sqlState == .insufficientPrivilege, !isOwner else {
-                throw MigrationError(
+                throw ProgramFailure(
                     error.sqlState == .insufficientPrivilege ? .privilege : .conflict,
                     "\(entry.name): \(error.message) (\(statement)); clone check says what the role lacks. Fix that and run "
                         + "the same command again, or give --no-owner")

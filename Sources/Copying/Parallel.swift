@@ -14,7 +14,7 @@ package enum Parallel {
     /// - Parameters:
     ///   - stop: asks all to end; a failure of one asks the others.
     ///   - worker: makes what one thread needs, on that thread, and returns how it does a job.
-    /// - Throws: the first failure, or ``MigrationError`` with `incomplete` when someone asked to stop.
+    /// - Throws: the first failure, or ``ProgramFailure`` with `incomplete` when someone asked to stop.
     package static func run<Job: Sendable>(
         _ jobs: [Job], threads: Int, name: String, stop: StopRequest,
         worker: @escaping @Sendable () throws -> (Job) throws -> Void
@@ -40,7 +40,7 @@ package enum Parallel {
         if let failure = shared.state.withLock({ $0.failure }) { throw failure }
         try stop.check()
         guard shared.state.withLock({ $0.waiting.isEmpty }) else {
-            throw MigrationError(.failure, "no thread can be started for \(name); check the limits on processes")
+            throw ProgramFailure(.failure, "no thread can be started for \(name); check the limits on processes")
         }
     }
 
@@ -54,10 +54,10 @@ package enum Parallel {
 }
 
 extension StopRequest {
-    /// - Throws: ``MigrationError`` with `incomplete` when someone asked to stop.
+    /// - Throws: ``ProgramFailure`` with `incomplete` when someone asked to stop.
     package func check() throws {
         guard isRequested else { return }
-        throw MigrationError(
+        throw ProgramFailure(
             .incomplete,
             "stopped before the copy was complete; the same command continues with it, or starts over where it cannot")
     }

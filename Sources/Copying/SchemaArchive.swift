@@ -34,7 +34,7 @@ package struct SchemaArchive {
         var template = Array("\(folder)/walrelay-XXXXXX".utf8CString)
         let descriptor = mkstemp(&template)
         guard descriptor >= 0 else {
-            throw MigrationError(.inputOutput, "no temporary file can be made: \(String(cString: strerror(errno)))")
+            throw ProgramFailure(.inputOutput, "no temporary file can be made: \(String(cString: strerror(errno)))")
         }
         close(descriptor)
         return template.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
@@ -102,7 +102,7 @@ package struct SchemaArchive {
             .run(password: nil, stop: stop) { _ in }
         try stop.check()
         guard code == 0 else {
-            throw MigrationError(.failure, "pg_restore ended with code \(code) instead of writing what is in \(path)")
+            throw ProgramFailure(.failure, "pg_restore ended with code \(code) instead of writing what is in \(path)")
         }
         var script = RestoreScript()
         let descriptor = try FileDescriptor.open(FilePath(file), .readOnly, options: .closeOnExec)
@@ -123,7 +123,7 @@ package struct SchemaArchive {
     /// latter.
     ///
     /// - Parameter source: sees what the archive is of.
-    /// - Throws: ``MigrationError`` when a table that is selected is among the latter.
+    /// - Throws: ``ProgramFailure`` when a table that is selected is among the latter.
     package mutating func select(_ objects: SourceObjects, on source: Connection) throws {
         let contents = try contents()
         let dangling = try objects.danglingKeys(on: source)
@@ -136,7 +136,7 @@ package struct SchemaArchive {
         for entry in selected.dependents {
             let isTable = entry.address.catalog == SourceObjects.Address.relations
             if isTable && tables.contains(entry.address.oid) {
-                throw MigrationError(
+                throw ProgramFailure(
                     .usage,
                     "\(entry.name) is selected, but needs something that the filters leave out (pg_restore --list "
                         + "--verbose says what): select that too, or leave out the table")
@@ -158,7 +158,7 @@ package struct SchemaArchive {
         try list(["--section=post-data"]) { contents.takeAfterRows($0) }
         contents.finish()
         guard !contents.entries.isEmpty else {
-            throw MigrationError(.failure, "pg_restore lists nothing in \(path)")
+            throw ProgramFailure(.failure, "pg_restore lists nothing in \(path)")
         }
         return contents
     }
@@ -168,7 +168,7 @@ package struct SchemaArchive {
             .run(password: nil, stop: stop, line: line)
         try stop.check()
         guard code == 0 else {
-            throw MigrationError(.failure, "pg_restore ended with code \(code) instead of listing what is in \(path)")
+            throw ProgramFailure(.failure, "pg_restore ended with code \(code) instead of listing what is in \(path)")
         }
     }
 
@@ -178,7 +178,7 @@ package struct SchemaArchive {
     package mutating func arrange(waiting: Set<Int>) throws {
         order = RestoreOrder(kept, waiting: waiting)
         guard let table = order.rest.first(where: \.isTable) else { return }
-        throw MigrationError(
+        throw ProgramFailure(
             .conflict,
             "\(table.name) cannot be copied: its definition needs something that pg_dump makes after the rows "
                 + "(pg_restore --list --verbose \(path) says what), such as the row type of a materialized view; leave the "
@@ -266,17 +266,17 @@ package struct SchemaArchive {
         return (code, isLost)
     }
 
-    private func failure(_ name: String, _ ended: (code: Int32, isLost: Bool)) -> MigrationError {
+    private func failure(_ name: String, _ ended: (code: Int32, isLost: Bool)) -> ProgramFailure {
         if ended.code >= 128 {
-            return MigrationError(
+            return ProgramFailure(
                 .incomplete, "\(name) was ended by signal \(ended.code - 128); run the same command again")
         }
         if ended.isLost {
-            return MigrationError(
+            return ProgramFailure(
                 .connection,
                 "\(name) lost its server; its message is above. Run the same command again when the server is back")
         }
-        return MigrationError(
+        return ProgramFailure(
             .conflict,
             "\(name) ended with code \(ended.code); its message is above. Fix the cause and run the same command again, or "
                 + "restart with --restart")

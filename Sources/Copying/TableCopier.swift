@@ -32,7 +32,7 @@ package final class TableCopier {
     /// Copies one table or a part of it, in one transaction of the target.
     ///
     /// - Returns: the rows and bytes copied.
-    /// - Throws: ``MigrationError`` when the source's table was emptied or rewritten since the snapshot, which hides
+    /// - Throws: ``ProgramFailure`` when the source's table was emptied or rewritten since the snapshot, which hides
     ///   rows from it, or when the two sides count other rows.
     package func copy(_ part: CopyPart) throws -> (rows: Int, bytes: Int) {
         let table = part.table
@@ -52,7 +52,7 @@ package final class TableCopier {
         try target.endCopy(doing: "copying into \(table.name)")
         let received = try rowCount(target, "copying into \(table.name)")
         guard sent == received else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .failure, "\(part.name): the source sent \(sent) rows, but the target took \(received)")
         }
         try target.execute("COMMIT", doing: "committing \(table.name) on the target")
@@ -66,7 +66,7 @@ package final class TableCopier {
         let file = try source.connection.query(
             "SELECT pg_catalog.pg_relation_filenode($1::pg_catalog.oid)", [String(table.oid)], doing: doing)
         guard file.text(0, 0) == table.file else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .conflict,
                 "\(table.name) was emptied or rewritten on the source since the snapshot (TRUNCATE, VACUUM FULL, CLUSTER "
                     + "or ALTER TABLE), so it cannot be copied from that any more; run the same command again, which "

@@ -32,7 +32,7 @@ package struct TargetDatabase {
                 """, [DatabaseSession.applicationName], doing: "ending the sessions of an earlier clone")
             guard ended.rowCount > 0 else { return }
             guard !patience.hasPassed else {
-                throw MigrationError(
+                throw ProgramFailure(
                     .failure, "\(ended.rowCount) sessions of an earlier clone do not end on the target")
             }
             _ = Polling.wait(-1, until: .after(milliseconds: 100))

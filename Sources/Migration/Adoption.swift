@@ -37,12 +37,12 @@ public struct Adoption: Sendable {
     /// Looks at both sides and, unless it is only to look, places the position and writes the journal.
     ///
     /// - Returns: what was found.
-    /// - Throws: ``MigrationError`` with what must be changed first.
+    /// - Throws: ``ProgramFailure`` with what must be changed first.
     public func run(dryRun: Bool) throws -> [Finding] {
         let lock = try spool.lockForClone()
         defer { withExtendedLifetime(lock) {} }
         if let journal = try CloneJournal.read(spool) {
-            throw MigrationError(
+            throw ProgramFailure(
                 .usage,
                 "\(options.spool) has a migration already, which is \(journal.phase.rawValue): continue it with clone "
                     + "--follow, or use another --dir")
@@ -62,7 +62,7 @@ public struct Adoption: Sendable {
         try lookAtDefinitions(preflight, options)
         guard !dryRun else { return preflight.findings }
         if let failure = preflight.findings.first(where: { $0.status == .fail }) {
-            throw MigrationError(failure.exitStatus, failure.sentence)
+            throw ProgramFailure(failure.exitStatus, failure.sentence)
         }
         try place(options, source, target)
         logger.info(
@@ -80,14 +80,14 @@ public struct Adoption: Sendable {
             try source.execute(query, doing: "asking which server this is").text(0, 0),
             try target.execute(query, doing: "asking which server this is").text(0, 0)
         )
-        guard here != there else { throw MigrationError(.usage, "source and target are the same database") }
+        guard here != there else { throw ProgramFailure(.usage, "source and target are the same database") }
     }
 
     /// Every change after the position must be in the log, or still come.
     private func checkLog(_ source: Source) throws {
         let end = try source.catalog.currentPosition()
         guard position.isCovered(by: end) else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .usage,
                 "--at \(position) is past the end of the source's WAL, \(end): name the position that the target has")
         }
@@ -95,7 +95,7 @@ public struct Adoption: Sendable {
         guard let confirmed else { throw Self.noSlot(options.slot) }
         guard let identity = try spool.identity() else {
             guard confirmed <= position else {
-                throw MigrationError(
+                throw ProgramFailure(
                     .gap,
                     "slot \"\(options.slot)\" begins at \(confirmed), after the position \(position): changes between are "
                         + "lost. Make the slot first, and fill the target after that")
@@ -105,21 +105,21 @@ public struct Adoption: Sendable {
         guard identity.systemIdentifier == "\(source.identity.systemIdentifier)", identity.slot == options.slot,
             identity.database == source.catalog.database
         else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .foreign,
                 "\(options.spool) holds the log of slot \"\(identity.slot)\" of database \"\(identity.database)\"; name them, or "
                     + "use another --dir")
         }
         guard try !spool.segments().isEmpty || confirmed <= position else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .gap, "slot \"\(options.slot)\" begins at \(confirmed), after the position \(position)")
         }
         // Its message says where the log begins.
         _ = try SpoolReader(spool, from: position, follows: false)
     }
 
-    private static func noSlot(_ name: String) -> MigrationError {
-        MigrationError(
+    private static func noSlot(_ name: String) -> ProgramFailure {
+        ProgramFailure(
             .slotMissing,
             "there is no slot \"\(name)\" on the source: receive --create-slot makes one, and must do so before the target is "
                 + "filled, so that nothing is missing in between")
@@ -132,7 +132,7 @@ public struct Adoption: Sendable {
             row.position == position && row.systemIdentifier == "\(source.identity.systemIdentifier)"
             && row.database == source.catalog.database && row.slot == options.slot
         guard isOurs else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .conflict,
                 "the target has a position \"\(options.stream)\" already, \(row.position) of database \"\(row.database)\" by slot "
                     + "\"\(row.slot)\": name another with --origin, or remove that one with clone cleanup")

@@ -39,7 +39,7 @@ public struct CloneCleanup {
         let lock = try spool.lockForClone()
         defer { withExtendedLifetime(lock) {} }
         guard journal.slot == options.slot, journal.stream == options.stream else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .foreign,
                 "\(options.spool) belongs to a migration with slot \"\(journal.slot)\" and position \"\(journal.stream)\"; "
                     + "name them with --slot-name and --origin")

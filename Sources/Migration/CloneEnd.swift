@@ -39,7 +39,7 @@ public struct CloneEnd: Sendable {
         }
         let behind = try SequenceOrder(on: target.connection).behind(
             try SourceSnapshot.sequences(on: target.connection), try SourceSnapshot.sequences(on: source, selection))
-        throw MigrationError(
+        throw ProgramFailure(
             .conflict,
             "the target's sequences do not reach the source's: \(Figures.some(behind)). Something still takes values from "
                 + "them on the source: stop it, or use --fence")
@@ -62,7 +62,7 @@ public struct CloneEnd: Sendable {
             row.systemIdentifier == source.identity.systemIdentifier && row.database == source.catalog.database
             && row.slot == options.slot
         guard !isOurs else { return }
-        throw MigrationError(
+        throw ProgramFailure(
             .foreign,
             "the target's position \"\(options.stream)\" is of database \"\(row.database)\" of system \(row.systemIdentifier) by slot "
                 + "\"\(row.slot)\", not of this source and slot: nothing was changed. Name the right server, --slot-name and "

@@ -213,7 +213,7 @@ public struct CloneJournal: Codable, Sendable, Equatable {
         let lock = try spool.lockDocument(file)
         defer { withExtendedLifetime(lock) {} }
         guard let before = try read(spool) else {
-            throw MigrationError(.failure, "the journal is gone from \(spool.statePath)")
+            throw ProgramFailure(.failure, "the journal is gone from \(spool.statePath)")
         }
         var journal = before
         change(&journal)

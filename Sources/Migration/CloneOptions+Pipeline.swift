@@ -24,7 +24,7 @@ extension CloneOptions {
 
     /// The stages that follow the source.
     ///
-    /// - Throws: ``MigrationError`` when the path of this program cannot be read.
+    /// - Throws: ``ProgramFailure`` when the path of this program cannot be read.
     func makePipeline(_ progress: CloneProgress, _ logger: Logger) throws -> FollowPipeline {
         try FollowPipeline(pipeline, observer: progress, logger: logger) {
             // What the target has need not be rendered again.
@@ -44,7 +44,7 @@ extension CloneOptions {
         guard standby.text(0, 0) != "t" else { return }
         let end = try source.currentPosition()
         guard position.isCovered(by: end) else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .foreign,
                 "the target is at \(position), and the source's WAL ends at \(end): the source was put back to an earlier "
                     + "state, as by a snapshot of its machine. Nothing is applied; connect to the server that has what the "

@@ -37,7 +37,7 @@ public struct CloneRun: Sendable {
 
     /// Copies unless that is done, follows if that is wanted, and cleans up behind an end position.
     ///
-    /// - Throws: ``MigrationError`` and what the modules throw.
+    /// - Throws: ``ProgramFailure`` and what the modules throw.
     public func run(_ stop: StopRequest) async throws -> Outcome {
         do {
             return try await runOnce(stop)
@@ -85,7 +85,7 @@ public struct CloneRun: Sendable {
             return journal
         }
         if journal.phase == .done, options.follows, !journal.follows {
-            throw MigrationError(
+            throw ProgramFailure(
                 .usage,
                 "the copy in \(options.spool) was made without --follow, so that no slot has kept the changes since: start over "
                     + "with an empty target and another --dir")
@@ -130,7 +130,7 @@ public struct CloneRun: Sendable {
             lock = try spool.lockForSwitchover()
         } catch {
             guard error.code == .locked else { throw error }
-            throw MigrationError(
+            throw ProgramFailure(
                 .locked, "a clone switchover is under way in \(options.spool), and follows by itself; wait for its end")
         }
         if let journal = try CloneJournal.read(spool), journal.switchedAt == nil, let end = journal.releasing {
@@ -217,7 +217,7 @@ public struct CloneRun: Sendable {
             // What only another start would fix ended because of the stop.
             let isStop = (stop.isRequested || part.isAsked) && failure?.isTransient != false
             if let failure, !isStop {
-                throw MigrationError(
+                throw ProgramFailure(
                     failure.code == 0 ? .incomplete : ExitStatus(rawValue: failure.code) ?? .failure,
                     "\(failure.words); its message is above. "
                         + (failure.isTransient
@@ -225,10 +225,10 @@ public struct CloneRun: Sendable {
                             : "Once its cause is removed, the same command continues"))
             }
             guard let now = try CloneJournal.read(spool) else {
-                throw MigrationError(.failure, "the journal is gone from \(spool.statePath)")
+                throw ProgramFailure(.failure, "the journal is gone from \(spool.statePath)")
             }
             if failure != nil && options.end != nil {
-                throw MigrationError(
+                throw ProgramFailure(
                     .incomplete, "stopped before the end position; run the same command again to continue")
             }
             guard part.isAsked, !stop.isRequested else {

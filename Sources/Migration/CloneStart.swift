@@ -30,21 +30,21 @@ struct CloneStart {
         if let old = try CloneJournal.read(spool) {
             try check(old, source, target)
             guard old.adopted != true || !options.restarts && old.phase != .copying else {
-                throw MigrationError(
+                throw ProgramFailure(
                     .usage,
                     "\(options.spool) has not copied what its target holds, so that --restart would drop what cannot be copied "
                         + "again: leave it out. To begin another migration use another --dir")
             }
             let isOther = asked != nil && options.filters != old.filters
             guard old.phase != .following || options.restarts || !isOther else {
-                throw MigrationError(
+                throw ProgramFailure(
                     .usage,
                     "the copy in \(options.spool) was made with other filters, which cannot be changed any more: leave "
                         + "--filters away to continue with those")
             }
             guard old.phase == .copying || options.restarts else { return try resumed(old, target) }
             guard old.phase != .done, old.switchedAt == nil else {
-                throw MigrationError(
+                throw ProgramFailure(
                     .usage,
                     "the migration in \(options.spool) is complete, and the target may be in use: --restart would drop it. "
                         + "For another migration use an empty database and another --dir")
@@ -56,7 +56,7 @@ struct CloneStart {
             // A command without filters does not mean to have everything now.
             if !options.restarts && asked == nil { options.filters = old.filters }
         } else if try spool.identity() != nil {
-            throw MigrationError(
+            throw ProgramFailure(
                 .foreign,
                 "\(options.spool) holds the log of something else, and no journal of a clone; use another --dir")
         }
@@ -94,7 +94,7 @@ struct CloneStart {
             let knows =
                 state.map { "says that this migration is \($0.rawValue) (walrelay.migration)" }
                 ?? "does not know of this copy"
-            throw MigrationError(
+            throw ProgramFailure(
                 .foreign,
                 "the target \(knows), and only the journal in \(options.spool) says that its contents are an unfinished copy: "
                     + "nothing there is changed. If the target is in use, the journal is an old one: use another --dir. To copy "
@@ -109,7 +109,7 @@ struct CloneStart {
         guard old.source == here, old.target == there || isUpgraded, old.slot == options.slot,
             old.stream == options.stream
         else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .foreign,
                 "\(options.spool) belongs to another migration, from database \"\(old.source.name)\" of system "
                     + "\(old.source.systemIdentifier) to \"\(old.target.name)\" of \(old.target.systemIdentifier) by slot "
@@ -123,16 +123,16 @@ struct CloneStart {
             return old
         }
         if let end = old.switchedAt {
-            throw MigrationError(
+            throw ProgramFailure(
                 .usage, "the migration in \(options.spool) was switched over at \(end); run clone cleanup")
         }
         guard options.follows else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .usage, "the copy is complete and its changes are being followed: add --follow to continue")
         }
         if old.isEnding == true { return old }
         guard try spool.isFree(within: 15_000) else {
-            throw MigrationError(.locked, "another receive writes to \(options.spool); stop it first")
+            throw ProgramFailure(.locked, "another receive writes to \(options.spool); stop it first")
         }
         if old.adopted != true { try TargetMark(target.connection).set(.following, of: old.id) }
         var journal = old
@@ -160,7 +160,7 @@ struct CloneStart {
             else { return nil }
         }
         guard try spool.isFree(within: 15_000) else {
-            throw MigrationError(.locked, "another receive writes to \(options.spool); stop it first")
+            throw ProgramFailure(.locked, "another receive writes to \(options.spool); stop it first")
         }
         guard try checkMark(old, target) else { return nil }
         try target.endOtherSessions()
@@ -179,7 +179,7 @@ struct CloneStart {
                 ? "an earlier copy was interrupted before it was complete; dropping what it made, and starting over"
                 : "--restart: dropping what the earlier run made, and starting over")
         guard try spool.isFree(within: 15_000) else {
-            throw MigrationError(.locked, "another receive writes to \(options.spool); stop it first")
+            throw ProgramFailure(.locked, "another receive writes to \(options.spool); stop it first")
         }
         _ = try checkMark(old, target)
         try target.endOtherSessions()
@@ -196,7 +196,7 @@ struct CloneStart {
         let own = Set(try UserObject.all(on: source))
         let foreign = try UserObject.all(on: target.connection).filter { !own.contains($0) }.map(\.label)
         guard foreign.isEmpty || existing != nil else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .unsuitableServer,
                 "the target holds what the source does not: \(Figures.some(foreign)); drop it, or say --restart to drop "
                     + "everything in the target's database \"\(target.connection.database)\"")

@@ -83,7 +83,7 @@ extension DatabaseCopy {
             if error.sqlState == .duplicateObject { return nil }
             guard error.sqlState == .foreignKeyViolation, entry.isForeignKey, statement.last == ";" else {
                 guard error.isOfStatement else { throw error }
-                throw MigrationError(.conflict, "\(error); fix the cause and run the same command again")
+                throw ProgramFailure(.conflict, "\(error); fix the cause and run the same command again")
             }
         }
         do throws(PostgresError) {

@@ -24,10 +24,10 @@ extension DatabaseCopy {
         slot.isTemporary = true
         let created = try source.createSlot("walrelay_copy_\(getpid())", options: slot, ifNotExists: false)
         guard let created, let name = created.snapshot else {
-            throw MigrationError(.failure, "the source exported no snapshot")
+            throw ProgramFailure(.failure, "the source exported no snapshot")
         }
         if let end = options.end.flatMap({ LSN($0) }), end < created.consistentPoint {
-            throw MigrationError(
+            throw ProgramFailure(
                 .usage,
                 "the copy was interrupted, and what is missing of it can only be copied as of \(created.consistentPoint), "
                     + "behind --endpos \(end); choose a later one, or --restart")
@@ -46,7 +46,7 @@ extension DatabaseCopy {
         let missing = tables.filter { planned.contains($0.name) && !done.contains($0.name) }
         let gone = planned.subtracting(tables.map(\.name)).sorted()
         guard gone.isEmpty else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .conflict,
                 "\(Figures.some(gone)): not on the source any more; clone --restart drops what was copied and starts over"
             )
@@ -126,7 +126,7 @@ extension DatabaseCopy {
             ] + (options.leavesTriggersLate ? ["--no-replica-role"] : []) + [spool.catchUpPath])
         let position = try target.connection.durablePosition(options.stream) ?? .zero
         guard position >= end else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .incomplete, "the target is at \(position), before \(end), to which it was to catch up")
         }
         try target.makeDurable()
@@ -149,12 +149,12 @@ extension DatabaseCopy {
             }
         try stop.check()
         guard code < 128 else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .incomplete,
                 "\(name) was ended by signal \(code - 128) while the copy caught up; run the same command again")
         }
         guard code == 0 else {
-            throw MigrationError(
+            throw ProgramFailure(
                 ExitStatus(rawValue: code) ?? .failure,
                 "\(name) ended with code \(code) while the copy caught up; its message is above")
         }

@@ -163,7 +163,7 @@ final class DatabaseCopy {
 
     /// What needs the snapshot, which is let go at the end.
     ///
-    /// - Throws: ``MigrationError`` with `connection` when the session that holds it was lost meanwhile.
+    /// - Throws: ``ProgramFailure`` with `connection` when the session that holds it was lost meanwhile.
     private func copyRows(_ archive: inout SchemaArchive, _ slotIsReady: () -> Void) throws {
         // The session that made the snapshot keeps it while it stays idle.
         let holder = try step("snapshot") { try isResumed ? makeSnapshotAgain() : makeSnapshot() }
@@ -174,7 +174,7 @@ final class DatabaseCopy {
         } catch {
             // Whatever fails for want of the snapshot fails because its session is gone.
             guard !holder.isAlive else { throw error }
-            throw MigrationError(
+            throw ProgramFailure(
                 .connection,
                 "the source crashed or restarted, and the copy's snapshot is gone (\(error)); run the same command again when the source "
                     + "is back")
@@ -300,7 +300,7 @@ final class DatabaseCopy {
                 selection.includesData(schema: $0, table: $1)
             }
             guard let remarks else {
-                throw MigrationError(
+                throw ProgramFailure(
                     .slotMismatch,
                     "there is a publication \"\(options.slot)\" that walrelay did not make; name it with --publication to "
                         + "use it, or choose another --slot-name")
@@ -317,7 +317,7 @@ final class DatabaseCopy {
         slot.failover = options.failover
         guard let created = try source.createSlot(options.slot, options: slot, ifNotExists: false),
             let name = created.snapshot
-        else { throw MigrationError(.failure, "the source exported no snapshot with slot \"\(options.slot)\"") }
+        else { throw ProgramFailure(.failure, "the source exported no snapshot with slot \"\(options.slot)\"") }
         logger.info("created slot \"\(options.slot)\"; the copy is of \(created.consistentPoint)")
         Failpoint.afterSlot.reach()
         try note { $0.consistentPoint = created.consistentPoint }

@@ -124,10 +124,10 @@ extension CloneJournal {
 extension Switchover {
     /// Makes sure that the migration goes in the direction that the user means.
     ///
-    /// - Throws: ``MigrationError`` with `conflict` when applications are on the other side already.
+    /// - Throws: ``ProgramFailure`` with `conflict` when applications are on the other side already.
     public static func checkDirection(_ options: CloneOptions, isBack: Bool) throws {
         guard options.direction.isMultiple(of: 2) != isBack else { return }
-        throw MigrationError(
+        throw ProgramFailure(
             .conflict,
             isBack
                 ? "there is nothing to return from: applications use the first source. The way back begins with clone switchover "

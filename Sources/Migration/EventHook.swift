@@ -64,7 +64,7 @@ public struct EventHook: Sendable {
     /// Runs the program, and waits for it.
     ///
     /// - Parameter more: facts beside those that every event has.
-    /// - Throws: ``MigrationError`` when the program fails.
+    /// - Throws: ``ProgramFailure`` when the program fails.
     func fire(_ event: Event, _ more: [String: String] = [:]) async throws {
         guard let command else { return }
         var all = facts.merging(more) { _, new in new }
@@ -85,7 +85,7 @@ public struct EventHook: Sendable {
         child.environment = ChildProcess.environment(environment)
         let ending = try await run(child, json)
         guard ending.code == 0 else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .failure,
                 "the program for event \(event.rawValue) (--on-event \(command)) ended with \(ending.words)")
         }
@@ -102,7 +102,7 @@ public struct EventHook: Sendable {
                 child.input = input
                 let pid: pid_t
                 do throws(ChildError) { pid = try child.start() } catch {
-                    throw MigrationError(.failure, "the program for events cannot be started: \(error)")
+                    throw ProgramFailure(.failure, "the program for events cannot be started: \(error)")
                 }
                 ChildProcesses.all.add(pid, isGroup: true)
                 running.begin(pid)
@@ -143,12 +143,12 @@ public struct EventHook: Sendable {
     private func input(_ json: String) throws -> Int32 {
         let path = SpoolDirectory(facts["dir"] ?? ".").statePath + "/event.\(UInt32.random(in: .min ... .max)).json"
         guard StatusFile(path).replace(Array(json.utf8)) else {
-            throw MigrationError(.inputOutput, "\(path) cannot be written: \(String(cString: strerror(errno)))")
+            throw ProgramFailure(.inputOutput, "\(path) cannot be written: \(String(cString: strerror(errno)))")
         }
         defer { unlink(path) }
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
-            throw MigrationError(.inputOutput, "\(path) cannot be read: \(String(cString: strerror(errno)))")
+            throw ProgramFailure(.inputOutput, "\(path) cannot be read: \(String(cString: strerror(errno)))")
         }
         return descriptor
     }

@@ -51,7 +51,7 @@ struct InFlight {
 
     /// Waits until none is left.
     ///
-    /// - Throws: ``MigrationError`` with `conflict`, which names those that do not end in time.
+    /// - Throws: ``ProgramFailure`` with `conflict`, which names those that do not end in time.
     func await(seconds: Int, _ stop: StopRequest, _ logger: Logger) throws {
         let patience = Deadline.after(milliseconds: seconds * 1_000)
         var isSaid = false
@@ -71,15 +71,15 @@ struct InFlight {
         }
     }
 
-    private static func refusal(prepared: [String]) -> MigrationError {
-        MigrationError(
+    private static func refusal(prepared: [String]) -> ProgramFailure {
+        ProgramFailure(
             .conflict,
             "the source has prepared transactions that are neither committed nor rolled back: \(Figures.some(prepared)). "
                 + "\(preparedRemedy)")
     }
 
-    private static func refusal(writers: [String]) -> MigrationError {
-        MigrationError(
+    private static func refusal(writers: [String]) -> ProgramFailure {
+        ProgramFailure(
             .conflict,
             "transactions on the source have written and do not end: \(Figures.some(writers)). What they write would be "
                 + "lost: end them, or wait longer with --in-flight-timeout")

@@ -6,7 +6,7 @@ import Spool
 
 /// Whether servers are those of the migration that a spool's journal tells of.
 public enum MigrationIdentity {
-    /// - Throws: ``MigrationError`` with `foreign` when there is a journal, and it is of other servers.
+    /// - Throws: ``ProgramFailure`` with `foreign` when there is a journal, and it is of other servers.
     public static func check(_ options: CloneOptions) throws {
         guard let journal = try CloneJournal.read(SpoolDirectory(options.spool)) else { return }
         let source = try DatabaseSession.identity(
@@ -33,8 +33,8 @@ public enum MigrationIdentity {
 
     private static func foreign(
         _ side: String, _ found: DatabaseIdentity, _ known: DatabaseIdentity, _ options: CloneOptions
-    ) -> MigrationError {
-        MigrationError(
+    ) -> ProgramFailure {
+        ProgramFailure(
             .foreign,
             "the \(side) is database \(Quoting.identifier(found.name)) of system \(found.systemIdentifier), and the migration in "
                 + "\(options.spool) has \(Quoting.identifier(known.name)) of \(known.systemIdentifier); name the right server, or "

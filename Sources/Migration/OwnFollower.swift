@@ -12,7 +12,7 @@ final class OwnFollower: Sendable {
 
     /// Starts them behind a complete copy.
     ///
-    /// - Throws: ``MigrationError`` when the path of this program cannot be read.
+    /// - Throws: ``ProgramFailure`` when the path of this program cannot be read.
     init(_ options: CloneOptions, progress: CloneProgress, logger: Logger) throws {
         var options = options
         options.end = nil
@@ -42,9 +42,9 @@ final class OwnFollower: Sendable {
     func check() throws {
         guard let result = end.withLock({ $0 }) else { return }
         guard let failure = try result.get() else {
-            throw MigrationError(.incomplete, "the stages have ended before the switchover was complete")
+            throw ProgramFailure(.incomplete, "the stages have ended before the switchover was complete")
         }
-        throw MigrationError(
+        throw ProgramFailure(
             failure.code == 0 ? .incomplete : ExitStatus(rawValue: failure.code) ?? .failure,
             "\(failure.words); its message is above")
     }

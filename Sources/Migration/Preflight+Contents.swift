@@ -32,13 +32,13 @@ extension Preflight {
                 statements: ready.isEmpty ? nil : ready))
     }
 
-    /// - Throws: ``MigrationError`` when something is in the way of a new copy.
+    /// - Throws: ``ProgramFailure`` when something is in the way of a new copy.
     func checkUnused(logger: Logger) throws {
         let before = findings.count
         try lookForRemains()
         for finding in findings[before...] where finding.status == .warn { logger.warning("\(finding.sentence)") }
         guard let failure = findings[before...].first(where: { $0.status == .fail }) else { return }
-        throw MigrationError(failure.exitStatus, failure.sentence)
+        throw ProgramFailure(failure.exitStatus, failure.sentence)
     }
 
     private func lookForRemains() throws {

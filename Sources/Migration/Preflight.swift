@@ -58,11 +58,11 @@ public final class Preflight {
     /// What a migration looks at when it begins: logs the warnings.
     ///
     /// - Returns: which databases these are.
-    /// - Throws: ``MigrationError`` with what must be changed first.
+    /// - Throws: ``ProgramFailure`` with what must be changed first.
     func run(logger: Logger, stop: StopRequest) throws -> (source: DatabaseIdentity, target: DatabaseIdentity) {
         let databases = try look(stop)
         if let failure = findings.first(where: { $0.status == .fail }) {
-            throw MigrationError(failure.exitStatus, failure.sentence)
+            throw ProgramFailure(failure.exitStatus, failure.sentence)
         }
         for finding in findings where finding.status == .warn { logger.warning("\(finding.sentence)") }
         return databases
@@ -72,7 +72,7 @@ public final class Preflight {
     private func look(_ stop: StopRequest) throws -> (source: DatabaseIdentity, target: DatabaseIdentity) {
         let databases = (source: try DatabaseSession.identity(source), target: try DatabaseSession.identity(target))
         guard databases.source != databases.target else {
-            throw MigrationError(.usage, "source and target are the same database")
+            throw ProgramFailure(.usage, "source and target are the same database")
         }
         try lookAtVersions()
         try lookForStandbys()

@@ -26,7 +26,7 @@ struct RestCopy {
     /// Does it, in several sessions.
     ///
     /// - Returns: what differed, and is the same now.
-    /// - Throws: ``MigrationError`` with `drift` when something differs that is not to be brought over.
+    /// - Throws: ``ProgramFailure`` with `drift` when something differs that is not to be brought over.
     func run() throws -> [String] {
         guard policy != .ignore else {
             if !plan.isEmpty { logger.warning("left as the target has it, as asked: \(plan.words)") }
@@ -48,7 +48,7 @@ struct RestCopy {
                     if acceptsDrift {
                         return logger.warning("left out, as asked: \(one.table.name) is not on the target")
                     }
-                    throw MigrationError(
+                    throw ProgramFailure(
                         .drift,
                         "\(one.table.name) is not on the target as it is on the source (\(compared.rows.first ?? "")); "
                             + Drift.remedy)
@@ -67,7 +67,7 @@ struct RestCopy {
         found.names.withLock { $0 += extensionRows }
         let names = found.names.withLock { $0 }.sorted()
         guard policy == .copy || names.isEmpty else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .drift,
                 "the stream of changes does not carry these, and they differ: \(Figures.some(names)); bring them over with "
                     + "--rest copy, or leave them with --rest ignore")

@@ -14,14 +14,14 @@ extension RetryRequest {
 
     /// Asks the clone that follows with this spool.
     ///
-    /// - Throws: ``MigrationError`` when none does.
+    /// - Throws: ``ProgramFailure`` when none does.
     public static func send(_ path: String) throws -> Outcome {
         let spool = try SpoolDirectory(path).inPresentDirection()
         guard let status = try MigrationStatus(spool) else {
-            throw MigrationError(.inputOutput, "\(path) holds no journal of a clone; name its folder with --dir")
+            throw ProgramFailure(.inputOutput, "\(path) holds no journal of a clone; name its folder with --dir")
         }
         guard status.running else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .conflict, "no clone works with \(path): run the same clone --follow again, which tries again, too")
         }
         guard let blocked = status.progress?.blocked else { return .notBlocked }

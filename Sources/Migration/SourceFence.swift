@@ -141,7 +141,7 @@ public struct SourceFence: Sendable {
             }
             guard left > 0 else { return ended.count }
             guard !patience.hasPassed else {
-                throw MigrationError(.conflict, "\(left) sessions on the source do not end; end them yourself")
+                throw ProgramFailure(.conflict, "\(left) sessions on the source do not end; end them yourself")
             }
             _ = Polling.wait(-1, until: .after(milliseconds: pause))
             pause = min(50, pause * 2)

@@ -13,7 +13,7 @@ extension Switchover {
     @Sendable func checkDefinitions(_ drift: Drift) throws {
         guard !drift.serious.isEmpty else { return }
         let words = "definitions changed since the copy: \(Figures.some(drift.serious.map(\.sentence)))"
-        guard wishes.acceptsDrift else { throw MigrationError(.drift, "\(words). \(Drift.remedyAsSentence)") }
+        guard wishes.acceptsDrift else { throw ProgramFailure(.drift, "\(words). \(Drift.remedyAsSentence)") }
         logger.warning("\(words); continuing as asked")
     }
 
@@ -88,8 +88,8 @@ extension Switchover {
         return position
     }
 
-    private static func isBehind(_ position: LSN, _ end: LSN) -> MigrationError {
-        MigrationError(.incomplete, "the target is at \(position), before the last transaction up to \(end)")
+    private static func isBehind(_ position: LSN, _ end: LSN) -> ProgramFailure {
+        ProgramFailure(.incomplete, "the target is at \(position), before the last transaction up to \(end)")
     }
 
     /// Brings it over.
@@ -119,7 +119,7 @@ extension Switchover {
                 "not looked for changes after the end position, because the role may not: \(error)")
         }
         guard count > 0 else { return }
-        throw MigrationError(
+        throw ProgramFailure(
             .conflict,
             "committed on the source: \(Figures.counted(count, "change")) after the position \(position), so the target does not have "
                 + "everything and the switchover is not made. Stop the application first"

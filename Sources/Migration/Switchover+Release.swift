@@ -39,7 +39,7 @@ extension Switchover {
         if case .failure(let error) = noted {
             guard isTold else { throw error }
             throw ReleaseIsDone(
-                cause: MigrationError(
+                cause: ProgramFailure(
                     .inputOutput,
                     "applications were let use the target, and the journal cannot say so (\(error)). Run the same command "
                         + "again: it finishes"))
@@ -66,7 +66,7 @@ extension Switchover {
         guard case .failure(let error) = noted else { throw failure }
         // The application must not write to the source while the journal says that it may use the target.
         throw ReleaseIsDone(
-            cause: MigrationError(
+            cause: ProgramFailure(
                 .inputOutput,
                 "\(failure); and the journal cannot say so (\(error)), so that the source stays as it is. Run the same command "
                     + "again"))
@@ -136,8 +136,8 @@ extension Switchover {
         return (refreshed, stale)
     }
 
-    private static func isLeft(_ views: [String]) -> MigrationError {
-        MigrationError(
+    private static func isLeft(_ views: [String]) -> ProgramFailure {
+        ProgramFailure(
             .incomplete,
             "the switchover is made, but materialized views may not be refreshed: run the same command again, or "
                 + views.map { "REFRESH MATERIALIZED VIEW \($0);" }.joined(separator: " ") + " on the target")
@@ -184,8 +184,8 @@ extension Switchover {
             try source.use {
                 try checkLateChanges(journal, after: end, End(marker: end, position: end, xid: nil), on: $0)
             }
-        } catch let error as MigrationError where error.exitStatus == .conflict {
-            throw MigrationError(
+        } catch let error as ProgramFailure where error.exitStatus == .conflict {
+            throw ProgramFailure(
                 .conflict,
                 "changes were committed on the source after \(end), and it is not known whether applications use the target "
                     + "already. If they do, add --accept-drift: these changes are lost. If they do not, run it with an "

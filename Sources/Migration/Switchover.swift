@@ -272,40 +272,9 @@ public struct Switchover: Sendable {
         }
     }
 
-    /// Compares the definitions, and lists what the stream does not carry.
-    private struct Looks: Sendable {
-        let drift: RehearsedLook<Drift>
-        let rest: RehearsedLook<RestPlan>
-        let check: @Sendable (Drift) throws -> Void
-
-        func rehearsed() async {
-            await drift.rehearsed()
-            await rest.rehearsed()
-        }
-
-        func look() async throws -> RestPlan {
-            async let plan = rest.look()
-            try check(try await drift.look())
-            return try await plan
-        }
-
-        func giveUp() {
-            drift.giveUp()
-            rest.giveUp()
-        }
-    }
-
-    private func looks(_ journal: CloneJournal) -> Looks {
-        let options = self.options
-        return Looks(
-            drift: RehearsedLook(options, name: "drift") { try DriftWatch.look(options, journal, $0, $1) },
-            rest: RehearsedLook(options, name: "rest plan") { try RestPlan.make(options, journal, on: $0, $1) },
-            check: checkDefinitions)
-    }
-
     var hook: EventHook { EventHook(options, logger: logger) }
 
-    static let stopped = MigrationError(
+    static let stopped = ProgramFailure(
         .incomplete, "stopped before the switchover was complete, and everything is undone; run it again")
 
     /// What would make the switchover fail later is found before anything is done.
@@ -313,7 +282,7 @@ public struct Switchover: Sendable {
         var check = try SwitchoverCheck(options, wishes, journal)
         try check.look()
         if let failure = check.findings.first(where: { $0.status == .fail }) {
-            throw MigrationError(failure.exitStatus, failure.sentence)
+            throw ProgramFailure(failure.exitStatus, failure.sentence)
         }
         for finding in check.findings where finding.status == .warn { logger.warning("\(finding.sentence)") }
     }
@@ -331,7 +300,7 @@ public struct Switchover: Sendable {
             guard !stop.isRequested else { throw Self.stopped }
             // Where nobody followed, the application may be stopped already, and giving up would help nobody.
             guard !patience.hasPassed || follower.isOurs && wishes.maxLag == nil else {
-                throw MigrationError(
+                throw ProgramFailure(
                     .lagging,
                     "the target is behind by \(lag.words), and the limit is \(limit.words); nothing was changed. Try again "
                         + "later, or name another limit with --max-lag")
@@ -362,7 +331,7 @@ public struct Switchover: Sendable {
                 metadata: ["source": "\(result.sourceRows) rows", "target": "\(result.targetRows) rows"])
         }
         guard differing.isEmpty else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .failure,
                 "\(differing.count) of \(results.count) tables differ, so the switchover is not made; clone compare data names "
                     + "rows. What cannot be followed (clone check) may differ: without --compare it is not looked at")
@@ -384,24 +353,24 @@ public struct Switchover: Sendable {
     /// The journal of a migration that can be switched over.
     func journal() throws -> CloneJournal {
         guard let journal = try CloneJournal.read(spool) else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .inputOutput, "\(options.spool) holds no journal of a clone; name its folder with --dir")
         }
         guard journal.phase == .following, journal.slot == options.slot, journal.stream == options.stream else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .conflict,
                 "there is nothing to switch: the migration in \(options.spool) with slot \"\(journal.slot)\" is "
                     + "\(journal.phase.rawValue)")
         }
         if journal.isEnding == true {
-            throw MigrationError(
+            throw ProgramFailure(
                 .conflict,
                 "there is nothing to switch: the migration in \(options.spool) has reached its end position; run clone "
                     + "cleanup")
         }
         // The target may be in use: its sequences must not be put back.
         if let end = journal.switchedAt {
-            throw MigrationError(
+            throw ProgramFailure(
                 .conflict, "the migration in \(options.spool) was switched over at \(end) already; run clone cleanup")
         }
         return journal

@@ -43,7 +43,7 @@ final class SwitchoverFollower: Sendable {
     /// Finds the clone that follows, or begins to follow.
     ///
     /// - Parameter pid: the clone that followed last.
-    /// - Throws: ``MigrationError`` with `conflict` when the target refuses a change.
+    /// - Throws: ``ProgramFailure`` with `conflict` when the target refuses a change.
     func engage(_ pid: pid_t, _ stop: StopRequest) throws {
         let request = SwitchoverRequest(.stay)
         try request.write(spool)
@@ -82,7 +82,7 @@ final class SwitchoverFollower: Sendable {
 
     private func check(_ answer: SwitchoverAnswer) throws {
         guard let blocked = answer.blocked else { return }
-        throw MigrationError(
+        throw ProgramFailure(
             ExitStatus(rawValue: blocked.code) ?? .conflict,
             "applying is blocked since \(blocked.since): \(blocked.words). Do what its message in the log of clone --follow "
                 + "says, run clone retry, and try again")
@@ -114,7 +114,7 @@ final class SwitchoverFollower: Sendable {
             }
             guard !stop.isRequested else { throw Switchover.stopped }
             guard !patience.hasPassed else {
-                throw MigrationError(
+                throw ProgramFailure(
                     .incomplete, "the stages do not end, so that the switchover is not made; see what they write")
             }
             _ = Polling.wait(stop.descriptor, until: .after(milliseconds: 5))
@@ -162,7 +162,7 @@ final class SwitchoverFollower: Sendable {
         try CloneJournal.update(spool) { $0.pid = getpid() }
         // That of a clone that was killed makes what it has durable.
         guard try spool.isFree(within: 15_000) else {
-            throw MigrationError(.locked, "another receive writes to \(options.spool); stop it first")
+            throw ProgramFailure(.locked, "another receive writes to \(options.spool); stop it first")
         }
         try LateDefinitions.drop(options, logger)
         let own = try OwnFollower(options, progress: progress, logger: logger)
@@ -178,7 +178,7 @@ final class SwitchoverFollower: Sendable {
             if let lock = try freeLock() { return lock }
             guard !stop.isRequested else { throw Switchover.stopped }
             guard !patience.hasPassed else {
-                throw MigrationError(
+                throw ProgramFailure(
                     .locked, "the clone that follows (process \(pid)) does not end; stop it, and try again")
             }
             _ = Polling.wait(stop.descriptor, until: .after(milliseconds: 100))

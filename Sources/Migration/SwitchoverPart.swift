@@ -113,7 +113,7 @@ final class SwitchoverPart: Sendable {
 
     /// Says that nothing is applied, and waits until it is known whether anything may be.
     ///
-    /// - Throws: ``MigrationError`` with `conflict` when the switchover was killed while it let applications use the target.
+    /// - Throws: ``ProgramFailure`` with `conflict` when the switchover was killed while it let applications use the target.
     func verdict(_ stop: StopRequest) async throws -> Verdict {
         guard let request = accepted.withLock({ $0 }) else { return .undone }
         progress.forgetStages()
@@ -151,8 +151,8 @@ final class SwitchoverPart: Sendable {
     }
 
     /// Nobody but the same command knows what to do.
-    static func releaseIsUnknown(_ end: LSN) -> MigrationError {
-        MigrationError(
+    static func releaseIsUnknown(_ end: LSN) -> ProgramFailure {
+        ProgramFailure(
             .conflict,
             "a switchover to \(end) was interrupted while the program of --on-event let applications use the target, so that "
                 + "nothing may be applied. Run the same clone switchover again: it finishes, or undoes everything")
@@ -173,7 +173,7 @@ final class SwitchoverPart: Sendable {
             return try CloneJournal.read(spool)?.fencedAt == nil
         }
         guard isFree else {
-            throw MigrationError(.connection, "the source is still read-only; trying again to let it be written to")
+            throw ProgramFailure(.connection, "the source is still read-only; trying again to let it be written to")
         }
         SwitchoverRequest.remove(spool)
         await EventHook(options, logger: logger).tell(.undone, ["message": "a switchover was interrupted"])

@@ -63,7 +63,7 @@ struct SwitchoverRequest: Codable, Sendable, Equatable {
     fileprivate static func write(_ value: some Encodable, _ name: String, _ spool: SpoolDirectory) throws {
         let path = spool.statePath + "/" + name
         guard StatusFile(path).replace(JSON.encode(value) + [0x0A]) else {
-            throw MigrationError(.inputOutput, "\(path) cannot be written: \(String(cString: strerror(errno)))")
+            throw ProgramFailure(.inputOutput, "\(path) cannot be written: \(String(cString: strerror(errno)))")
         }
     }
 }

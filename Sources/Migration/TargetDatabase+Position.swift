@@ -39,7 +39,7 @@ extension TargetDatabase {
         _ options: CloneOptions, on target: Connection, stop: StopRequest?, logger: Logger
     ) throws -> LSN {
         guard let journal = try CloneJournal.read(SpoolDirectory(options.spool)) else {
-            throw MigrationError(.failure, "the journal is gone from \(SpoolDirectory(options.spool).statePath)")
+            throw ProgramFailure(.failure, "the journal is gone from \(SpoolDirectory(options.spool).statePath)")
         }
         // The stages compare timelines.
         let claim = TargetPosition.Claim(
@@ -51,7 +51,7 @@ extension TargetDatabase {
         } catch {
             if error.code == .connectionLost, let cause = error.cause { throw cause }
             guard error.code == .positionBusy else { throw error }
-            throw MigrationError(.positionBusy, error.message)
+            throw ProgramFailure(.positionBusy, error.message)
         }
     }
 

@@ -32,7 +32,7 @@ struct WayBack {
 
     /// Makes slot and publications on the target.
     ///
-    /// - Throws: ``MigrationError`` and `CaptureError` when the server does not allow it.
+    /// - Throws: ``ProgramFailure`` and `CaptureError` when the server does not allow it.
     func prepare() throws {
         let first = try options.directions()[0]
         let number = options.direction + 1
@@ -45,7 +45,7 @@ struct WayBack {
         let selection = try options.adopting(journal).selection()
         let remarks = try server.makePublications(for: way.slot) { selection.includesData(schema: $0, table: $1) }
         guard let remarks else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .slotMismatch,
                 "the target has a publication \"\(way.slot)\" that walrelay did not make; drop or rename it, or switch over "
                     + "without --keep-way-back")
@@ -93,13 +93,13 @@ struct WayBack {
 
     private func journal() throws -> CloneJournal {
         guard let journal = try CloneJournal.read(spool) else {
-            throw MigrationError(.failure, "the journal is gone from \(spool.statePath)")
+            throw ProgramFailure(.failure, "the journal is gone from \(spool.statePath)")
         }
         return journal
     }
 
-    private static func isGone(_ options: CloneOptions) -> MigrationError {
-        MigrationError(
+    private static func isGone(_ options: CloneOptions) -> ProgramFailure {
+        ProgramFailure(
             .incomplete,
             "the way back is not there any more, as if another process had undone this switchover in \(options.spool); run it "
                 + "again")
@@ -118,13 +118,13 @@ struct WayBack {
     /// Lets applications write to the target, where the switchover before this one has made it read-only. Only once this one is
     /// made: what was written before that would be on one side alone.
     ///
-    /// - Throws: ``MigrationError`` when it cannot be done.
+    /// - Throws: ``ProgramFailure`` when it cannot be done.
     func freeTarget() throws {
         guard try isTargetClosed, let before = try options.directionBefore() else { return }
         Failpoint.beforeFreeing.reach()
         SourceFence.lower(before.source, SpoolDirectory(before.spool), logger, side: "target")
         guard try isTargetClosed else { return }
-        throw MigrationError(
+        throw ProgramFailure(
             .connection,
             "the switchover is made, and its target is still read-only: run the same command again, which lets it be written to"
         )

@@ -30,7 +30,7 @@ public enum ChildLifeline {
         var pointers = words.map { strdup($0) }
         pointers.append(nil)
         if let program = pointers.first ?? nil { execvp(program, pointers) }
-        throw MigrationError(
+        throw ProgramFailure(
             .inputOutput,
             "\(words.first ?? "nothing") cannot be run: \(String(cString: strerror(errno))); PostgreSQL's client "
                 + "programs must be in PATH")

@@ -22,12 +22,12 @@ package struct ClientProgram {
 
     /// Adds the server to the command line.
     ///
-    /// - Throws: ``MigrationError`` for a secret that has no way to get there unseen.
+    /// - Throws: ``ProgramFailure`` for a secret that has no way to get there unseen.
     package static func connecting(
         _ name: String, to server: ConnectionString, option: String = "--dbname", _ arguments: [String]
     ) throws -> ClientProgram {
         guard server.parameters["sslpassword"] == nil else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .usage,
                 "sslpassword in a connection string cannot be handed to \(name) unseen; use a key without a pass phrase"
             )
@@ -101,7 +101,7 @@ package struct ClientProgram {
         do throws(ChildError) { return try child.start() } catch { throw failure("\(error)") }
     }
 
-    private func failure(_ words: String) -> MigrationError {
-        MigrationError(.failure, "\(name) cannot be started: \(words)")
+    private func failure(_ words: String) -> ProgramFailure {
+        ProgramFailure(.failure, "\(name) cannot be started: \(words)")
     }
 }

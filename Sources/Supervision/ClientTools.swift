@@ -30,13 +30,13 @@ package struct ClientTools: Sendable {
 
     /// The programs for two servers.
     ///
-    /// - Throws: ``MigrationError`` when none of them suits.
+    /// - Throws: ``ProgramFailure`` when none of them suits.
     package static func find(_ servers: ServerPair) throws -> ClientTools {
         let source = try Connection(servers.source, applicationName: DatabaseSession.applicationName)
         let target = try Connection(servers.target, applicationName: DatabaseSession.applicationName)
         let (ours, theirs) = (source.serverVersion / 10_000, target.serverVersion / 10_000)
         guard let tools = find(source: ours, target: theirs) else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .unsuitableServer,
                 "no pg_dump and pg_restore of version \(ours) or newer, both of one version, are in PATH or in "
                     + "/usr/lib/postgresql: there are \(words); install PostgreSQL's client programs")

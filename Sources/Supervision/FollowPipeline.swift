@@ -57,7 +57,7 @@ package struct FollowPipeline: Sendable {
     /// A pipeline of the programs that lie beside this one.
     ///
     /// - Parameter start: says where the target is, each time that applying is begun; blocks.
-    /// - Throws: ``MigrationError`` when the path of this program cannot be read.
+    /// - Throws: ``ProgramFailure`` when the path of this program cannot be read.
     package init(
         _ options: Options, observer: any StageObserver, logger: Logger, start: @escaping @Sendable () throws -> Start
     ) throws {
@@ -283,7 +283,7 @@ package struct FollowPipeline: Sendable {
         return (ends[0], ends[1])
     }
 
-    private static func failure(_ what: String) -> MigrationError {
-        MigrationError(.failure, "\(what): \(String(cString: strerror(errno)))")
+    private static func failure(_ what: String) -> ProgramFailure {
+        ProgramFailure(.failure, "\(what): \(String(cString: strerror(errno)))")
     }
 }

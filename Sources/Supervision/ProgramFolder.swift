@@ -15,7 +15,7 @@ package enum ProgramFolder {
         if access(file, X_OK) == 0 { return (file, []) }
         let own = try executable()
         guard own.name != "clone" else {
-            throw MigrationError(
+            throw ProgramFailure(
                 .failure,
                 "there is no program \(name) in \(folder), where clone lies; install all programs together")
         }
@@ -31,7 +31,7 @@ package enum ProgramFolder {
             return String(decoding: UnsafeRawBufferPointer(start: base, count: count), as: UTF8.self)
         }
         guard let path, let slash = path.lastIndex(of: "/") else {
-            throw MigrationError(.failure, "cannot find the folder of the programs: /proc/self/exe cannot be read")
+            throw ProgramFailure(.failure, "cannot find the folder of the programs: /proc/self/exe cannot be read")
         }
         return (String(path[..<slash]), String(path[path.index(after: slash)...]))
     }

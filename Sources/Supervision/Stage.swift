@@ -51,7 +51,7 @@ struct Stage: Sendable {
         (child.input, child.output) = (input, output)
         child.environment = ChildProcess.environment(environment)
         do throws(ChildError) { return try child.start() } catch {
-            throw MigrationError(.failure, "\(name) cannot be started: \(error)")
+            throw ProgramFailure(.failure, "\(name) cannot be started: \(error)")
         }
     }
 

@@ -55,7 +55,7 @@ enum Ending {
 
     /// What failed because the program is to stop is a stop, and needs nothing but the same command again.
     static func explained(_ error: any Error) -> any Error {
-        let status = (error as? ProgramFailure)?.status ?? ExitStatus(describing: error) ?? .failure
+        let status = ExitStatus(describing: error) ?? .failure
         let isConsequence =
             switch status {
             case .connection, .unsuitableServer, .locked, .slotActive, .positionBusy: true

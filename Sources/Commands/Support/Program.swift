@@ -48,10 +48,6 @@ public enum Program {
     private static func report<Command: ParsableCommand>(
         _ error: any Error, _ command: Command.Type, _ name: String
     ) -> ExitStatus {
-        if let failure = error as? ProgramFailure {
-            Output.error(failure.message, program: name)
-            return failure.status
-        }
         if let status = ExitStatus(describing: error) {
             Output.error("\(error)", program: name)
             return status
@@ -109,21 +105,4 @@ public enum Program {
             throw stop.isRequested ? Ending.explained(error) : error
         }
     }
-}
-
-/// A failure whose exit code is known where it happens.
-public struct ProgramFailure: Error, CustomStringConvertible {
-    /// The exit code.
-    public let status: ExitStatus
-    /// What happened and what to do next.
-    public let message: String
-
-    /// A failure with its exit code.
-    public init(_ status: ExitStatus, _ message: String) {
-        self.status = status
-        self.message = message
-    }
-
-    /// What happened and what to do next.
-    public var description: String { message }
 }

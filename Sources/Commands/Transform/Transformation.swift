@@ -31,7 +31,7 @@ final class Transformation {
         do {
             try readAll()
             try sink.finish()
-        } catch let failure as ProgramFailure where failure.status == .inputOutput {
+        } catch let failure as ProgramFailure where failure.exitStatus == .inputOutput {
             // The reader ends on the same signal, and perhaps sooner.
             guard stop.isRequested(by: .after(milliseconds: 500)) else { throw failure }
             logger.info("stopped; what the reader has not taken can be written again")

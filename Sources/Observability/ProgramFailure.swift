@@ -1,5 +1,5 @@
-/// Why a migration cannot continue.
-public struct MigrationError: ExitStatusError, Sendable {
+/// Why a program cannot continue.
+public struct ProgramFailure: ExitStatusError, Sendable {
     /// The exit code that says it to a script.
     public let exitStatus: ExitStatus
     /// What happened and what to do next.

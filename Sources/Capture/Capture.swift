@@ -41,6 +41,9 @@ public final class Capture {
     var silence: SilenceWatch
     private var segmentSince = Deadline.now
     private var publishAt = Deadline.now
+    /// Warnings of the source that were passed on: it may repeat them with every change.
+    private var told: Set<String> = []
+    private static let toldMax = 100
 
     /// Connects unless a source is given, checks the slot against the spool and recovers the spool's open segment.
     ///
@@ -139,9 +142,13 @@ public final class Capture {
         if assembler.isAtEnd { return try complete(nil as ReplicationStream?) }
         let stream = try startStream()
         var reachedEnd = false
-        while !reachedEnd && !stop.isRequested {
-            reachedEnd = try turn(stream)
-            if !reachedEnd { try waitForInput(stream) }
+        do {
+            while !reachedEnd && !stop.isRequested {
+                reachedEnd = try turn(stream)
+                if !reachedEnd { try waitForInput(stream) }
+            }
+        } catch let error as PostgresError where error.sqlState == .undefinedObject {
+            throw Source.lacksPublication(error)
         }
         if reachedEnd { return try complete(stream) }
         return try interrupt(stream)
@@ -281,6 +288,10 @@ public final class Capture {
     /// Lets the monitor know how far the capture is.
     private func publish() {
         publishAt = .after(milliseconds: 200)
+        for warning in server?.replication.takeWarnings() ?? [] where told.count < Self.toldMax {
+            guard told.insert(warning).inserted else { continue }
+            logger.warning("the source says: \(warning)")
+        }
         let acknowledged = confirmation.position
         let durable = self.durable
         let isBlocked = chunk.buffer == nil && !monitor.isHeldBack

@@ -160,4 +160,13 @@ extension Source {
             error
         }
     }
+
+    /// The stream names nothing but publications. One that is not there at a place in the WAL never will be, whatever is made now.
+    static func lacksPublication(_ error: PostgresError) -> CaptureError {
+        CaptureError(
+            .publicationMissing,
+            "\(error): at this place in the WAL the publication is not there, because it was dropped, or made after the slot. What was "
+                + "written meanwhile cannot be decoded, also when it is made again: drop the slot and start again from a new copy"
+        )
+    }
 }

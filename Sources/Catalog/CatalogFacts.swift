@@ -118,13 +118,13 @@ extension CatalogFacts {
             routines(connection.serverVersion),
         ]
         parts += others
-        if !publications.isEmpty { parts += [published(publications), rows] }
+        if !publications.isEmpty { parts += published(publications, connection.serverVersion) + [rows] }
         return try read(connection, parts)
     }
 
     /// Those about publications and rows alone, which say of what the stream may not have carried all.
     package static func carried(_ connection: Connection, publications: [String]) throws -> CatalogFacts {
-        try read(connection, [published(publications), rows])
+        try read(connection, published(publications, connection.serverVersion) + [rows])
     }
 
     /// Those about rows alone.
@@ -280,16 +280,34 @@ extension CatalogFacts {
             """
     }
 
-    /// A table that was taken out of a publication and put back has another entry; a publication that was altered, another
-    /// version of its row.
-    private static func published(_ publications: [String]) -> String {
+    /// A table or schema that was taken out of a publication and put back has another entry; a publication that was altered, or
+    /// made again, another row.
+    private static func published(_ publications: [String], _ version: Int) -> [String] {
         let names = publications.map { Quoting.literal($0) }.joined(separator: ", ")
-        return """
-            SELECT 'publication', n.nspname, c.relname, pg_catalog.format('%I of %I.%I', p.pubname, n.nspname, c.relname),
-                   pg_catalog.concat_ws(' ', r.oid, r.xmin, p.oid, p.xmin)
-              FROM \(relations) JOIN pg_catalog.pg_publication_rel r ON r.prrelid OPERATOR(pg_catalog.=) c.oid
+        let tables = """
+            \(published("%I of %I.%I", "r.oid, r.xmin, ")) JOIN pg_catalog.pg_publication_rel r
+                ON r.prrelid OPERATOR(pg_catalog.=) c.oid
               JOIN pg_catalog.pg_publication p ON p.oid OPERATOR(pg_catalog.=) r.prpubid WHERE p.pubname IN (\(names))
             """
+        let schemas = """
+            \(published("%I of %I.%I by its schema", "r.oid, r.xmin, ")) JOIN pg_catalog.pg_publication_namespace r
+                ON r.pnnspid OPERATOR(pg_catalog.=) n.oid
+              JOIN pg_catalog.pg_publication p ON p.oid OPERATOR(pg_catalog.=) r.pnpubid
+             WHERE p.pubname IN (\(names)) AND c.relkind IN ('r', 'p') AND \(ours)
+            """
+        let all = """
+            \(published("%I of %I.%I", "")) JOIN pg_catalog.pg_publication p ON p.puballtables
+             WHERE p.pubname IN (\(names)) AND c.relkind IN ('r', 'p') AND \(ours)
+            """
+        return version >= 150_000 ? [tables, all, schemas] : [tables, all]
+    }
+
+    private static func published(_ name: String, _ entry: String) -> String {
+        """
+        SELECT 'publication', n.nspname, c.relname, pg_catalog.format('\(name)', p.pubname, n.nspname, c.relname),
+               pg_catalog.concat_ws(' ', \(entry)p.oid, p.xmin)
+          FROM \(relations)
+        """
     }
 
     /// A condition on an object of a catalog: no extension has made it.

@@ -8,6 +8,7 @@ public final class Connection {
     /// Whom the session talks to, without passwords.
     public let target: String
     private var session: Int?
+    private let warnings = ServerWarnings()
     /// What it waits for at present, for the watch.
     private(set) var activity: SessionActivity?
 
@@ -78,7 +79,7 @@ public final class Connection {
         self.activity = activity
         session = OpenSessions.all.add(opened, isWatched ? activity : nil)
         // Notices are the server's remarks on statements of ours; they must not reach stderr by themselves.
-        PQsetNoticeReceiver(opened, { _, _ in }, nil)
+        warnings.listen(to: opened)
         try setUp()
     }
 
@@ -128,6 +129,9 @@ public final class Connection {
     public var socket: Int32 {
         PQsocket(handle)
     }
+
+    /// Warnings that the server has sent since the last time, each once.
+    public func takeWarnings() -> [String] { warnings.take() }
 
     /// Runs SQL (one statement or several) and returns the last result.
     ///

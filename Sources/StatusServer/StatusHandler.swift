@@ -22,18 +22,23 @@ final class StatusHandler: ChannelInboundHandler {
         switch unwrapInboundIn(data) {
         case .head(let head): self.head = head
         case .body:
-            // Nothing that is asked here has a body, and what is sent must not take memory or time.
-            context.close(promise: nil)
+            // Nothing that is asked here has a body: what comes of it must not take memory or time.
+            answerOnce(context, closes: true)
         case .end:
-            guard let head else { return }
-            self.head = nil
-            answer(head, context)
+            answerOnce(context, closes: false)
         }
     }
 
-    private func answer(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+    private func answerOnce(_ context: ChannelHandlerContext, closes: Bool) {
+        guard let head else { return }
+        self.head = nil
+        answer(head, context, isKept: head.isKeepAlive && !closes)
+    }
+
+    private func answer(_ head: HTTPRequestHead, _ context: ChannelHandlerContext, isKept: Bool) {
+        let hosts = head.headers["host"]
         let request = HTTPAnswer.Request(
-            method: head.method.rawValue, target: head.uri, host: head.headers.first(name: "host"),
+            method: head.method.rawValue, target: head.uri, host: hosts.count == 1 ? hosts.first : nil,
             authorization: head.headers.first(name: "authorization"))
         let nonce =
             String(UInt64.random(in: .min ... .max), radix: 36) + String(UInt64.random(in: .min ... .max), radix: 36)
@@ -44,14 +49,13 @@ final class StatusHandler: ChannelInboundHandler {
             ("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"),
         ])
         for (name, value) in answer.headers { headers.add(name: name, value: value) }
-        if !head.isKeepAlive { headers.add(name: "Connection", value: "close") }
+        if !isKept { headers.add(name: "Connection", value: "close") }
         let response = HTTPResponseHead(
             version: head.version, status: HTTPResponseStatus(statusCode: answer.status), headers: headers)
         context.write(wrapOutboundOut(.head(response)), promise: nil)
         if head.method != .HEAD {
             context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: answer.body)))), promise: nil)
         }
-        let isKept = head.isKeepAlive
         let channel = context.channel
         context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in
             if !isKept { channel.close(promise: nil) }

@@ -14,13 +14,14 @@ public struct ApplyError: Error, Sendable {
         case unsuitableSession
         /// Another session holds the target's position.
         case positionBusy
-        /// The target's position was not where the batch continues when it was to be moved: something else moved it.
+        /// The target's position was not where the batch continues when it was to be moved: something else moved it
+        /// (``BatchTransaction``, before COMMIT).
         case positionMoved
-        /// The batch begins before the target's position and ends after it.
+        /// The batch begins before the target's position and ends after it (``BatchExecutor``).
         case straddling
-        /// The batch begins after the target's position.
+        /// The batch begins after the target's position (``BatchExecutor``).
         case gap
-        /// A statement changed another number of rows than on the source.
+        /// A statement changed another number of rows than on the source (``BatchTransaction``).
         case rowCountMismatch
         /// A constraint of the target refused a change.
         case constraint
@@ -36,7 +37,7 @@ public struct ApplyError: Error, Sendable {
         case malformedInput
         /// The input ended without an end mark.
         case inputEndedEarly
-        /// The input continues with another source.
+        /// The input is of another source, log or timeline than the position (``TargetPosition``), or continues with another.
         case foreignStream
     }
 

@@ -1,7 +1,7 @@
 import Postgres
 import Threading
 
-/// What the source was told of how far the capture is, and when it is told again.
+/// What the source was told of how far the capture is, and when it is told again. What it may be told, ``Capture`` decides.
 struct Confirmation {
     /// The position up to which it may forget, as it was told last.
     private(set) var position: LSN

@@ -47,6 +47,22 @@ public struct TableMapping: Sendable, Equatable {
         newTable = names[1].count == 2 ? names[1][1] : nil
     }
 
+    /// Reads several.
+    ///
+    /// - Throws: ``SelectionError`` with `invalidPattern`, also when one table or schema gets two new names.
+    public static func all(_ texts: [String]) throws(SelectionError) -> [TableMapping] {
+        var mappings: [TableMapping] = []
+        for text in texts {
+            let mapping = try TableMapping(text)
+            if mappings.contains(where: { $0 != mapping && $0.schema == mapping.schema && $0.table == mapping.table }) {
+                throw SelectionError(
+                    .invalidPattern, "\"\(text)\" renames what another --map renames as well; leave one of them")
+            }
+            mappings.append(mapping)
+        }
+        return mappings
+    }
+
     /// The name that a table has after the first of several mappings that is for it.
     public static func name(
         _ mappings: [TableMapping], schema: String, table: String

@@ -54,6 +54,12 @@ import Testing
         #expect(throws: SelectionError.self) { try TableMapping(text) }
     }
 
+    @Test func oneTableHasOneNewName() throws {
+        #expect(throws: SelectionError.self) { try TableMapping.all(["a.b=c.d", "A.b=c.e"]) }
+        #expect(throws: SelectionError.self) { try TableMapping.all(["a=b", "x.y=z.y", "a=c"]) }
+        #expect(try TableMapping.all(["a.b=c.d", "a=x", "a.b=c.d"]).count == 3)
+    }
+
     @Test(arguments: [BatchPreamble.Order.net, .source])
     func excludedColumnsAreNotWritten(_ order: BatchPreamble.Order) throws {
         let columns = [

@@ -149,7 +149,7 @@ public struct TransformCommand: AsyncParsableCommand {
         tables.selection = try selection.selection()
         tables.filter = try selection.filterFingerprint()
         tables.ordered = try orderedTable.map { try TablePattern($0) }
-        tables.mappings = try map.map { try TableMapping($0) }
+        tables.mappings = try TableMapping.all(map)
         let options = RenderOptions(
             order: ordered ? .source : .net, stream: origin, maxChanges: maxChanges, maxBytes: Int(maxBytes.bytes),
             tables: tables, lanes: lanes, tool: Program.tool)

@@ -27,10 +27,8 @@ extension Switchover {
             try await Worker.run(name: "releasing") { try noteRelease(end) }
             Failpoint.beforeRelease.reach()
         }
-        try await step("event released", &steps) {
-            await events.finish()
-            try await tellReleased(end)
-        }
+        await events.finish()
+        if isTold { try await step(.release, &steps) { try await tellReleased(end) } }
         Failpoint.beforeSwitchIsDone.reach()
         outcome.steps = steps
         let noted = await attempt { [steps] in
@@ -47,7 +45,7 @@ extension Switchover {
         Failpoint.afterSwitchIsDone.reach()
         if options.direction > 1 {
             let freed = await attempt {
-                try await step("letting the target be written to", &steps) {
+                try await step(.freeTarget, &steps) {
                     try await Worker.run(name: "fence") { try WayBack(options, logger: logger).freeTarget() }
                 }
             }

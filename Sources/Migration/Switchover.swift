@@ -60,12 +60,15 @@ public struct Switchover: Sendable {
     }
 
     /// Says whether a switchover could be made now, and changes nothing.
-    public func check(_ stop: StopRequest) throws -> (findings: [Finding], views: [String]) {
+    public func check(_ stop: StopRequest) throws -> (findings: [Finding], plan: SwitchoverPlan) {
         let journal = try journal()
         var check = try SwitchoverCheck(options, wishes, journal)
         try check.look()
         try check.lookAtLag(isFollowed: CloneJournal.isRunning(spool), stop)
-        return (check.findings, check.views.map(\.name))
+        let plan = SwitchoverPlan(
+            wishes, views: check.views.map(\.name), hasHook: options.eventCommand != nil, hasLate: journal.late != nil,
+            isBack: options.direction > 1)
+        return (check.findings, plan)
     }
 
     /// Waits until little is left, has everything applied up to the source's present position, verifies it, and sets the
@@ -107,27 +110,29 @@ public struct Switchover: Sendable {
         _ journal: CloneJournal, _ follower: SwitchoverFollower, _ stop: StopRequest
     ) async throws -> Outcome {
         var steps: [CloneJournal.Step] = []
-        try await step("finding who follows", &steps) {
+        try await step(.follow, &steps) {
             try await Worker.run(name: "following") { try follower.engage(journal.pid, stop) }
         }
         Failpoint.afterRequest.reach()
-        try await step("waiting for the lag", &steps) {
+        try await step(.lag, &steps) {
             try await Worker.run(name: "lag") { try awaitLag(follower, stop) }
         }
         if wishes.refresh == .afterwards {
             // None is as old as the copy when applications come.
-            let count = try await step("refreshing views", &steps) {
+            let count = try await step(.refreshBefore, &steps) {
                 try await Worker.run(name: "refreshing") { try refresh { try goOn(stop) }.refreshed }
             }
-            if count > 0 {
-                try await step("waiting again", &steps) {
+            if count == 0 {
+                steps.removeLast()
+            } else {
+                try await step(.lagAgain, &steps) {
                     try await Worker.run(name: "lag") { try awaitLag(follower, stop) }
                 }
             }
         }
         if wishes.keepsWayBack {
             try goOn(stop)
-            try await step("preparing the way back", &steps) {
+            try await step(.prepareWayBack, &steps) {
                 try await Worker.run(name: "way back") { try WayBack(options, logger: logger).prepare() }
             }
         } else {
@@ -138,15 +143,17 @@ public struct Switchover: Sendable {
         Failpoint.afterTakeOver.reach()
         let looks = looks(try self.journal())
         defer { looks.giveUp() }
-        try await step("rehearsing", &steps) {
+        try await step(.rehearse, &steps) {
             try await Worker.run(name: "sessions") { for session in [source, target] { session.prepare() } }
             await looks.rehearsed()
         }
         guard wishes.fences else { return try await drain(try self.journal(), looks, follower, stop, steps) }
         // Who pauses the application's connections does it here.
-        try await step("event before-fence", &steps) { try await hook.fire(.beforeFence) }
+        if options.eventCommand != nil {
+            try await step(.beforeFence, &steps) { try await hook.fire(.beforeFence) }
+        }
         let raised = await attempt {
-            try await step("making the source read-only", &steps) {
+            try await step(.fence, &steps) {
                 try await Worker.run(name: "fence") {
                     try source.use { try SourceFence.raise(options.source, on: $0, spool, logger) }
                 }
@@ -197,7 +204,7 @@ public struct Switchover: Sendable {
         var steps = before
         let options = self.options
         try goOn(stop)
-        try await step("waiting for open transactions", &steps) {
+        try await step(.inFlight, &steps) {
             try await Worker.run(name: "in flight") {
                 try source.use { try InFlight(source: $0).await(seconds: wishes.inFlightSeconds, stop, logger) }
             }
@@ -205,13 +212,13 @@ public struct Switchover: Sendable {
         // Nobody can change definitions or take values of sequences any more where the source is fenced: both are done while
         // changes are applied.
         let early = wishes.fences ? Task { try await looks.look() } : nil
-        let end = try await step("taking the end position", &steps) {
+        let end = try await step(.end, &steps) {
             try await Worker.run(name: "source") { try source.use(endPosition) }
         }
         logger.info("the end position is \(end.position)")
         let sets = setSequences()
         let earlySequences = wishes.fences ? Task { try await sets() } : nil
-        try await step("applying what is left", &steps) {
+        try await step(.apply, &steps) {
             try await Worker.run(name: "applying") {
                 try target.use { try awaitApplied(end, follower, stop, $0) }
             }
@@ -220,31 +227,31 @@ public struct Switchover: Sendable {
         events.tell(hook, .drained, ["end": "\(end.position)"])
         try goOn(stop)
         try follower.requestRest()
-        let plan = try await step("definitions", &steps) {
+        let plan = try await step(.definitions, &steps) {
             if let early { try await early.value } else { try await looks.look() }
         }
-        let position = try await step("ending the stages", &steps) {
+        let position = try await step(.stages, &steps) {
             try await Worker.run(name: "resting") { try awaitRest(end, follower, stop) }
         }
         Failpoint.afterRest.reach()
         var outcome = Outcome(end: end.position, sequences: nil, views: nil, rest: [], comparedTables: nil, steps: [])
-        outcome.rest = try await step("the rest", &steps) {
+        outcome.rest = try await step(.rest, &steps) {
             try await Worker.run(name: "rest") { try bringRest(plan, journal, stop) }
         }
-        outcome.sequences = try await step("sequences", &steps) {
+        outcome.sequences = try await step(.sequences, &steps) {
             if let earlySequences { try await earlySequences.value } else { try await sets() }
         }
         if wishes.refresh == .inside {
-            (outcome.views, outcome.staleViews) = try await step("materialized views", &steps) {
+            (outcome.views, outcome.staleViews) = try await step(.refreshInside, &steps) {
                 try await Worker.run(name: "refreshing") { try refresh { try goOn(stop) } }
             }
         }
         if wishes.compares {
-            outcome.comparedTables = try await step("comparing", &steps) {
+            outcome.comparedTables = try await step(.compare, &steps) {
                 try await Worker.run(name: "comparing") { try compare(stop) }
             }
         }
-        try await step("looking for late changes", &steps) {
+        try await step(.late, &steps) {
             try await Worker.run(name: "late") {
                 try source.use { try checkLateChanges(journal, after: position, end, on: $0) }
             }
@@ -252,12 +259,12 @@ public struct Switchover: Sendable {
         try goOn(stop)
         if journal.late != nil {
             // After this no change may be applied; a switchover that fails later has them dropped again.
-            outcome.remarks = try await step("foreign keys and triggers", &steps) {
+            outcome.remarks = try await step(.lateDefinitions, &steps) {
                 try await Worker.run(name: "late") { try LateDefinitions.make(options, logger) }
             }
         }
         if wishes.keepsWayBack {
-            try await step("the way back", &steps) {
+            try await step(.wayBack, &steps) {
                 try await Worker.run(name: "way back") { try WayBack(options, logger: logger).place() }
             }
             try goOn(stop)
@@ -340,13 +347,13 @@ public struct Switchover: Sendable {
     }
 
     func step<Result: Sendable>(
-        _ name: String, _ steps: inout [CloneJournal.Step], _ body: () async throws -> Result
+        _ kind: SwitchoverStep, _ steps: inout [CloneJournal.Step], _ body: () async throws -> Result
     ) async throws -> Result {
-        progress.begin(name)
+        progress.begin(kind.rawValue)
         let begun = Deadline.now
         let result = try await body()
         let milliseconds = (Deadline.now.nanoseconds - begun.nanoseconds) / 1_000_000
-        steps.append(.init(name: name, seconds: Double(milliseconds) / 1000))
+        steps.append(.init(name: kind.rawValue, seconds: Double(milliseconds) / 1000))
         return result
     }
 

@@ -54,6 +54,7 @@ struct CloneSwitchoverTests {
             try await rig.onSource("INSERT INTO parent VALUES (78)")
 
             // The same again, which now waits for as long as it takes.
+            let plan = try await rig.shell(rig.cloneCommand("switchover --dry-run --max-lag 1000000s")).output
             let waiting = try rig.start(rig.cloneCommand("switchover --max-lag 1s"))
             try await waiting.awaitLog(containing: "waiting for 1.0 s")
             locker.killGroup()
@@ -64,6 +65,12 @@ struct CloneSwitchoverTests {
                 """)
             let done = try await waiting.wait().checked("switchover")
             #expect(done.output.contains("3 materialized views") || done.output.contains("4 materialized views"))
+            // What was done is what the dry run had listed, and the views once more.
+            let listed = plan.split(separator: "\n").filter {
+                $0.hasPrefix("  ") && $0.contains(". ") && $0.first { $0 != " " }?.isNumber == true
+            }
+            let steps = done.outputLines.drop { !$0.hasPrefix("step ") }.dropFirst().prefix { !$0.isEmpty }
+            #expect(listed.count == steps.count + 1, "\(plan) \(done)")
             #expect(try await follower.wait().exitCode == 0, "\(follower.stderr)")
             // The parent and its child.
             let counted = "SELECT a.n, m.n FROM a_top a, \"M\" m"

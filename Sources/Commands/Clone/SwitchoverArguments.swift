@@ -102,7 +102,7 @@ struct SwitchoverArguments: ParsableArguments {
         wishes.rest = rest
         wishes.restLimitSeconds = restLimit
         let switchover = Switchover(options, wishes, logger: logger)
-        if dryRun { return try await rehearse(switchover, keepsWayBack) }
+        if dryRun { return try await rehearse(switchover) }
         if switchover.hasMoreToDo { return try await finish(switchover) }
         // A terminal that is closed must not leave the application locked out.
         let outcome = try await Program.runAsync(hangup: {}) { stop in
@@ -124,37 +124,11 @@ struct SwitchoverArguments: ParsableArguments {
         }
     }
 
-    private func rehearse(_ switchover: Switchover, _ keepsWayBack: Bool) async throws {
-        let (findings, views) = try await Program.run { stop in try switchover.check(stop) }
+    private func rehearse(_ switchover: Switchover) async throws {
+        let (findings, plan) = try await Program.run { stop in try switchover.check(stop) }
         FindingTable.print(findings)
         Output.line("\nIt would:")
-        var steps = [
-            "wait until the target is less than \((maxLag?.limit ?? SwitchoverOptions.standardLimit).words) behind, for "
-                + "\(lagTimeout) s at most",
-            "have the clone that follows continue, or follow here if there is none",
-        ]
-        if keepsWayBack { steps.append("make slot and publications for the way back, on the target") }
-        if fence && events.onEvent != nil { steps.append("run the program for event before-fence") }
-        if fence { steps.append("make the source's database read-only, and end its other sessions") }
-        steps += [
-            "wait for transactions that are open on the source, for \(inFlightTimeout) s at most",
-            "take the source's position, and wait until everything up to it is applied",
-            "prove that the target has it, and have the stages end",
-            "compare the definitions" + (acceptDrift ? ", and continue if they differ" : ""),
-            rest == .ignore
-                ? "leave what the stream of changes does not carry"
-                : "compare what the stream of changes does not carry, and \(rest == .copy ? "copy" : "refuse") what differs",
-            "set the sequences, and verify that none is behind the source's",
-        ]
-        let refresh = "refresh \(views.joined(separator: ", "))"
-        if !views.isEmpty && refreshInside { steps.append(refresh) }
-        if compare { steps.append("compare all rows") }
-        steps.append("look whether anything was committed on the source after the end position")
-        steps.append("make foreign keys and triggers, where they were left out (--triggers late)")
-        if keepsWayBack { steps.append("write down from where the way back begins") }
-        if events.onEvent != nil { steps.append("run the program for event released") }
-        if !views.isEmpty && !refreshInside { steps.append("\(refresh), while the application uses the target") }
-        for (index, step) in steps.enumerated() { Output.line("  \(index + 1). \(step)") }
+        for (index, step) in plan.sentences.enumerated() { Output.line("  \(index + 1). \(step)") }
         if let failure = findings.first(where: { $0.status == .fail }) {
             throw ProgramFailure(failure.exitStatus, "a switchover could not be made now; nothing was changed")
         }
@@ -166,6 +140,9 @@ struct SwitchoverArguments: ParsableArguments {
     ) {
         Table.print(
             ["step", "seconds"], outcome.steps.map { [$0.name, CopySummary.text($0.seconds)] }, alignedRight: [1])
+        if fence {
+            Output.line("From the read-only source to the end: \(CopySummary.text(outcome.steps.pauseSeconds)) s.")
+        }
         var done = "The target has everything up to \(outcome.end)"
         done += outcome.sequences.map { ". Set \(Figures.counted($0, "sequence"))" } ?? ""
         done += outcome.rest.isEmpty ? "" : ", \(outcome.rest.joined(separator: ", ")) brought over again"

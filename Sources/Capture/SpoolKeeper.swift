@@ -127,28 +127,20 @@ public final class SpoolKeeper: Sendable {
         }
         ChildProcesses.all.add(process, isGroup: true)
         defer { ChildProcesses.all.remove(process) }
-        var status: Int32 = 0
-        var ended = waitpid(process, &status, WNOHANG)
-        while ended == 0 || (ended < 0 && errno == EINTR) {
+        while true {
+            if let ending = ChildProcess.ending(of: process) {
+                if ending.code != 0 && !stopping.isRequested {
+                    logger.warning(
+                        """
+                        --archive-command failed for \(name.fileName) (\(ending.words)); nothing is pruned meanwhile, and it is \
+                        tried again
+                        """)
+                }
+                return ending.code == 0
+            }
             if stopping.isRequested { kill(-process, SIGTERM) }
             _ = Polling.wait(stopping.isRequested ? -1 : stopping.descriptor, until: .after(milliseconds: 20))
-            ended = waitpid(process, &status, WNOHANG)
         }
-        guard ended == process, status == 0 else {
-            if !stopping.isRequested {
-                logger.warning(
-                    """
-                    --archive-command failed for \(name.fileName) (\(Self.words(status))); nothing is pruned meanwhile, and \
-                    it is tried again
-                    """)
-            }
-            return false
-        }
-        return true
-    }
-
-    private static func words(_ status: Int32) -> String {
-        status & 0x7F == 0 ? "exit code \((status >> 8) & 0xFF)" : "signal \(status & 0x7F)"
     }
 
     // MARK: Pruning

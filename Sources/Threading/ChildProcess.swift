@@ -87,6 +87,14 @@ public struct ChildProcess: Sendable {
         return Ending(status: status)
     }
 
+    /// How a child ended; nil while it runs.
+    public static func ending(of pid: pid_t) -> Ending? {
+        var status: Int32 = 0
+        let ended = waitpid(pid, &status, WNOHANG)
+        guard ended == 0 || ended < 0 && errno == EINTR else { return Ending(status: ended == pid ? status : 1 << 8) }
+        return nil
+    }
+
     /// The variables of this process with others in their place.
     ///
     /// - Parameter changes: the values of variables; nil for those that are left out.

@@ -150,4 +150,32 @@ extension CatalogFacts {
                     FROM above a))
           FROM \(relations) WHERE c.relkind OPERATOR(pg_catalog.=) 'r' AND \(ours)
         """
+
+    /// For each table the parts of the composite types and enums in its columns, each as one word: a part that is dropped and made
+    /// again is empty in the rows that there are, and a label that is renamed for a while is another one for whoever reads it.
+    static let meanings = """
+        SELECT 'values', n.nspname, c.relname, \(named), (
+          WITH RECURSIVE used (type) AS (
+            SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid
+               AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped AND a.atttypid OPERATOR(pg_catalog.>=) 16384
+             UNION
+            SELECT x.type FROM used u JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) u.type
+              CROSS JOIN LATERAL (
+                SELECT t.typelem AS type UNION ALL SELECT t.typbasetype UNION ALL
+                SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) t.typrelid
+                   AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped UNION ALL
+                SELECT g.rngsubtype FROM pg_catalog.pg_range g WHERE g.rngtypid OPERATOR(pg_catalog.=) t.oid) x
+             WHERE x.type OPERATOR(pg_catalog.>=) 16384)
+          SELECT pg_catalog.string_agg(w.word, ' ' ORDER BY w.word COLLATE "C") FROM (
+            SELECT pg_catalog.concat_ws(':', a.attrelid, a.attnum, a.atttypid) AS word
+              FROM used u JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) u.type
+              JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) t.typrelid
+             WHERE a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
+             UNION ALL
+            SELECT pg_catalog.concat_ws(':', e.oid, e.xmin) FROM used u
+              JOIN pg_catalog.pg_enum e ON e.enumtypid OPERATOR(pg_catalog.=) u.type) w)
+          FROM \(relations) WHERE c.relkind OPERATOR(pg_catalog.=) 'r' AND \(ours)
+           AND EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid
+                          AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped AND a.atttypid OPERATOR(pg_catalog.>=) 16384)
+        """
 }

@@ -25,9 +25,11 @@ package struct CatalogFacts: Codable, Sendable, Equatable {
         case operation = "operator"
         /// What says that a table's rows are still those that were copied, and were followed since.
         case rows
+        /// What says that values of its columns' types still mean what they did.
+        case values
 
         /// It is compared with what it was on the source, and the target's is not looked at.
-        package var isSourcesAlone: Bool { self == .publication || self == .rows }
+        package var isSourcesAlone: Bool { self == .publication || self == .rows || self == .values }
 
         /// What it says cannot be compared with what another server says.
         package var isPrintedOnce: Bool {
@@ -118,17 +120,19 @@ extension CatalogFacts {
             routines(connection.serverVersion),
         ]
         parts += others
-        if !publications.isEmpty { parts += published(publications, connection.serverVersion) + [rows] }
+        if !publications.isEmpty { parts += published(publications, connection.serverVersion) + [rows, meanings] }
         return try read(connection, parts)
     }
 
     /// Those about publications and rows alone, which say of what the stream may not have carried all.
     package static func carried(_ connection: Connection, publications: [String]) throws -> CatalogFacts {
-        try read(connection, published(publications, connection.serverVersion) + [rows])
+        try read(connection, published(publications, connection.serverVersion) + [rows, meanings])
     }
 
-    /// Those about rows alone.
-    package static func rows(_ connection: Connection) throws -> CatalogFacts { try read(connection, [rows]) }
+    /// Those about rows and what their values mean.
+    package static func rows(_ connection: Connection) throws -> CatalogFacts {
+        try read(connection, [rows, meanings])
+    }
 
     private static func read(_ connection: Connection, _ parts: [String]) throws -> CatalogFacts {
         let result = try connection.execute(
@@ -281,7 +285,7 @@ extension CatalogFacts {
     }
 
     /// A table or schema that was taken out of a publication and put back has another entry; a publication that was altered, or
-    /// made again, another row.
+    /// made again, another row; a table that left a published schema and came back, too.
     private static func published(_ publications: [String], _ version: Int) -> [String] {
         let names = publications.map { Quoting.literal($0) }.joined(separator: ", ")
         let tables = """
@@ -290,7 +294,7 @@ extension CatalogFacts {
               JOIN pg_catalog.pg_publication p ON p.oid OPERATOR(pg_catalog.=) r.prpubid WHERE p.pubname IN (\(names))
             """
         let schemas = """
-            \(published("%I of %I.%I by its schema", "r.oid, r.xmin, ")) JOIN pg_catalog.pg_publication_namespace r
+            \(published("%I of %I.%I by its schema", "r.oid, r.xmin, c.xmin, ")) JOIN pg_catalog.pg_publication_namespace r
                 ON r.pnnspid OPERATOR(pg_catalog.=) n.oid
               JOIN pg_catalog.pg_publication p ON p.oid OPERATOR(pg_catalog.=) r.pnpubid
              WHERE p.pubname IN (\(names)) AND c.relkind IN ('r', 'p') AND \(ours)

@@ -20,6 +20,12 @@ package struct CopiedTable: Sendable, Equatable {
     package var isDivisible: Bool
     /// The binary form of its values is the same in all versions, and tells nothing that only one database knows.
     package var isBinary = false
+    /// To plan a query of it may run functions of other roles with the session's rights (``OthersCode``): it is read by COPY alone,
+    /// which plans nothing.
+    package var plansOthersCode = false
+    /// The columns whose values are stored, as SQL writes them: those that COPY takes, and stored generated ones, which each side has
+    /// computed for itself.
+    package var storedColumns: String?
 
     /// The table and its columns for a COPY statement.
     package var copyList: String {

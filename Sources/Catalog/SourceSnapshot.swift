@@ -51,7 +51,8 @@ package final class SourceSnapshot {
                 oid: oid, name: Quoting.qualified(schema, table), columns: row[3],
                 size: row[4].flatMap { Int($0) } ?? 0, file: file,
                 blocks: row[6].flatMap { Int($0) } ?? 0, isUnlogged: row[8] == "u",
-                isDivisible: row[3] != nil && row[7] == "t", isBinary: row[9] == "t")
+                isDivisible: row[3] != nil && row[7] == "t" && row[10] != "t", isBinary: row[9] == "t",
+                plansOthersCode: row[10] == "t", storedColumns: row[11])
         }
     }
 
@@ -92,7 +93,11 @@ package final class SourceSnapshot {
                              JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
                              LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND e.typarray = t.oid
                             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND t.typtype <> 'e'
-                              AND coalesce(e.oid, t.oid) <> ALL ('{\(binaryTypes)}'::pg_catalog.oid[]))
+                              AND coalesce(e.oid, t.oid) <> ALL ('{\(binaryTypes)}'::pg_catalog.oid[])),
+               \(OthersCode.isPlanned),
+               (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(attname), ', ' ORDER BY attnum)
+                  FROM pg_catalog.pg_attribute a WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+                   AND coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') <> 'v')
           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind = 'r' AND c.relpersistence <> 't'
            AND \(UserObject.namespace) AND \(ownedByNoExtension)

@@ -4,8 +4,8 @@ import Postgres
 
 // Code of others that runs when rows are written.
 extension Preflight {
-    /// CHECK constraints, expressions, partition keys, ranges, rules and triggers that fire always call functions with the rights of whoever writes the
-    /// row. Where that is a superuser, the functions' owners have these rights.
+    /// CHECK constraints, expressions, statistics, partition keys, ranges, rules and triggers that fire always call functions with the
+    /// rights of whoever writes the row. Where that is a superuser, the functions' owners have these rights.
     func lookAtCode() throws {
         guard try text(target, DatabaseSession.isSuperuserQuery) == "t" else { return }
         let found = try column(
@@ -27,6 +27,10 @@ extension Preflight {
               SELECT d.refclassid, d.refobjid, i.indrelid::pg_catalog.regclass::pg_catalog.text
                 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_depend d ON d.objid OPERATOR(pg_catalog.=) i.indexrelid
                  AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+               UNION ALL
+              SELECT d.refclassid, d.refobjid, s.stxrelid::pg_catalog.regclass::pg_catalog.text
+                FROM pg_catalog.pg_statistic_ext s JOIN pg_catalog.pg_depend d ON d.objid OPERATOR(pg_catalog.=) s.oid
+                 AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass
                UNION ALL
               SELECT d.refclassid, d.refobjid, t.partrelid::pg_catalog.regclass::pg_catalog.text
                 FROM pg_catalog.pg_partitioned_table t JOIN pg_catalog.pg_depend d
@@ -58,7 +62,16 @@ extension Preflight {
              WHERE \(UserObject.namespace) AND \(CatalogFacts.noExtension("pg_proc", "p.oid"))
              GROUP BY p.oid, r.rolname ORDER BY 1
             """)
+        let texts = try column(source, Self.textsThatRun)
+        if !texts.isEmpty {
+            warn(
+                .target, "code",
+                "constraints of ordinary roles' tables and domains call functions of the server that run any SQL, or change the session: "
+                    + "with the rights of \"\(target.user)\", a superuser, when rows are written: \(Figures.some(texts))",
+                "look at what they do; or use a role on the target that is no superuser (docs/managed-services.md)")
+        }
         guard !found.isEmpty else {
+            guard texts.isEmpty else { return }
             return pass(.target, "code", "no function of an ordinary role runs when rows are written")
         }
         warn(
@@ -67,6 +80,21 @@ extension Preflight {
                 + "target: \(Figures.some(found))",
             "look at what they do; or use a role on the target that is no superuser (docs/managed-services.md)")
     }
+
+    /// Nothing in the catalog says that a constraint depends on the server's own functions: its text does.
+    private static let textsThatRun = """
+        SELECT pg_catalog.format('%I of %s', o.conname, CASE o.contypid WHEN 0 THEN o.conrelid::pg_catalog.regclass::pg_catalog.text
+                 ELSE o.contypid::pg_catalog.regtype::pg_catalog.text END)
+          FROM pg_catalog.pg_constraint o
+          LEFT JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) o.conrelid
+          LEFT JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) o.contypid
+          JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) coalesce(c.relowner, t.typowner) AND NOT r.rolsuper
+          JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) o.connamespace
+         WHERE o.contype OPERATOR(pg_catalog.=) 'c' AND \(UserObject.namespace)
+           AND pg_catalog.pg_get_constraintdef(o.oid) OPERATOR(pg_catalog.~*)
+               '[^a-z0-9_]((query|table|cursor|schema|database)_to_xml|ts_rewrite|ts_stat|set_config|setval|lo_)'
+         ORDER BY 1
+        """
 
     /// Where `=` of a key's type is ambiguous, rows are found by the key's text.
     func lookAtKeyCasts() throws {

@@ -14,6 +14,14 @@ extension RestPlan {
         guard let base = try CatalogBase.read(spool) else { return [:] }
         let now = try CatalogFacts.carried(source, publications: publications)
         var altered: [UInt32: String] = [:]
+        let changed = base.source.values.filter { key, before in
+            // What was added changes nothing that was there.
+            key.kind == .values
+                && !Set(before.split(separator: " ")).isSubset(of: Set((now[key] ?? "").split(separator: " ")))
+        }
+        for oid in try withPartitions(
+            Set(changed.keys.compactMap { key in key.relation.map { Quoting.qualified(key.schema, $0) } }), source)
+        { altered[oid] = "a type of its columns was altered" }
         for (key, value) in now.values where key.kind == .rows {
             // Its number comes first. A table that was not there before is looked at by its name.
             guard let before = base.source[key], before != value,

@@ -46,6 +46,23 @@ struct ClonePublicationTests {
         }
     }
 
+    @Test func aTableThatLeftAPublishedSchemaIsBroughtOver() async throws {
+        let major = try await PostgresInstallation.targetMajors()[0]
+        try await Self.run(major: major, publication: "FOR TABLES IN SCHEMA public") { rig in
+            try await rig.onSource("CREATE SCHEMA other")
+            let follower = try await rig.startFollower("--publication sends")
+            for table in ["a", "b"] {
+                try await rig.onSource(
+                    "BEGIN; ALTER TABLE \(table) SET SCHEMA other; UPDATE other.\(table) SET v = 'lost'; ALTER TABLE other.\(table) SET SCHEMA public; COMMIT"
+                )
+            }
+            let done = try await rig.shell(rig.cloneCommand("switchover --fence")).checked("switchover")
+            #expect(done.output.contains("\"public\".\"a\""), "\(done)")
+            #expect(try await follower.wait().exitCode == 0, "\(follower.stderr)")
+            try await rig.expectEqual()
+        }
+    }
+
     /// Up to 17 the source cannot decode what was written meanwhile; from 18 on it leaves that out, with a warning to its client.
     @Test(arguments: try await majors(), ["FOR ALL TABLES", "FOR TABLE a, b"])
     func oneThatWasMadeAgainIsNoticed(_ major: Int, _ publication: String) async throws {

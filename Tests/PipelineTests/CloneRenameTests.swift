@@ -81,6 +81,35 @@ struct CloneRenameTests {
     }
 }
 
+extension CloneRenameTests {
+    /// An attribute that is made again is empty in the rows that there are; a label that was another's for a while went to the target
+    /// by its name.
+    @Test(arguments: try await PostgresInstallation.targetMajors().prefix(1))
+    func whatValuesMeantForAWhileIsCompared(_ targetMajor: Int) async throws {
+        let exchange = ["'ok' TO 'other'", "'sad' TO 'ok'", "'other' TO 'sad'"]
+            .map { "ALTER TYPE state RENAME VALUE \($0);" }.joined()
+        try await Rig.runClone(targetMajor: targetMajor) { rig in
+            try await rig.onSource(
+                """
+                CREATE TYPE state AS ENUM ('ok', 'sad'); CREATE TYPE point2 AS (a int, b int); CREATE DOMAIN states AS state[];
+                CREATE TABLE parts (id int PRIMARY KEY, c point2[]); INSERT INTO parts VALUES (1, ARRAY[ROW(1, 2)::point2]);
+                CREATE TABLE labels (id int PRIMARY KEY, s states); INSERT INTO labels VALUES (1, '{ok}');
+                CREATE TYPE grows AS ENUM ('a'); CREATE TABLE undisturbed (id int PRIMARY KEY, g grows); INSERT INTO undisturbed VALUES (1, 'a');
+                """)
+            let follower = try await rig.startFollower()
+            for statement in [
+                "ALTER TYPE point2 DROP ATTRIBUTE b", "ALTER TYPE point2 ADD ATTRIBUTE b int", exchange,
+                "INSERT INTO labels VALUES (2, '{sad}')", exchange,
+            ] { try await rig.onSource(statement) }
+            for side in [rig.onSource, rig.onTarget] { _ = try await side("ALTER TYPE grows ADD VALUE 'b'") }
+            let done = try await rig.shell(rig.cloneCommand("switchover --fence")).checked("switchover")
+            #expect(done.output.contains("\"public\".\"labels\", \"public\".\"parts\" brought over again"), "\(done)")
+            #expect(try await follower.wait().exitCode == 0, "\(follower.stderr)")
+            try await rig.expectCloned()
+        }
+    }
+}
+
 extension Rig {
     fileprivate func onTargetAfterAll(_ query: String, equals value: String) async throws {
         try await target.awaitSQL(query, equals: value, database: targetDatabase)

@@ -103,9 +103,10 @@ public struct ApplyError: Error, Sendable {
     private static func advice(for code: Code) -> String {
         switch code {
         case .connectionLost, .conflict: "nothing is lost: run it again to continue from the target's position"
-        case .constraint: "fix the row or the constraint on the target, then run it again; the batch is rolled back"
-        case .privilege: "grant what is missing, then run it again; the batch is rolled back"
-        default: "fix the cause on the target, then run it again; the batch is rolled back"
+        case .constraint:
+            "fix the row or the constraint on the target, then run it again (clone retry); the batch is rolled back"
+        case .privilege: "grant what is missing, then run it again (clone retry); the batch is rolled back"
+        default: "fix the cause on the target, then run it again (clone retry); the batch is rolled back"
         }
     }
 }

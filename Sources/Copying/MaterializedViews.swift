@@ -45,6 +45,11 @@ package struct MaterializedViews {
         views = Self.ordered(all, reads: reads)
     }
 
+    /// The names of those that have contents.
+    package static func filled(on connection: Connection) throws -> [String] {
+        try MaterializedViews(on: connection).views.map(\.name)
+    }
+
     private init(_ views: [View], reads: [String: [String]]) {
         self.views = views
         self.reads = reads

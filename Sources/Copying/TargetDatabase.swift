@@ -9,8 +9,20 @@ package struct TargetDatabase {
     package let connection: Connection
 
     package init(_ string: ConnectionString) throws {
-        connection = try Connection(string, applicationName: DatabaseSession.applicationName)
+        do throws(PostgresError) {
+            connection = try Connection(string, applicationName: DatabaseSession.applicationName)
+        } catch {
+            throw Self.saysWhatIsMissing(error, string)
+        }
         for (name, value) in CopySettings.list(encoding: "UTF8") { try connection.set(name, to: value) }
+    }
+
+    private static func saysWhatIsMissing(_ error: PostgresError, _ string: ConnectionString) -> PostgresError {
+        guard error.code == .cannotConnect, let name = string.parameters["dbname"],
+            error.message.contains("database \"\(name)\" does not exist")
+        else { return error }
+        return PostgresError(
+            .cannotConnect, error.message + ": make the target's database first, on that server: createdb \(name)")
     }
 
     /// The extensions that are there.

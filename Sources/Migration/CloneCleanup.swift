@@ -65,6 +65,12 @@ public struct CloneCleanup {
         }
         Failpoint.beforeDone.reach()
         journal.phase = .done
+        if journal.switchedAt == nil && journal.isEnding != true {
+            journal.givenUpAt = Timestamp.now.description
+            logger.warning(
+                "given up before a switchover: the target stays as it is, and no change of the source comes to it any more"
+            )
+        }
         try journal.write(spool)
     }
 }

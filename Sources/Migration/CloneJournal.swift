@@ -117,6 +117,8 @@ public struct CloneJournal: Codable, Sendable, Equatable {
     public var isEnding: Bool?
     /// How the last run ended; nil while one runs, and after one that did not fail.
     public var lastFailure: Failure?
+    /// When `clone cleanup` gave up a migration that was not switched over, in UTC: nothing has come to the target since.
+    public var givenUpAt: String?
     /// When a switchover made the source read-only, in UTC; nil once that is undone.
     public var fencedAt: String?
 
@@ -128,6 +130,7 @@ public struct CloneJournal: Codable, Sendable, Equatable {
         case stream = "origin"
         case consistentPoint = "consistent_point"
         case switchedAt = "switched_at"
+        case givenUpAt = "given_up_at"
         case unfilledViews = "unfilled_views"
         case skipsLargeObjects = "skips_large_objects"
         case isEnding = "is_ending"

@@ -90,6 +90,12 @@ public struct CloneRun: Sendable {
                 "the copy in \(options.spool) was made without --follow, so that no slot has kept the changes since: start over "
                     + "with an empty target and another --dir")
         }
+        if let moment = journal.givenUpAt {
+            throw ProgramFailure(
+                .conflict,
+                "the migration in \(options.spool) was given up by clone cleanup at \(moment), before a switchover: no slot has kept the "
+                    + "changes since. Start over with an empty target and another --dir")
+        }
         if journal.phase == .done {
             logger.info("this migration is done already; for another one use another --dir")
             return .done(journal)

@@ -49,6 +49,12 @@ struct CloneStart {
                     "the migration in \(options.spool) is complete, and the target may be in use: --restart would drop it. "
                         + "For another migration use an empty database and another --dir")
             }
+            guard !old.follows || options.follows || options.restarts else {
+                throw ProgramFailure(
+                    .usage,
+                    "the copy in \(options.spool) was begun with --follow and is not complete: add --follow to resume it, or "
+                        + "--restart to drop what it made and begin one that is not followed")
+            }
             if asked == nil { options.filters = nil }
             if let resumed = try interrupted(old, source, target) { return resumed }
             options.filters = try options.addingProvidersSchemas(of: source)

@@ -39,6 +39,9 @@ public struct MigrationHealth: Sendable {
     public init(_ status: MigrationStatus, maxLag: Lag.Limit?, maxWAL: UInt64?) {
         let journal = status.journal
         let isFollowing = journal.phase == .following && journal.switchedAt == nil
+        if let moment = journal.givenUpAt {
+            add(.critical, "given up by clone cleanup at \(moment), before a switchover")
+        }
         if journal.phase != .done && journal.switchedAt == nil && !status.running {
             add(.critical, "\(journal.phase.rawValue), and no clone works on it")
         }

@@ -119,7 +119,7 @@ public struct MigrationStatus: Encodable, Sendable {
         for item in drift?.items ?? [] { warnings.append("definitions changed: \(item.sentence)") }
         if journal.fencedAt != nil {
             warnings.append(
-                "the source is read-only since \(journal.fencedAt ?? "?"); to undo that: "
+                "the source was made read-only at \(journal.fencedAt ?? "?"); to undo that, if nobody has: "
                     + SourceFence.undo(journal.source.name))
         }
         if let end = journal.releasing, journal.switchedAt == nil, !running {

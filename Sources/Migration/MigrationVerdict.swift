@@ -28,7 +28,11 @@ public struct MigrationVerdict: Sendable, Equatable {
     /// The verdict on a migration.
     public init(_ status: MigrationStatus) {
         let journal = status.journal
-        if journal.phase == .done {
+        if let moment = journal.givenUpAt {
+            self.init(
+                .trouble, "Given up at \(moment.prefix(19)) UTC, before a switchover: the target has no later changes.",
+                "Start over with an empty target and another folder.")
+        } else if journal.phase == .done {
             self.init(.done, "The migration is complete.", "Nothing is left to do.")
         } else if let end = journal.switchedAt {
             self.init(

@@ -117,4 +117,36 @@ extension Preflight {
                 + "whole table on the target: \(Figures.some(found))",
             "drop the cast, or make it again AS ASSIGNMENT, before the copy")
     }
+
+    /// A function that is declared IMMUTABLE and is not: a generated column or an index has what it gave in the session that wrote
+    /// the row, and ours have TimeZone = UTC.
+    func lookAtTimeZones() throws {
+        let found = try column(
+            source,
+            """
+            SELECT DISTINCT pg_catalog.format('%s in %s', p.oid::pg_catalog.regprocedure, coalesce(d2.adrelid, i.indrelid)::pg_catalog.regclass)
+              FROM pg_catalog.pg_depend d
+              JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) d.refobjid
+              JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+              JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang AND l.lanname NOT IN ('internal', 'c')
+              LEFT JOIN pg_catalog.pg_attrdef d2 ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+                    AND d2.oid OPERATOR(pg_catalog.=) d.objid
+                    AND EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) d2.adrelid
+                          AND a.attnum OPERATOR(pg_catalog.=) d2.adnum
+                          AND pg_catalog.to_jsonb(a) OPERATOR(pg_catalog.->>) 'attgenerated' OPERATOR(pg_catalog.=) 's')
+              LEFT JOIN pg_catalog.pg_index i ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+                    AND i.indexrelid OPERATOR(pg_catalog.=) d.objid
+             WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass AND \(UserObject.namespace)
+               AND (d2.oid IS NOT NULL OR i.indexrelid IS NOT NULL)
+               AND p.proargtypes::pg_catalog.oid[] OPERATOR(pg_catalog.&&) '{1184,1266,1185,1270}'::pg_catalog.oid[]
+             ORDER BY 1
+            """)
+        guard !found.isEmpty else { return }
+        warn(
+            .target, "time zone",
+            "declared IMMUTABLE, these functions of times may give something else where TimeZone is another, and rows are written and "
+                + "indexes made on the target with TimeZone = UTC: \(Figures.some(found))",
+            "if they depend on it, REINDEX the indexes after the switchover; clone compare data finds generated columns that differ"
+        )
+    }
 }

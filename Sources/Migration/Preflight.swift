@@ -92,6 +92,7 @@ public final class Preflight {
         try attempt(.target, "roles") { try lookAtTargetRoles() }
         try attempt(.source, "limits") { try lookAtLimits() }
         try attempt(.target, "code") { try lookAtCode() }
+        try attempt(.target, "time zone") { try lookAtTimeZones() }
         if options.follows { try attempt(.source, "keys") { try lookAtKeyCasts() } }
         try attempt(.target, "other migrations") { try lookForOtherMigrations() }
         lookAtDisk()

@@ -31,7 +31,9 @@ extension Switchover {
     @Sendable func endPosition(_ source: Connection) throws -> End {
         let writers = try OtherSessions(source: source).list(besidesOurs: true).count
         if writers > 0 {
-            logger.warning("\(writers) other sessions are connected to the source; what they write from now on is lost")
+            logger.warning(
+                "\(Figures.counted(writers, "other session")) connected to the source: what is written from now on is lost"
+            )
         }
         let doing = "taking the end position"
         try source.execute("BEGIN", doing: doing)

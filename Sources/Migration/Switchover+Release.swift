@@ -96,9 +96,13 @@ extension Switchover {
     }
 
     private func viewsToRefresh() throws -> [String] {
-        try MaterializedViews(
-            on: try TargetDatabase(options.target).connection, unfilled: journal().unfilledViews ?? []
-        ).views.map(\.name)
+        try MaterializedViews(on: try TargetDatabase(options.target).connection, unfilled: viewsToFill()).views.map(
+            \.name)
+    }
+
+    /// Views that the copy could not fill, and those that have contents on the source by now.
+    func viewsToFill() throws -> [String] {
+        try (journal().unfilledViews ?? []) + source.use(MaterializedViews.filled)
     }
 
     // MARK: Afterwards
@@ -123,7 +127,7 @@ extension Switchover {
         var stale: [String] = []
         if let journal = try CloneJournal.read(spool), let names = journal.unrefreshed {
             let target = try TargetDatabase(options.target).connection
-            let views = try MaterializedViews(on: target, unfilled: journal.unfilledViews ?? []).limited(to: names)
+            let views = try MaterializedViews(on: target, unfilled: names).limited(to: names)
             stale = try views.refresh(on: options.target, logger, besideReaders: true) {
                 if stop.isRequested { throw Self.isLeft(names) }
             }

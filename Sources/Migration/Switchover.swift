@@ -323,7 +323,7 @@ public struct Switchover: Sendable {
     /// - Returns: how many views were refreshed, and the names of those that could not be.
     private func refresh(_ isStopped: () throws -> Void) throws -> (refreshed: Int, stale: [String]) {
         let views = try MaterializedViews(
-            on: try TargetDatabase(options.target).connection, unfilled: journal().unfilledViews ?? [])
+            on: try TargetDatabase(options.target).connection, unfilled: viewsToFill())
         let stale = try views.refresh(on: options.target, logger, isStopped: isStopped)
         return (views.views.count - stale.count, stale)
     }

@@ -113,12 +113,13 @@ struct SwitchoverCheck {
             let spared = others.filter { !$0.mayBeEnded }
             add(
                 .pass, .source, "sessions",
-                "\(others.count) other sessions are connected; --fence ends \(others.count - spared.count) of them")
+                "\(Figures.counted(others.count, "other session")) connected; --fence ends \(others.count - spared.count) of them"
+            )
             for session in spared { add(.warn, .source, "sessions", SourceFence.words(of: session)) }
         } else {
             add(
                 .warn, .source, "sessions",
-                "\(others.count) other sessions are connected to the source; what they write after the end position is lost",
+                "\(Figures.counted(others.count, "other session")) connected to the source: what is written after the end position is lost",
                 "stop the application first, or use --fence")
         }
     }

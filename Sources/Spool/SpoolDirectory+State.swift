@@ -11,7 +11,12 @@ extension SpoolDirectory {
     /// A document in `state/`; nil when there is none.
     public func state(_ name: String) throws(SpoolError) -> [UInt8]? {
         let path = statePath + "/" + name
-        return FileSystem.exists(path) ? try FileSystem.read(path, limit: 64 << 20) : nil
+        guard FileSystem.exists(path) else {
+            // Whether there is one, only its owner can tell.
+            guard errno != EACCES else { throw SpoolError.system("opening it", file: path) }
+            return nil
+        }
+        return try FileSystem.read(path, limit: 64 << 20)
     }
 
     /// Removes a document from `state/`, if it is there.

@@ -62,9 +62,15 @@ struct OtherMigrationTests {
             _ = try await follower.wait()
             let servers = "--source \"$SOURCE\" --target \"$TARGET\" --slot-name \"$NAME\" --origin \"$NAME\""
             for (command, code) in [
-                ("clone cleanup --dir \"$FOLDER/none\" \(servers)", ExitStatus.foreign),
-                ("clone cleanup --dir \"$FOLDER/none\" \(servers) --origin none", .slotMismatch),
-                ("clone cleanup --dir \"$FOLDER/none\" \(servers) --slot-name none", .foreign),
+                ("mkdir -p \"$FOLDER/none\"; clone cleanup --dir \"$FOLDER/none\" \(servers)", ExitStatus.foreign),
+                (
+                    "mkdir -p \"$FOLDER/none\"; clone cleanup --dir \"$FOLDER/none\" \(servers) --origin none",
+                    .slotMismatch
+                ),
+                (
+                    "mkdir -p \"$FOLDER/none\"; clone cleanup --dir \"$FOLDER/none\" \(servers) --slot-name none",
+                    .foreign
+                ),
                 (rig.cloneCommand("cleanup"), .foreign),
                 ("receive --drop-slot --source \"$SOURCE\" --slot \"$NAME\"", .slotMismatch),
             ] {

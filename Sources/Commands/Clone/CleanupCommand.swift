@@ -1,7 +1,9 @@
 import ArgumentParser
 import CommandSupport
+import FoundationEssentials
 import Logging
 import Migration
+import Observability
 import Threading
 
 /// Gives up following.
@@ -21,6 +23,11 @@ struct CleanupCommand: AsyncParsableCommand {
     func run() async throws {
         let logger = servers.log.logger("clone")
         let options = try servers.options()
+        // Names alone are enough where the journal is lost; a folder that is not there is a slip of the pen.
+        guard servers.dir == "spool" || FileManager.default.fileExists(atPath: servers.dir) else {
+            throw ProgramFailure(
+                .inputOutput, "there is no folder \(servers.dir); name that of the migration with --dir")
+        }
         try await Program.run { _ in try CloneCleanup(options, logger: logger).run() }
         logger.info("nothing of the migration is left on the source, and no position on the target")
     }

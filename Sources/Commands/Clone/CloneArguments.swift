@@ -3,6 +3,7 @@ import Capture
 import CommandSupport
 import Migration
 import Postgres
+import Spool
 
 /// The options that every subcommand on both servers has.
 struct CloneArguments: ParsableArguments {
@@ -21,11 +22,16 @@ struct CloneArguments: ParsableArguments {
     @Option(help: ArgumentHelp("The spool's folder: log and journal.", valueName: "folder"), completion: .directory)
     var dir = "spool"
 
-    @Option(help: ArgumentHelp("The logical replication slot.", valueName: "name"))
-    var slotName = "walrelay"
+    @Option(
+        help: ArgumentHelp(
+            "The logical replication slot. (default: that of the migration in --dir, or walrelay)", valueName: "name"))
+    var slotName: String?
 
-    @Option(help: ArgumentHelp("The name of the target's position.", valueName: "name"))
-    var origin = "walrelay"
+    @Option(
+        help: ArgumentHelp(
+            "The name of the target's position. (default: that of the migration in --dir, or walrelay)",
+            valueName: "name"))
+    var origin: String?
 
     @OptionGroup
     var access: SpoolAccess
@@ -44,8 +50,9 @@ struct CloneArguments: ParsableArguments {
                 target, passwordCommand: targetPassword.targetPasswordCommand, option: "--target",
                 variable: "WALRELAY_TARGET"),
             spool: dir, tool: Program.tool)
-        options.slot = slotName
-        options.stream = origin
+        let journal = slotName != nil && origin != nil ? nil : try CloneJournal.read(SpoolDirectory(dir))
+        options.slot = slotName ?? journal?.slot ?? "walrelay"
+        options.stream = origin ?? journal?.stream ?? "walrelay"
         return try options.inPresentDirection()
     }
 }

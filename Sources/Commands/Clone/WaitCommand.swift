@@ -15,6 +15,8 @@ struct WaitCommand: AsyncParsableCommand {
             EXAMPLES
               clone wait --for caught-up --timeout 3600 && clone switchover --fence
 
+            A target has caught up when it is less than 16 MB behind, as near as a switchover wants it.
+
             EXIT CODES
               0 it is there; 14 it did not come in time, or a signal came; 16 no clone works on it any more, so that it cannot \
             come
@@ -41,12 +43,15 @@ struct WaitCommand: AsyncParsableCommand {
         let end = timeout.map { Deadline.after(milliseconds: $0 * 1_000) }
         try await Program.run { stop in
             var wasRunning = false
+            // One may be about to be started.
+            var patience = Deadline.after(milliseconds: 10_000)
             while true {
                 let status = try MigrationStatus(spool)
                 if let status {
                     if Self.isReached(point, status) { return }
                     let mayCome = status.running || point == .switched && status.journal.phase != .done
-                    if wasRunning && !mayCome || status.journal.phase == .done {
+                    if mayCome { patience = .after(milliseconds: 10_000) }
+                    if !mayCome && (wasRunning || patience.hasPassed) || status.journal.phase == .done {
                         throw ProgramFailure(
                             .conflict, "no clone works on the migration any more, and it is not \(point.rawValue)")
                     }
@@ -70,7 +75,7 @@ struct WaitCommand: AsyncParsableCommand {
         case .blocked: status.running && status.progress?.blocked != nil
         case .switched: journal.switchedAt != nil
         case .caughtUp:
-            journal.switchedAt != nil || journal.phase == .done
+            journal.switchedAt != nil || journal.phase == .done && journal.givenUpAt == nil
                 || status.running && status.replay?.isRunning == true
                     && (status.lagBytes ?? .max) <= SwitchoverOptions.caughtUpBytes
         }

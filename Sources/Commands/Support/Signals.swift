@@ -22,7 +22,10 @@ enum Signals {
                 }
                 let number = caught == .sigterm ? SIGTERM : SIGINT
                 if stop.isRequested { Ending.now(number) }
-                Output.write("stopping: finishing what is under way; once more to stop at once\n", to: 2)
+                // Whoever started a stage says it once for all.
+                if getenv("WALRELAY_PARENT_PID") == nil {
+                    Output.write("stopping: finishing what is under way; once more to stop at once\n", to: 2)
+                }
                 stop.request()
                 Ending.within10Seconds(number)
             }

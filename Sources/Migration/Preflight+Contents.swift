@@ -48,7 +48,7 @@ extension Preflight {
             fail(
                 .source, "slot",
                 "slot \"\(options.slot)\" exists on the source, and \(options.spool) has no journal of its copy",
-                "choose another --slot-name; or, if nobody needs it, drop it on the source: SELECT pg_drop_replication_slot("
+                "choose another --slot-name; or, if nobody needs it, drop it on the source: SELECT pg_catalog.pg_drop_replication_slot("
                     + "\(Quoting.literal(options.slot)));", .slotMismatch)
         }
         if let position = try target.committedPosition(options.stream) {

@@ -7,28 +7,33 @@ import Spool
 package struct ComparedRows {
     private let source: ConnectionString
     private let spool: SpoolDirectory
+    private let publications: [String]
     private let before: CatalogFacts
 
     /// Begins before the comparison.
     ///
+    /// - Parameter publications: those that send the changes.
     /// - Throws: ``PostgresError`` and `SpoolError`.
-    package init(_ source: ConnectionString, _ spool: SpoolDirectory) throws {
+    package init(_ source: ConnectionString, _ spool: SpoolDirectory, publications: [String]) throws {
         self.source = source
         self.spool = spool
-        before = try Self.look(source)
+        self.publications = publications
+        before = try Self.look(source, publications)
     }
 
-    private static func look(_ source: ConnectionString) throws -> CatalogFacts {
-        try CatalogFacts.rows(Connection(source, applicationName: DatabaseSession.applicationName))
+    private static func look(_ source: ConnectionString, _ publications: [String]) throws -> CatalogFacts {
+        let session = try Connection(source, applicationName: DatabaseSession.applicationName)
+        return publications.isEmpty
+            ? try CatalogFacts.rows(session) : try CatalogFacts.carried(session, publications: publications)
     }
 
     /// Writes down what the comparison found.
     package func note(_ results: [DataComparison.Result]) throws {
         guard var base = try CatalogBase.read(spool) else { return }
-        let now = try Self.look(source)
+        let now = try Self.look(source, publications)
         let equal = Set(results.filter { $0.state == .equal }.map(\.table))
-        for (key, value) in now.values where equal.contains(key.name) && before[key] == value && base.source[key] != nil
-        {
+        for (key, value) in now.values where before[key] == value && base.source[key] != nil {
+            guard let table = key.relation, equal.contains(Quoting.qualified(key.schema, table)) else { continue }
             base.source[key] = value
         }
         try base.write(spool)

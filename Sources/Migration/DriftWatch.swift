@@ -86,7 +86,7 @@ public struct DriftWatch: Sendable {
 
 extension CloneJournal {
     /// The publications that send the changes.
-    var sendingPublications: [String] {
+    public var sendingPublications: [String] {
         publications.isEmpty ? Source.ownPublications(of: slot) : publications
     }
 }

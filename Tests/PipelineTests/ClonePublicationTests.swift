@@ -39,8 +39,13 @@ struct ClonePublicationTests {
             ] { try await rig.onSource(statement) }
             let dry = try await rig.shell(rig.cloneCommand("switchover --dry-run")).checked("dry run")
             #expect(dry.output.contains("\"public\".\"a\" (its publication was altered)"), "\(dry)")
+            // What a comparison has found equal meanwhile need not be compared again.
+            try await rig.onTarget("UPDATE b SET v = 'lost'")
+            _ = try await rig.shell(rig.cloneCommand("compare data"))
+            let later = try await rig.shell(rig.cloneCommand("switchover --dry-run")).checked("dry run").output
+            #expect(later.contains("\"public\".\"a\" (its publication was altered)"), "\(later)")
             let done = try await rig.shell(rig.cloneCommand("switchover --fence")).checked("switchover")
-            #expect(done.output.contains("\"public\".\"a\", \"public\".\"b_1\" brought over again"), "\(done)")
+            #expect(done.output.contains("\"public\".\"a\" brought over again"), "\(done)")
             #expect(try await follower.wait().exitCode == 0, "\(follower.stderr)")
             try await rig.expectEqual()
         }

@@ -86,8 +86,10 @@ struct CompareCommand: AsyncParsableCommand {
             }
             if part != .schema {
                 let spool = SpoolDirectory(options.spool)
-                let isCopied = try CloneJournal.read(spool)?.phase == .following
-                let compared = isCopied ? try ComparedRows(options.source, spool) : nil
+                let journal = try CloneJournal.read(spool).flatMap { $0.phase == .following ? $0 : nil }
+                let compared = try journal.map {
+                    try ComparedRows(options.source, spool, publications: $0.sendingPublications)
+                }
                 let isFollowed = CloneJournal.isRunning(spool)
                 answer.data = try DataComparison(options.comparison()).run(isFollowed: isFollowed, stop: stop) {
                     result in

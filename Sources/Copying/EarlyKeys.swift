@@ -84,7 +84,7 @@ package final class EarlyKeys: @unchecked Sendable {
                     isClosed = true
                     if failure == nil { failure = error }
                 }
-                stop.request()
+                stop.requestAfterFailure()
             }
         }
     }

@@ -32,7 +32,7 @@ package enum Parallel {
                     shared.state.withLock { state in
                         if state.failure == nil { state.failure = error }
                     }
-                    stop.request()
+                    stop.requestAfterFailure()
                 }
             }
         }

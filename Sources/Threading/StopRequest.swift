@@ -6,6 +6,7 @@ import Synchronization
 /// their set, which stays readable from then on.
 public final class StopRequest: Sendable {
     private let requested = Atomic<Bool>(false)
+    private let failed = Atomic<Bool>(false)
     private let pipe: WakePipe?
     private let waiting = Mutex(Waiting())
 
@@ -57,6 +58,15 @@ public final class StopRequest: Sendable {
     /// Readable once someone asked to stop; -1, which `poll` ignores, if no pipe could be opened.
     public var descriptor: Int32 {
         pipe?.readDescriptor ?? -1
+    }
+
+    /// The user has asked, and not a thread whose work has failed.
+    public var isOfUser: Bool { isRequested && !failed.load(ordering: .acquiring) }
+
+    /// Asks all threads to stop, because the work of one has failed.
+    public func requestAfterFailure() {
+        if !isRequested { failed.store(true, ordering: .releasing) }
+        request()
     }
 
     /// Asks all threads to stop.

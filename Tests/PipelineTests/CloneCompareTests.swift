@@ -41,6 +41,29 @@ struct CloneCompareTests {
         }
     }
 
+    /// When one thread fails, the others are asked to stop. That is no wish of the user's.
+    @Test func aSessionThatIsLostIsNoStop() async throws {
+        try await Rig.runClone { rig in
+            try await rig.clone().checked("clone")
+            let locker = try rig.start(
+                "exec psql -Xqd \"$TARGET\" -c 'BEGIN; LOCK TABLE shop.people' -c 'SELECT pg_sleep(60)'")
+            let waiting =
+                "FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'walrelay%'"
+            try await rig.target.awaitSQL(
+                "SELECT count(*) FROM pg_locks WHERE relation = 'shop.people'::regclass AND mode = 'AccessExclusiveLock' AND granted",
+                equals: "1", database: rig.targetDatabase)
+            let compare = try rig.start(rig.cloneCommand("compare data"))
+            try await rig.target.awaitSQL(
+                "SELECT count(*) > 0 \(waiting) AND wait_event_type = 'Lock'", equals: "t", database: rig.targetDatabase
+            )
+            try await rig.onTarget("SELECT pg_terminate_backend(pid) \(waiting)")
+            let lost = try await compare.wait()
+            #expect(lost.exitCode == ExitStatus.connection.rawValue, "\(lost)")
+            #expect(!lost.stderr.contains("stopped before"), "\(lost)")
+            locker.killGroup()
+        }
+    }
+
     /// What a dump and a restore print otherwise than it was typed is equal; the least difference beside it is not.
     @Test(arguments: try await PostgresInstallation.targetMajors())
     func whatIsOnlyPrintedOtherwiseIsEqual(_ targetMajor: Int) async throws {

@@ -2,6 +2,18 @@ import Testing
 import Threading
 
 @Suite(.timeLimit(.minutes(1))) struct StopRequestTests {
+    @Test func aFailureIsNoWishOfTheUser() {
+        let (failed, asked, both) = (StopRequest(), StopRequest(), StopRequest())
+        #expect(!failed.isOfUser)
+        failed.requestAfterFailure()
+        #expect(failed.isRequested && !failed.isOfUser)
+        asked.request()
+        #expect(asked.isOfUser)
+        both.request()
+        both.requestAfterFailure()
+        #expect(both.isOfUser)
+    }
+
     @Test func theDescriptorIsReadableFromTheRequestOn() {
         let stop = StopRequest()
         #expect(!stop.isRequested)

@@ -102,7 +102,7 @@ public enum Program {
         do {
             return try await body(stop)
         } catch {
-            throw stop.isRequested ? Ending.explained(error) : error
+            throw stop.isOfUser ? Ending.explained(error) : error
         }
     }
 }

@@ -25,7 +25,13 @@ struct PackageTests {
         for program in UsageTests.programs { #expect(help.output.contains("\n  \(program) "), "\(help)") }
         let version = try await Program.run("walrelay", ["--version"]).checked("walrelay")
         #expect(version.output.hasPrefix("walrelay ") && version.outputLines.count == 1)
-        expectRefusal(try await Program.run("walrelay", ["migrate"]), .usage, "walrelay")
+        for (words, advice) in [
+            (["migrate"], "there is no \"migrate\", but clone, "), (["clnoe", "--follow"], "did you mean clone?"),
+            (["status", "--dir", "x"], "walrelay clone status"),
+        ] {
+            expectRefusal(
+                try await Program.run("walrelay", words), .usage, "walrelay", advice, "(see walrelay --help)")
+        }
         let missing = try await Program.run("walrelay", ["inspect", "list", "/no/such/spool"])
         expectRefusal(missing, .inputOutput, "walrelay inspect", "/no/such/spool")
     }

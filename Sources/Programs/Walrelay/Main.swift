@@ -1,6 +1,8 @@
 import CloneCommand
 import CommandSupport
+import Glibc
 import InspectCommand
+import Observability
 import ReceiveCommand
 import ReplayCommand
 import TransformCommand
@@ -21,6 +23,10 @@ enum Main {
     }
 
     private static func dispatch(_ word: String) async -> Never {
+        if let advice = WrongWord.advice(word) {
+            Output.error("\(advice) (see walrelay --help)", program: "walrelay")
+            exit(ExitStatus.usage.rawValue)
+        }
         let isProgram = WalrelayCommand.names.contains(word)
         await Program.main(
             WalrelayCommand.self, name: isProgram ? "walrelay \(word)" : "walrelay",

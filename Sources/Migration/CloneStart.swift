@@ -49,7 +49,7 @@ struct CloneStart {
                     "the migration in \(options.spool) is complete, and the target may be in use: --restart would drop it. "
                         + "For another migration use an empty database and another --dir")
             }
-            guard !old.follows || options.follows || options.restarts else {
+            guard !old.follows || options.follows || options.restarts || old.consistentPoint == nil else {
                 throw ProgramFailure(
                     .usage,
                     "the copy in \(options.spool) was begun with --follow and is not complete: add --follow to resume it, or "

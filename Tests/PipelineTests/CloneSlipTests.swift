@@ -59,6 +59,8 @@ struct CloneSlipTests {
             #expect(refused.exitCode == ExitStatus.usage.rawValue, "\(refused)")
             #expect(refused.stderr.contains("add --follow to resume it"), "\(refused)")
             let follower = try await rig.startFollower()
+            // What connects to the target first is the copy itself.
+            try await rig.shell("clone wait --for caught-up --dir \"$SPOOL\"").checked("wait")
             try await rig.shell(rig.cloneCommand("switchover --fence")).checked("switchover")
             #expect(try await follower.wait().exitCode == 0, "\(follower.stderr)")
             try await rig.expectCloned()

@@ -11,7 +11,7 @@ struct OtherMigrationTests {
             try await rig.onSource(
                 "CREATE TABLE f (id int); ALTER TABLE f REPLICA IDENTITY FULL; INSERT INTO f SELECT generate_series(1, 100)"
             )
-            let follower = try rig.startClone("--follow")
+            let follower = try await rig.startFollower()
             try await rig.shell("clone wait --for caught-up --dir \"$SPOOL\"").checked("wait")
             try await body(rig)
             follower.signal(SIGTERM)
@@ -56,7 +56,7 @@ struct OtherMigrationTests {
             let other = try await rig.source.createDatabase(prefix: "other")
             let elsewhere = "export SOURCE='\(rig.source.connectionString(database: other))'; "
             try await rig.onSource("CREATE TABLE t (id int PRIMARY KEY)")
-            let follower = try rig.startClone("--follow")
+            let follower = try await rig.startFollower()
             try await rig.shell("clone wait --for caught-up --dir \"$SPOOL\"").checked("wait")
             follower.signal(SIGTERM)
             _ = try await follower.wait()

@@ -297,6 +297,8 @@ public final class Capture {
         let isBlocked = chunk.buffer == nil && !monitor.isHeldBack
         monitor.update { status in
             status.received = assembler.position
+            status.committed = assembler.lastCommitEnd
+            status.seen = max(assembler.position, assembler.idlePosition)
             status.durable = durable
             status.acknowledged = acknowledged
             status.lastCommit = assembler.lastCommitTime?.description

@@ -84,7 +84,8 @@ final class CaptureMonitor: Sendable {
             status.updated = Timestamp.now.description
             status.pid = getpid()
             status.slot = options.slot
-            status.lagBytes = status.server.map { $0.rawValue - min($0.rawValue, status.received.rawValue) }
+            let seen = status.seen ?? status.received
+            status.lagBytes = status.server.map { $0.rawValue - min($0.rawValue, seen.rawValue) }
             status.messagesPerSecond =
                 Double(status.messages &- min(messages, status.messages)) / seconds
             return status

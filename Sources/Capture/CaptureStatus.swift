@@ -26,13 +26,17 @@ public struct CaptureStatus: Codable, Sendable, Equatable {
     public var state = State.streaming
     /// The end of the last commit or watermark received.
     public var received = LSN.zero
+    /// The end of the last commit received, or where this capture began: whoever has that has every change.
+    public var committed: LSN?
+    /// How far the source has sent all that concerns this database: beyond what was received where only others have written.
+    public var seen: LSN?
     /// The same for what is on disk.
     public var durable = LSN.zero
     /// The position last told to the source.
     public var acknowledged = LSN.zero
     /// The end of the source's WAL when it was last asked.
     public var server: LSN?
-    /// Bytes of WAL between the source's end and what was received.
+    /// Bytes of WAL between the source's end and what it has sent.
     public var lagBytes: UInt64?
     /// Bytes of WAL that the slot makes the source keep.
     public var retainedBytes: UInt64?
@@ -58,7 +62,8 @@ public struct CaptureStatus: Codable, Sendable, Equatable {
     public var inProgressBytes: UInt64 = 0
 
     enum CodingKeys: String, CodingKey {
-        case updated, pid, slot, state, received, durable, acknowledged, server, transactions, messages, segment
+        case updated, pid, slot, state, received, committed, seen, durable, acknowledged, server, transactions,
+            messages, segment
         case lagBytes = "lag_bytes"
         case retainedBytes = "retained_bytes"
         case walStatus = "wal_status"

@@ -19,6 +19,8 @@ public struct StreamAssembler {
 
     /// The end of the last commit or watermark appended.
     public private(set) var position: LSN
+    /// The end of the last commit appended, or where the stream began.
+    public private(set) var lastCommitEnd: LSN
     /// Inside a transaction that is being appended.
     public private(set) var isInTransaction = false
     /// Transactions appended.
@@ -48,6 +50,7 @@ public struct StreamAssembler {
     public init(position: LSN, end: LSN?) {
         self.position = position
         idlePosition = position
+        lastCommitEnd = position
         self.end = end
     }
 
@@ -180,6 +183,7 @@ public struct StreamAssembler {
         messages += 1
         transactions += 1
         position = commit.endLSN
+        lastCommitEnd = position
         idlePosition = max(idlePosition, position)
         lastCommitTime = commit.commitTime
         return isAtEnd ? .reachedEnd : .commit

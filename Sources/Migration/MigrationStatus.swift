@@ -82,7 +82,9 @@ public struct MigrationStatus: Encodable, Sendable {
 
     private mutating func addLag() {
         guard journal.phase == .following, let receive, let applied else { return }
-        if let end = receive.server { lagBytes = end.rawValue - min(end.rawValue, applied.rawValue) }
+        // A target that has the last commit has all that the source has sent, as far as it concerns this database.
+        let reached = applied >= receive.committed ?? receive.received ? max(applied, receive.seen ?? applied) : applied
+        if let end = receive.server { lagBytes = end.rawValue - min(end.rawValue, reached.rawValue) }
         // Both clocks are the source's.
         guard let got = receive.lastCommit.flatMap({ Timestamp($0) }),
             let has = replay?.committedAt.flatMap({ Timestamp($0) })

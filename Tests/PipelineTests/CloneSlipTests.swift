@@ -77,4 +77,30 @@ struct CloneSlipTests {
                 "\(refused)")
         }
     }
+
+    /// What other databases write is no lag of this one's.
+    @Test func anIdleDatabaseOfABusyServerIsCaughtUp() async throws {
+        let source = try await Cluster.start(name: "busy")
+        try await Rig.run("", source: source, publication: nil, createsSlot: false) { rig in
+            try await rig.onSource("CREATE TABLE t (id int PRIMARY KEY)")
+            let follower = try await rig.startFollower()
+            let other = try await rig.source.createDatabase(prefix: "other")
+            let writer = try rig.start(
+                """
+                while :; do echo "SELECT pg_logical_emit_message(false, 'x', repeat('x', 12000000)), pg_sleep(0.1);"; done |
+                  exec psql -Xqd '\(rig.source.connectionString(database: other))' >/dev/null
+                """)
+            // Longer than receive takes to ask for the source's position, and to write down where it is.
+            for _ in 1...8 {
+                try await rig.shell("clone wait --for caught-up --timeout 5 --dir \"$SPOOL\"; sleep 2").checked("wait")
+                try await rig.shell("clone wait --for caught-up --timeout 5 --dir \"$SPOOL\"").checked("wait")
+            }
+            writer.killGroup()
+            follower.signal(SIGTERM)
+            _ = try await follower.wait()
+            try await rig.shell(rig.cloneCommand("cleanup")).checked("cleanup")
+            try await rig.source.dropDatabase(other)
+        }
+        try await source.remove()
+    }
 }

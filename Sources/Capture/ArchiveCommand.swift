@@ -1,4 +1,5 @@
 import Glibc
+import Observability
 import Threading
 
 /// A shell command that copies a sealed segment to a safe place, as PostgreSQL's `archive_command`.
@@ -51,14 +52,9 @@ public struct ArchiveCommand: Sendable, Equatable {
     }
 
     private static func quoted(_ value: String, _ quote: Quote) -> String {
-        let single = value.replacing("'", with: "'\\''")
         switch quote {
-        case .none:
-            let isPlain = value.utf8.allSatisfy { byte in
-                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+=:,@".utf8.contains(byte)
-            }
-            return isPlain ? value : "'\(single)'"
-        case .single: return single
+        case .none: return ShellWord.quoted(value)
+        case .single: return ShellWord.inSingleQuotes(value)
         case .double:
             var escaped = ""
             for character in value {

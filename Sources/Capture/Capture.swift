@@ -41,9 +41,6 @@ public final class Capture {
     var silence: SilenceWatch
     private var segmentSince = Deadline.now
     private var publishAt = Deadline.now
-    /// Warnings of the source that were passed on: it may repeat them with every change.
-    private var told: Set<String> = []
-    private static let toldMax = 100
 
     /// Connects unless a source is given, checks the slot against the spool and recovers the spool's open segment.
     ///
@@ -83,7 +80,12 @@ public final class Capture {
             logger: logger)
         monitor = CaptureMonitor(options, logger: logger, wake: wake)
         hasEnded = start.hasEnded
-        chunk = OpenChunk(names: try options.spool.map { spool throws(SpoolError) in try RelationNames(spool) })
+        let names = try options.spool.map { spool throws(SpoolError) in try RelationNames(spool) }
+        if names?.isFull == true {
+            logger.warning(
+                "state/relations.jsonl has no room for more names: what is renamed from now on is not found by it")
+        }
+        chunk = OpenChunk(names: names)
         acknowledger = try options.acknowledgingTarget.map {
             try TargetAcknowledger(
                 $0.string, stream: $0.stream, source: start.source, from: start.durable, wake: wake, logger: logger)
@@ -288,10 +290,7 @@ public final class Capture {
     /// Lets the monitor know how far the capture is.
     private func publish() {
         publishAt = .after(milliseconds: 200)
-        for warning in server?.replication.takeWarnings() ?? [] where told.count < Self.toldMax {
-            guard told.insert(warning).inserted else { continue }
-            logger.warning("the source says: \(warning)")
-        }
+        for warning in server?.replication.takeWarnings() ?? [] { logger.warning("the source says: \(warning)") }
         let acknowledged = confirmation.position
         let durable = self.durable
         let isBlocked = chunk.buffer == nil && !monitor.isHeldBack

@@ -60,8 +60,7 @@ struct CatalogReader {
                      'identity', NULLIF(a.attidentity, ''),
                      'isGenerated', COALESCE(NULLIF(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') IS NOT NULL, false),
                      'equalitySchema', NULLIF(on_.nspname, 'pg_catalog'),
-                     'hasAmbiguousEquality', NULLIF(o.oid IS NULL AND EXISTS (
-                       SELECT FROM pg_catalog.pg_cast k WHERE k.castsource = base.oid AND k.castcontext = 'i'), false))
+                     'hasAmbiguousEquality', NULLIF(\(AmbiguousEquality.condition("base.oid")), false))
                      ORDER BY a.attnum)
               FROM pg_catalog.pg_attribute a
               CROSS JOIN LATERAL (

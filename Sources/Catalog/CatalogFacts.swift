@@ -129,11 +129,6 @@ extension CatalogFacts {
         try read(connection, published(publications, connection.serverVersion) + [rows, meanings])
     }
 
-    /// Those about rows and what their values mean.
-    package static func rows(_ connection: Connection) throws -> CatalogFacts {
-        try read(connection, [rows, meanings])
-    }
-
     private static func read(_ connection: Connection, _ parts: [String]) throws -> CatalogFacts {
         let result = try connection.execute(
             parts.joined(separator: "\nUNION ALL\n"), doing: "looking at the definitions")

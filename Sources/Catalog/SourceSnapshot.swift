@@ -76,13 +76,20 @@ package final class SourceSnapshot {
         }
     }
 
+    /// The columns of the table `c` that are generated as the condition says, as SQL writes them.
+    private static func columns(_ generated: String) -> String {
+        """
+        (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(attname), ', ' ORDER BY attnum)
+           FROM pg_catalog.pg_attribute a WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+            AND coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') \(generated))
+        """
+    }
+
     /// Ordinary tables, which includes partitions; what an extension made, it fills itself. A range of ctids is looked up
     /// from 14 on; before, every part would read the whole table.
     private static let tablesQuery = """
         SELECT c.oid, n.nspname, c.relname,
-               (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(attname), ', ' ORDER BY attnum)
-                  FROM pg_catalog.pg_attribute a WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
-                   AND coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') = ''),
+               \(columns("= ''")),
                pg_catalog.pg_table_size(c.oid), c.relfilenode,
                pg_catalog.pg_relation_size(c.oid)
                  OPERATOR(pg_catalog./) pg_catalog.current_setting('block_size')::pg_catalog.int8,
@@ -95,9 +102,7 @@ package final class SourceSnapshot {
                             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND t.typtype <> 'e'
                               AND coalesce(e.oid, t.oid) <> ALL ('{\(binaryTypes)}'::pg_catalog.oid[])),
                \(OthersCode.isPlanned),
-               (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(attname), ', ' ORDER BY attnum)
-                  FROM pg_catalog.pg_attribute a WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
-                   AND coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') <> 'v')
+               \(columns("<> 'v'"))
           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind = 'r' AND c.relpersistence <> 't'
            AND \(UserObject.namespace) AND \(ownedByNoExtension)

@@ -22,9 +22,8 @@ package struct ComparedRows {
     }
 
     private static func look(_ source: ConnectionString, _ publications: [String]) throws -> CatalogFacts {
-        let session = try Connection(source, applicationName: DatabaseSession.applicationName)
-        return publications.isEmpty
-            ? try CatalogFacts.rows(session) : try CatalogFacts.carried(session, publications: publications)
+        try CatalogFacts.carried(
+            Connection(source, applicationName: DatabaseSession.applicationName), publications: publications)
     }
 
     /// Writes down what the comparison found.

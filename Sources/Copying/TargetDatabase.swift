@@ -22,7 +22,8 @@ package struct TargetDatabase {
             error.message.contains("database \"\(name)\" does not exist")
         else { return error }
         return PostgresError(
-            .cannotConnect, error.message + ": make the target's database first, on that server: createdb \(name)")
+            .cannotConnect,
+            error.message + ": make the target's database first, on that server: createdb \(ShellWord.quoted(name))")
     }
 
     /// The extensions that are there.

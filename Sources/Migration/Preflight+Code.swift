@@ -1,8 +1,9 @@
+import Capture
 import Catalog
 import Observability
 import Postgres
 
-// Code of others that runs when rows are written.
+// Code of others that runs when rows are written, and what else users made that touches rows and keys.
 extension Preflight {
     /// CHECK constraints, expressions, statistics, partition keys, ranges, rules and triggers that fire always call functions with the
     /// rights of whoever writes the row. Where that is a superuser, the functions' owners have these rights.
@@ -105,9 +106,8 @@ extension Preflight {
               FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) i.indrelid
                AND a.attnum OPERATOR(pg_catalog.=) ANY (i.indkey)
               JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
-             WHERE (i.indisprimary OR i.indisreplident) AND t.oid OPERATOR(pg_catalog.>=) 16384 AND EXISTS (
-                     SELECT FROM pg_catalog.pg_cast k WHERE k.castsource OPERATOR(pg_catalog.=) t.oid AND k.castcontext = 'i')
-               AND NOT EXISTS (SELECT FROM pg_catalog.pg_opclass o WHERE o.opcintype OPERATOR(pg_catalog.=) t.oid)
+             WHERE (i.indisprimary OR i.indisreplident) AND t.oid OPERATOR(pg_catalog.>=) 16384
+               AND \(AmbiguousEquality.condition("CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END"))
              ORDER BY 1
             """)
         guard !found.isEmpty else { return }

@@ -13,15 +13,14 @@ extension RestPlan {
         let spool = SpoolDirectory(options.spool)
         guard let base = try CatalogBase.read(spool) else { return [:] }
         let now = try CatalogFacts.carried(source, publications: publications)
+        let (typed, renamed) = (retyped(base.source, now), try renamed(spool, source))
+        let published = published(base.source, now)
+        let parts = try partitions(of: typed.union(renamed).union(published), source)
         var altered: [UInt32: String] = [:]
-        let changed = base.source.values.filter { key, before in
-            // What was added changes nothing that was there.
-            key.kind == .values
-                && !Set(before.split(separator: " ")).isSubset(of: Set((now[key] ?? "").split(separator: " ")))
+        func mark(_ names: Set<String>, _ reason: String) {
+            for oid in names.flatMap({ parts[$0] ?? [] }) { altered[oid] = reason }
         }
-        for oid in try withPartitions(
-            Set(changed.keys.compactMap { key in key.relation.map { Quoting.qualified(key.schema, $0) } }), source)
-        { altered[oid] = "a type of its columns was altered" }
+        mark(typed, "a type of its columns was altered")
         for (key, value) in now.values where key.kind == .rows {
             // Its number comes first. A table that was not there before is looked at by its name.
             guard let before = base.source[key], before != value,
@@ -29,25 +28,35 @@ extension RestPlan {
             else { continue }
             altered[oid] = "rewritten or made again since the copy"
         }
-        for oid in try renamed(spool, source) { altered[oid] = "was renamed, or its columns were, since the copy" }
-        for oid in try published(base.source, now, source) { altered[oid] = "its publication was altered" }
+        mark(renamed, "was renamed, or its columns were, since the copy")
+        mark(published, "its publication was altered")
         return altered
     }
 
-    private static func published(
-        _ before: CatalogFacts, _ now: CatalogFacts, _ source: Connection
-    ) throws -> Set<UInt32> {
-        let keys = Set(before.values.keys).union(now.values.keys).filter {
-            $0.kind == .publication && before[$0] != now[$0]
-        }
-        return try withPartitions(
-            Set(keys.compactMap { key in key.relation.map { Quoting.qualified(key.schema, $0) } }), source)
+    /// Tables of whose columns' types a part or a label is gone. What was added changes nothing that was there.
+    private static func retyped(_ before: CatalogFacts, _ now: CatalogFacts) -> Set<String> {
+        names(
+            before.values.filter { key, words in
+                key.kind == .values
+                    && !Set(words.split(separator: " ")).isSubset(of: Set((now[key] ?? "").split(separator: " ")))
+            }.keys)
+    }
+
+    private static func published(_ before: CatalogFacts, _ now: CatalogFacts) -> Set<String> {
+        names(
+            Set(before.values.keys).union(now.values.keys).filter {
+                $0.kind == .publication && before[$0] != now[$0]
+            })
+    }
+
+    private static func names(_ keys: some Sequence<CatalogFacts.Key>) -> Set<String> {
+        Set(keys.compactMap { key in key.relation.map { Quoting.qualified(key.schema, $0) } })
     }
 
     /// Tables whose changes came under another name than theirs, or with other columns, and those that had that name meanwhile:
     /// such a change may have gone to another table or column of the target. What is called otherwise to this day is found by
     /// the names alone.
-    private static func renamed(_ spool: SpoolDirectory, _ source: Connection) throws -> Set<UInt32> {
+    private static func renamed(_ spool: SpoolDirectory, _ source: Connection) throws -> Set<String> {
         let seen = try NamedRelation.all(in: spool)
         guard !seen.isEmpty else { return [] }
         let result = try source.execute(
@@ -76,12 +85,12 @@ extension RestPlan {
             }
             for name in [one, current].compactMap({ $0 }) { names.insert(Quoting.qualified(name.schema, name.table)) }
         }
-        return try withPartitions(names, source)
+        return names
     }
 
-    /// The tables of these names, and all their partitions.
-    private static func withPartitions(_ names: Set<String>, _ source: Connection) throws -> Set<UInt32> {
-        guard !names.isEmpty else { return [] }
+    /// The tables of each of these names: itself, and all its partitions.
+    private static func partitions(of names: Set<String>, _ source: Connection) throws -> [String: [UInt32]] {
+        guard !names.isEmpty else { return [:] }
         let result = try source.execute(
             """
             WITH RECURSIVE tree AS (
@@ -93,12 +102,14 @@ extension RestPlan {
             SELECT t.oid, n.nspname, c.relname FROM tree t JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.root
               JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace WHERE \(UserObject.namespace)
             """, doing: "looking at partitions")
-        return Set(
-            (0..<result.rowCount).compactMap { index in
-                guard let oid = result.text(index, 0).flatMap({ UInt32($0) }), let schema = result.text(index, 1),
-                    let table = result.text(index, 2), names.contains(Quoting.qualified(schema, table))
-                else { return nil }
-                return oid
-            })
+        var parts: [String: [UInt32]] = [:]
+        for index in 0..<result.rowCount {
+            guard let oid = result.text(index, 0).flatMap({ UInt32($0) }), let schema = result.text(index, 1),
+                let table = result.text(index, 2)
+            else { continue }
+            let name = Quoting.qualified(schema, table)
+            if names.contains(name) { parts[name, default: []].append(oid) }
+        }
+        return parts
     }
 }

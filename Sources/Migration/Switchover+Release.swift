@@ -96,13 +96,20 @@ extension Switchover {
     }
 
     private func viewsToRefresh() throws -> [String] {
-        try MaterializedViews(on: try TargetDatabase(options.target).connection, unfilled: viewsToFill()).views.map(
-            \.name)
+        let target = try TargetDatabase(options.target).connection
+        return try MaterializedViews(on: target, unfilled: viewsToFill()).views.map(\.name)
     }
 
-    /// Views that the copy could not fill, and those that have contents on the source by now.
+    /// Views that the copy could not fill, and those that have contents on the source by now. Applications may use the target already:
+    /// a source that is gone is in nobody's way.
     func viewsToFill() throws -> [String] {
-        try (journal().unfilledViews ?? []) + source.use(MaterializedViews.filled)
+        let known = try journal().unfilledViews ?? []
+        do {
+            return try known + source.use(MaterializedViews.filled)
+        } catch let error as PostgresError {
+            logger.warning("cannot ask the source which materialized views were filled since the copy: \(error)")
+            return known
+        }
     }
 
     // MARK: Afterwards

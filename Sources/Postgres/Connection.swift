@@ -130,7 +130,7 @@ public final class Connection {
         PQsocket(handle)
     }
 
-    /// Warnings that the server has sent since the last time, each once.
+    /// Warnings that the server has sent since the last time; one that it repeats comes once.
     public func takeWarnings() -> [String] { warnings.take() }
 
     /// Runs SQL (one statement or several) and returns the last result.

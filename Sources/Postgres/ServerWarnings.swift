@@ -1,13 +1,18 @@
 import CLibpq
 import Synchronization
 
-/// Warnings that a server sent on a session, kept until somebody asks for them.
+/// Warnings that a server sent on a session, each once, kept until somebody asks for them.
 final class ServerWarnings: Sendable {
     /// No more are kept than this, each no longer than that; a server may send any number.
-    private static let countMax = 20
+    private static let countMax = 100
     private static let lengthMax = 500
 
-    private let kept = Mutex<[String]>([])
+    private struct State {
+        var known: Set<String> = []
+        var kept: [String] = []
+    }
+
+    private let state = Mutex(State())
 
     /// Has libpq hand over what the session's server remarks. Must live as long as the session.
     func listen(to handle: OpaquePointer) {
@@ -23,9 +28,10 @@ final class ServerWarnings: Sendable {
         // V, the severity that is not translated; M and D, message and detail.
         guard field("V", of: result) == "WARNING", let message = field("M", of: result) else { return }
         let detail = field("D", of: result).map { " (\($0))" } ?? ""
-        kept.withLock { kept in
-            let words = String((message + detail).prefix(Self.lengthMax))
-            if kept.count < Self.countMax, !kept.contains(words) { kept.append(words) }
+        let words = String((message + detail).prefix(Self.lengthMax))
+        state.withLock { state in
+            guard state.known.count < Self.countMax, state.known.insert(words).inserted else { return }
+            state.kept.append(words)
         }
     }
 
@@ -33,11 +39,11 @@ final class ServerWarnings: Sendable {
         PQresultErrorField(result, Int32(code.value)).map { String(cString: $0) }
     }
 
-    /// What was sent since the last time, each once.
+    /// What was new since the last time.
     func take() -> [String] {
-        kept.withLock { kept in
-            defer { kept = [] }
-            return kept
+        state.withLock { state in
+            defer { state.kept = [] }
+            return state.kept
         }
     }
 }

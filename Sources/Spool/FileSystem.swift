@@ -71,10 +71,7 @@ package enum FileSystem {
     /// Makes a directory, unless it is there.
     package static func makeDirectory(_ path: String) throws(SpoolError) {
         if let disk = DiskInUse.current { return try disk.makeDirectory(path) }
-        guard FileAccess.makeFolder(path) else {
-            let error = SpoolError.system("mkdir", file: path)
-            throw SpoolError(error.code, error.message + "; name a folder that can be made with --dir", file: path)
-        }
+        guard FileAccess.makeFolder(path) else { throw SpoolError.system("mkdir", file: path) }
     }
 
     /// Opens a file, making it if need be.

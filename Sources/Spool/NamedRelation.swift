@@ -46,8 +46,11 @@ package struct NamedRelation: Codable, Sendable, Hashable {
 
     /// All that a spool has. A line that cannot be read counts as none.
     package static func all(in spool: SpoolDirectory) throws(SpoolError) -> [NamedRelation] {
-        guard let bytes = try spool.state(file) else { return [] }
-        return bytes.split(separator: UInt8(ascii: "\n")).compactMap { line in
+        try spool.state(file).map(decoded) ?? []
+    }
+
+    static func decoded(_ bytes: [UInt8]) -> [NamedRelation] {
+        bytes.split(separator: UInt8(ascii: "\n")).compactMap { line in
             line.withUnsafeBytes { try? JSON.decode($0, what: "a table's name", file: file) }
         }
     }

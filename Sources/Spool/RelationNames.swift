@@ -6,10 +6,19 @@ package struct RelationNames: Sendable {
     private var known: Set<NamedRelation>
     private var last: [UInt32: NamedRelation] = [:]
     private var unwritten: [UInt8] = []
+    /// Bytes of all lines.
+    private var size: Int
+    /// A document of `state/` that is larger than twice this is not read any more.
+    private static let sizeMax = 32 << 20
+
+    /// There is no room for more names: tables that are renamed from now on are not found by them.
+    package var isFull: Bool { size >= Self.sizeMax }
 
     /// Continues with those that a spool has.
     package init(_ spool: SpoolDirectory) throws(SpoolError) {
-        let all = try NamedRelation.all(in: spool)
+        let bytes = try spool.state(NamedRelation.file) ?? []
+        size = bytes.count
+        let all = NamedRelation.decoded(bytes)
         known = Set(all)
         for one in all { last[one.relation] = one }
     }
@@ -20,7 +29,11 @@ package struct RelationNames: Sendable {
     package mutating func note(_ relation: Relation) -> NamedRelation? {
         let now = NamedRelation(relation)
         let before = last.updateValue(now, forKey: now.relation)
-        if known.insert(now).inserted { unwritten += JSON.encode(now) + [UInt8(ascii: "\n")] }
+        if !isFull, known.insert(now).inserted {
+            let line = JSON.encode(now) + [UInt8(ascii: "\n")]
+            unwritten += line
+            size += line.count
+        }
         guard let before else { return nil }
         // One that was added or dropped is no other name.
         let hasSameColumns = before.hasColumns(among: now.columns) || now.hasColumns(among: before.columns)

@@ -99,7 +99,7 @@ extension SpoolDirectory {
     }
 
     private func makeState() throws(SpoolError) {
-        try FileSystem.makeDirectory(path)
+        try make()
         try FileSystem.makeDirectory(statePath)
     }
 }

@@ -83,7 +83,7 @@ public struct SpoolDirectory: Sendable {
     /// - Throws: ``SpoolError``: `locked` when another process writes to it, `foreign` when it holds another source's
     ///   changes.
     public func open(for identity: SpoolIdentity) throws(SpoolError) -> SpoolLock {
-        try FileSystem.makeDirectory(path)
+        try make()
         let lock = try SpoolLock(path + "/receive.lock", spool: path)
         for folder in [segmentsPath, statePath] where FileSystem.isDirectory(folder) { _ = FileAccess.narrow(folder) }
         if let existing = try self.identity() {
@@ -101,6 +101,15 @@ public struct SpoolDirectory: Sendable {
             try write(identity.withNewLogID())
         }
         return lock
+    }
+
+    /// Makes the spool's folder, unless it is there.
+    func make() throws(SpoolError) {
+        do throws(SpoolError) {
+            try FileSystem.makeDirectory(path)
+        } catch {
+            throw SpoolError(error.code, error.message + "; name a folder that can be made with --dir", file: path)
+        }
     }
 
     private func write(_ identity: SpoolIdentity) throws(SpoolError) {

@@ -160,7 +160,7 @@ package struct FollowPipeline: Sendable {
         logger.error(
             """
             applying is blocked: \(failure.words); its message is above. Nothing is lost: changes are still received. Do \
-            what the message says, then run: clone retry --dir \(options.spool)
+            what the message says, then run: clone retry --dir \(ShellWord.quoted(options.spool))
             """, metadata: report.map { ["report": "\($0)"] } ?? [:])
         RetryRequest.clear(options.spool)
         let end = Deadline.after(milliseconds: RetryRequest.intervalMilliseconds)
@@ -266,7 +266,7 @@ package struct FollowPipeline: Sendable {
             "WALRELAY_SOURCE": options.servers.source.secret, "WALRELAY_TARGET": options.servers.target.secret,
             "WALRELAY_SOURCE_PASSWORD_COMMAND": options.servers.source.passwordCommand?.text,
             "WALRELAY_TARGET_PASSWORD_COMMAND": options.servers.target.passwordCommand?.text,
-            "WALRELAY_PARENT_PID": String(getpid()),
+            ChildLifeline.parentVariable: String(getpid()),
         ]
     }
 

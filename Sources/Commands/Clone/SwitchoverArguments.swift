@@ -158,7 +158,7 @@ struct SwitchoverArguments: ParsableArguments {
                 ? "let clone --follow run: it applies what the application writes now on the other side, so that clone "
                     + (isBack ? "switchover" : "switchback") + " can return; clone cleanup ends that"
                 : """
-                clone cleanup --dir \(servers.dir) drops slot \(options.slot), which keeps WAL on the source until then
+                clone cleanup --dir \(ShellWord.quoted(servers.dir)) drops slot \(options.slot), which keeps WAL on the source until then
                 """,
         ]
         if fence {

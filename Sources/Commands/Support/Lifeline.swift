@@ -7,11 +7,15 @@ import Threading
 /// its process, so it cannot be used from a pool of threads. A descriptor of the parent's process tells of its end; where
 /// the kernel has none (before 5.3), an orphan sees now and then that its parent has changed.
 final class Lifeline: Sendable {
+    private static let variable = "WALRELAY_PARENT_PID"
     private let ending = StopRequest()
+
+    /// This process is a stage of a clone.
+    static var isThere: Bool { getenv(variable) != nil }
 
     /// Watches the parent, if there is one to watch, from a thread of its own.
     static func watch(_ stop: StopRequest) -> Lifeline? {
-        guard let text = getenv("WALRELAY_PARENT_PID"), let parent = pid_t(String(cString: text)) else { return nil }
+        guard let text = getenv(variable), let parent = pid_t(String(cString: text)) else { return nil }
         let lifeline = Lifeline()
         let watch = Worker.start(name: "lifeline") { [ending = lifeline.ending] in
             let descriptor = processDescriptor(parent)

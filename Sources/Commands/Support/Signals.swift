@@ -23,7 +23,7 @@ enum Signals {
                 let number = caught == .sigterm ? SIGTERM : SIGINT
                 if stop.isRequested { Ending.now(number) }
                 // Whoever started a stage says it once for all.
-                if getenv("WALRELAY_PARENT_PID") == nil {
+                if !Lifeline.isThere {
                     Output.write("stopping: finishing what is under way; once more to stop at once\n", to: 2)
                 }
                 stop.request()
